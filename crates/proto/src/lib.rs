@@ -1,0 +1,1 @@
+//! proto of onhand.

@@ -1,0 +1,1 @@
+//! ingress of onhand.
