@@ -1,1 +1,8 @@
-//! process of onhand.
+//! What every onhand process needs around its work: settings, telemetry, named tasks, an orderly end, health pages
+//! and an HTTP server loop.
+//!
+//! A `main` reads its settings ([`config`]), starts [`telemetry`], spawns its parts into [`Tasks`], serves
+//! [`health`] pages and waits in [`Tasks::run`] for a signal or for a task that ended when it should not have.
+//! This crate is the only one that reads the environment ([`config::Source`]) and the wall clock ([`clock`]).
+
+pub mod config;
