@@ -1,1 +1,26 @@
-//! connector of onhand.
+//! What an external system can do, in words that belong to no system: facts read, changes asked for, how a call can
+//! fail, and the two state machines that decide when to call at all.
+//!
+//! * [`facts`]: orders, listings and stocks as a system reports them.
+//! * [`capability`]: small traits, one for each thing a system may be able to do.
+//! * [`error`]: one error for every call, classed by what the caller must know: had it an effect, and when to try again.
+//! * [`breaker`] and [`pace`]: pure and visible; time and randomness are passed in.
+//! * [`diagnosis`]: what a connection test found, in plain words.
+
+pub mod breaker;
+pub mod capability;
+pub mod diagnosis;
+pub mod error;
+pub mod facts;
+pub mod pace;
+
+pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit};
+pub use capability::{
+    CataloguePage, ChangeOutcome, ChangeStocks, Changed, OrderSet, OrdersById, OrdersCursor, OrdersPage,
+    ReadCatalogue, ReadOrders, ReadStocks, RefusalKind, RefusalReason, Reply, StockBatch, StockChange,
+    StocksRead, TestConnection, Unusable,
+};
+pub use diagnosis::{Diagnosis, Finding, Severity};
+pub use error::{AuthProblem, CallError, Effect, NotSentCause, UncertainCause};
+pub use facts::{LineFact, ListingFact, ListingKind, OrderFact, Shown, StockFact, StockRef};
+pub use pace::{Pace, PaceConfig, PaceState, Signal, Start};
