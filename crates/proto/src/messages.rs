@@ -1,0 +1,272 @@
+//! The messages themselves. All are states, none is a difference: any of them may come twice.
+
+use values::{
+    Epoch, HolderId, LineId, ListingId, OrderId, Quantity, ReadNumber, Revision, ShopId, Sku, Step, StockId,
+    Timestamp, WarehouseId,
+};
+
+use crate::kind::{Kind, ShardKey};
+use crate::text::{NameText, StatusText, Word};
+
+/// Most lines of one order. A longer one is [`OrderUnreadable`]: no shop is known to have sold such an order.
+pub const ORDER_LINES_MAX: usize = 1_000;
+/// Most rows of one read of an ERP.
+pub const ERP_ROWS_MAX: usize = 100_000;
+/// Most orders or stocks asked for in one message: one call of WooCommerce reads 100.
+pub const READ_IDS_MAX: usize = 100;
+
+/// Any message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is the message of that name")]
+pub enum Message {
+    OrderObserved(OrderObserved),
+    OrderUnreadable(OrderUnreadable),
+    StockShown(StockShown),
+    ListingObserved(ListingObserved),
+    ErpStockObserved(ErpStockObserved),
+    LevelChanged(LevelChanged),
+    ReadWanted(ReadWanted),
+}
+
+impl Message {
+    /// Which message it is.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::OrderObserved(_) => Kind::OrderObserved,
+            Self::OrderUnreadable(_) => Kind::OrderUnreadable,
+            Self::StockShown(_) => Kind::StockShown,
+            Self::ListingObserved(_) => Kind::ListingObserved,
+            Self::ErpStockObserved(_) => Kind::ErpStockObserved,
+            Self::LevelChanged(_) => Kind::LevelChanged,
+            Self::ReadWanted(_) => Kind::ReadWanted,
+        }
+    }
+
+    /// What it keeps its order with.
+    pub fn shard_key(&self) -> ShardKey {
+        match self {
+            Self::OrderObserved(message) => message.shop.into(),
+            Self::OrderUnreadable(message) => message.shop.into(),
+            Self::StockShown(message) => message.shop.into(),
+            Self::ListingObserved(message) => message.shop.into(),
+            Self::ErpStockObserved(message) => message.warehouse.into(),
+            Self::LevelChanged(message) => message.stock.shop.into(),
+            Self::ReadWanted(message) => message.shop.into(),
+        }
+    }
+}
+
+macro_rules! into_message {
+    ($($name:ident),*) => {$(
+        impl From<$name> for Message {
+            fn from(message: $name) -> Self {
+                Self::$name(message)
+            }
+        }
+    )*};
+}
+into_message!(
+    OrderObserved,
+    OrderUnreadable,
+    StockShown,
+    ListingObserved,
+    ErpStockObserved,
+    LevelChanged,
+    ReadWanted
+);
+
+/// The whole of an order, as its shop told or showed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderObserved {
+    /// The shop.
+    pub shop: ShopId,
+    /// The order.
+    pub order: OrderId,
+    /// How it was learnt.
+    pub source: Source,
+    /// The order's own date of change, of 1 s resolution; `None` when the order is gone.
+    pub modified_at: Option<Timestamp>,
+    /// What it looked like.
+    pub state: OrderState,
+}
+
+/// How an order was learnt: reads are facts, webhooks are hints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The shop called us.
+    Webhook,
+    /// We called the shop.
+    Read {
+        /// Number of the read; a higher one is later.
+        number: ReadNumber,
+        /// Shop time of the reply, from its `Date`.
+        read_at: Timestamp,
+        /// Read to know where the shop starts from, before anything is pushed to it.
+        baseline: bool,
+    },
+}
+
+/// What an order looked like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderState {
+    /// It is there, perhaps in the trash.
+    Present {
+        /// The shop's own word.
+        status: StatusText,
+        /// Every line, at most [`ORDER_LINES_MAX`].
+        lines: Vec<OrderLine>,
+    },
+    /// The shop does not have it any more.
+    Gone,
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderLine {
+    /// The shop's id of the line.
+    pub line: LineId,
+    /// What was sold; `None` when the product was deleted.
+    pub listing: Option<ListingId>,
+    /// The product's code as of now: it follows later changes of the product.
+    pub sku: Option<Sku>,
+    /// How much was ordered.
+    pub quantity: Quantity,
+    /// What the shop says it took from its own stock; `None` when it says nothing.
+    pub taken: Option<Quantity>,
+    /// What refunds put back.
+    pub restocked: Quantity,
+}
+
+/// An authentic webhook that could not be used and was answered 2xx: the shop's picture is incomplete until a re-read
+/// of the order, or an audit when even the order is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderUnreadable {
+    /// The shop.
+    pub shop: ShopId,
+    /// The order, if that much could be read.
+    pub order: Option<OrderId>,
+    /// Why, as a code.
+    pub reason: Word,
+}
+
+/// A stock as its shop showed it, published after every order the shop had changed by then: the proof of a settle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockShown {
+    /// The shop.
+    pub shop: ShopId,
+    /// The stock.
+    pub holder: HolderId,
+    /// What it showed; `None`: the shop does not manage it.
+    pub shown: Option<Quantity>,
+    /// Number of the read.
+    pub number: ReadNumber,
+    /// Shop time of the read.
+    pub t1: Timestamp,
+    /// Orders changed up to here, by shop time, went out before this message.
+    pub orders_read_to: Timestamp,
+}
+
+/// One entry of a shop's catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListingObserved {
+    /// The shop.
+    pub shop: ShopId,
+    /// What it sells.
+    pub listing: ListingId,
+    /// Where it keeps the quantity; `None`: it does not manage it.
+    pub holder: Option<HolderId>,
+    /// Its code.
+    pub sku: Option<Sku>,
+    /// Its name, for people.
+    pub name: NameText,
+    /// The shop's own word for its state.
+    pub status: StatusText,
+    /// Number of the read.
+    pub number: ReadNumber,
+}
+
+/// One read of a mirrored warehouse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErpStockObserved {
+    /// The warehouse.
+    pub warehouse: WarehouseId,
+    /// Number of the read.
+    pub read: ReadNumber,
+    /// Nothing was cut off; only then does it mean anything.
+    pub complete: bool,
+    /// At most [`ERP_ROWS_MAX`]. A SKU not among them is unknown, not zero.
+    pub rows: Vec<ErpRow>,
+}
+
+/// One SKU of a mirrored warehouse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErpRow {
+    /// The SKU.
+    pub sku: Sku,
+    /// What the ERP says is there.
+    pub quantity: Quantity,
+    /// What of it the ERP has promised.
+    pub reserve: Quantity,
+}
+
+/// What a stock of a shop should show: always the whole state, so that the newest (epoch, revision) is enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LevelChanged {
+    /// The stock.
+    pub stock: StockId,
+    /// Revisions compare within an epoch only.
+    pub epoch: Epoch,
+    /// Grows with every change.
+    pub revision: Revision,
+    /// What the stock holds.
+    pub sku: Sku,
+    /// What is left to sell; negative is a shortfall.
+    pub level: Quantity,
+    /// Of this shop's own lines, what it has yet to take from its stock.
+    pub untaken: Quantity,
+    /// What the shop has taken from this stock for its orders, over all time.
+    pub taken_total: Quantity,
+    /// Finest quantity the shop's stock can show.
+    pub step: Step,
+    /// Newest date of an applied order on this stock, by shop time.
+    pub last_order_date: Option<Timestamp>,
+    /// The proof that came last, if this answers one.
+    pub settle: Option<Settled>,
+    /// The stock is no longer ours: push nothing more.
+    pub removed: bool,
+}
+
+/// What a shop showed, with what inventory knew of its orders at that moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Number of the read.
+    pub number: ReadNumber,
+    /// What the shop showed; `None`: it does not manage the stock.
+    pub shown: Option<Quantity>,
+    /// Shop time of the read.
+    pub t1: Timestamp,
+    /// What the shop had taken by then.
+    pub taken_total: Quantity,
+    /// No order could have been missed; only then is it trusted.
+    pub quiet: bool,
+}
+
+/// Asks ingress to read a shop again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadWanted {
+    /// The shop.
+    pub shop: ShopId,
+    /// What of it.
+    pub what: Wanted,
+}
+
+/// What to read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// These orders, at most [`READ_IDS_MAX`].
+    Orders(Vec<OrderId>),
+    /// These stocks, with proof; at most [`READ_IDS_MAX`].
+    Stocks(Vec<HolderId>),
+    /// Every open order.
+    OrderAudit,
+}

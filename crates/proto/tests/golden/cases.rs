@@ -1,0 +1,227 @@
+//! One or more of each message, with every kind of field present and absent.
+
+use onhand_proto::{
+    Envelope, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, NameText, OrderLine,
+    OrderObserved, OrderState, OrderUnreadable, ReadWanted, Settled, Source, StatusText, StockShown, Wanted,
+    Word,
+};
+use uuid::Uuid;
+use values::{
+    Epoch, HolderId, LineId, ListingId, OrderId, ProductId, Quantity, ReadNumber, Revision, ShopId, Sku,
+    Step, StockId, Timestamp, VariationId, WarehouseId,
+};
+
+fn shop() -> ShopId {
+    ShopId::new(3).unwrap()
+}
+
+fn order() -> OrderId {
+    OrderId::new(4_711).unwrap()
+}
+
+fn holder(raw: i64) -> HolderId {
+    HolderId::new(raw).unwrap()
+}
+
+fn sku(text: &str) -> Sku {
+    text.parse().unwrap()
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_790_000_000 + seconds)
+}
+
+fn listing(product: i64, variation: Option<i64>) -> ListingId {
+    ListingId {
+        product: ProductId::new(product).unwrap(),
+        variation: variation.map(|raw| VariationId::new(raw).unwrap()),
+    }
+}
+
+fn orders() -> Vec<(&'static str, Message)> {
+    let read = Source::Read {
+        number: ReadNumber::new(88),
+        read_at: at(31),
+        baseline: true,
+    };
+    let lines = vec![
+        OrderLine {
+            line: LineId::new(1).unwrap(),
+            listing: Some(listing(20, Some(21))),
+            sku: Some(sku("TEE-RED-M")),
+            quantity: Quantity::from_units(2),
+            taken: Some(Quantity::from_units(2)),
+            restocked: Quantity::ZERO,
+        },
+        OrderLine {
+            line: LineId::new(2).unwrap(),
+            listing: None,
+            sku: None,
+            quantity: Quantity::from_thousandths(1_500),
+            taken: None,
+            restocked: Quantity::from_thousandths(500),
+        },
+    ];
+    let present = |status: &str, lines| OrderState::Present {
+        status: StatusText::clipped(status),
+        lines,
+    };
+    let observed = |source, modified_at, state| {
+        OrderObserved {
+            shop: shop(),
+            order: order(),
+            source,
+            modified_at,
+            state,
+        }
+        .into()
+    };
+    vec![
+        (
+            "order.observed.v1.webhook",
+            observed(Source::Webhook, Some(at(0)), present("processing", lines.clone())),
+        ),
+        (
+            "order.observed.v1.read",
+            observed(read, Some(at(0)), present("wc-custom", lines)),
+        ),
+        (
+            "order.observed.v1.empty",
+            observed(Source::Webhook, Some(at(1)), present("cancelled", Vec::new())),
+        ),
+        ("order.observed.v1.gone", observed(read, None, OrderState::Gone)),
+        (
+            "order.unreadable.v1.known",
+            OrderUnreadable {
+                shop: shop(),
+                order: Some(order()),
+                reason: Word::clipped("only-id"),
+            }
+            .into(),
+        ),
+        (
+            "order.unreadable.v1.unknown",
+            OrderUnreadable {
+                shop: shop(),
+                order: None,
+                reason: Word::clipped("error-body"),
+            }
+            .into(),
+        ),
+    ]
+}
+
+fn facts() -> Vec<(&'static str, Message)> {
+    let shown = |shown| StockShown {
+        shop: shop(),
+        holder: holder(21),
+        shown,
+        number: ReadNumber::new(90),
+        t1: at(40),
+        orders_read_to: at(70),
+    };
+    let row = |code, quantity, reserve| ErpRow {
+        sku: sku(code),
+        quantity: Quantity::from_units(quantity),
+        reserve: Quantity::from_units(reserve),
+    };
+    vec![
+        (
+            "stock.shown.v1.managed",
+            shown(Some(Quantity::from_units(-3))).into(),
+        ),
+        ("stock.shown.v1.unmanaged", shown(None).into()),
+        (
+            "listing.observed.v1.managed",
+            ListingObserved {
+                shop: shop(),
+                listing: listing(20, Some(21)),
+                holder: Some(holder(20)),
+                sku: Some(sku("TEE-RED-M")),
+                name: NameText::clipped("Tee, red – M"),
+                status: StatusText::clipped("publish"),
+                number: ReadNumber::new(5),
+            }
+            .into(),
+        ),
+        (
+            "erp-stock.observed.v1.rows",
+            ErpStockObserved {
+                warehouse: WarehouseId::new(2).unwrap(),
+                read: ReadNumber::new(7),
+                complete: true,
+                rows: vec![row("TEE-RED-M", 12, 3), row("MUG", 0, 0)],
+            }
+            .into(),
+        ),
+    ]
+}
+
+fn requests() -> Vec<(&'static str, Message)> {
+    let level = |settle, last_order_date, removed| LevelChanged {
+        stock: StockId {
+            shop: shop(),
+            holder: holder(21),
+        },
+        epoch: Epoch::new(1),
+        revision: Revision::new(42),
+        sku: sku("TEE-RED-M"),
+        level: Quantity::from_units(-1),
+        untaken: Quantity::from_units(2),
+        taken_total: Quantity::from_units(120),
+        step: Step::ONE,
+        last_order_date,
+        settle,
+        removed,
+    };
+    let settled = Settled {
+        number: ReadNumber::new(90),
+        shown: Some(Quantity::from_units(7)),
+        t1: at(40),
+        taken_total: Quantity::from_units(118),
+        quiet: true,
+    };
+    let wanted = |what| ReadWanted { shop: shop(), what }.into();
+    vec![
+        (
+            "level.changed.v1.settled",
+            level(Some(settled), Some(at(0)), false).into(),
+        ),
+        ("level.changed.v1.removed", level(None, None, true).into()),
+        (
+            "read.wanted.v1.orders",
+            wanted(Wanted::Orders(vec![order(), OrderId::new(i64::MAX).unwrap()])),
+        ),
+        (
+            "read.wanted.v1.stocks",
+            wanted(Wanted::Stocks(vec![holder(20), holder(21)])),
+        ),
+        ("read.wanted.v1.audit", wanted(Wanted::OrderAudit)),
+    ]
+}
+
+/// Every golden message by the name of its fixture.
+pub(crate) fn messages() -> Vec<(&'static str, Message)> {
+    [orders(), facts(), requests()].concat()
+}
+
+/// The golden envelope.
+pub(crate) fn envelope() -> Envelope {
+    let (_, message) = orders().swap_remove(0);
+    let id = Uuid::from_u128(0x0199_7a3e_0000_7000_8000_0000_0000_0001);
+    let mut envelope = Envelope::seal(&message, id, at(2), "ingress").unwrap();
+    envelope.properties.traceparent =
+        Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    envelope
+}
+
+/// A fixture's text: bytes as hexadecimal, then what they mean.
+pub(crate) fn fixture(bytes: &[u8], meaning: &impl std::fmt::Debug) -> String {
+    let hex = |row: &[u8]| row.iter().copied().map(hex_pair).collect::<String>();
+    let rows: Vec<String> = bytes.chunks(32).map(hex).collect();
+    format!("{}\n\n{meaning:#?}\n", rows.join("\n"))
+}
+
+fn hex_pair(byte: u8) -> String {
+    format!("{byte:02x}")
+}
