@@ -1,0 +1,120 @@
+//! Comparing with proof: a stock read at a quiet moment, once every order up to it is known.
+
+use values::{Epoch, Quantity, ReadNumber, Timestamp};
+
+use crate::state::{Base, StockPush};
+
+/// What a shop showed, and what was known of it: sent by inventory once all orders up to then were applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settle {
+    /// Number of the read: a higher one was read later.
+    pub number: ReadNumber,
+    /// Epoch of the level it belongs to.
+    pub epoch: Epoch,
+    /// What the stock showed.
+    pub shown: Quantity,
+    /// When, by the shop's own clock.
+    pub t1: Timestamp,
+    /// What the shop's orders had taken by then.
+    pub taken_total: Quantity,
+    /// No order touched the stock from a margin before `t1` on, and none is missing.
+    pub quiet: bool,
+}
+
+/// Why a settle proves nothing this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distrust {
+    /// Not newer than the one trusted last.
+    Old,
+    /// Read under other levels than the present ones.
+    OtherEpoch,
+    /// Orders touched the stock around the read, or some may be missing.
+    NotQuiet,
+    /// A push may have taken effect while it was read, or may yet do so.
+    PushInFlight,
+}
+
+/// A difference between what was shown and what was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drift {
+    /// We pushed since the last settle, so it may be ours: it is corrected. How much more the shop showed than expected.
+    Ours(Quantity),
+    /// Somebody else raised it by so much: it is lowered again.
+    RaisedElsewhere(Quantity),
+    /// Somebody else lowered it by so much: those units are withheld.
+    LoweredElsewhere(Quantity),
+}
+
+/// What a settle came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The base is proven; the drift found, if any.
+    Trusted(Option<Drift>),
+    /// Nothing was learned: settle again.
+    Untrusted(Distrust),
+}
+
+impl StockPush {
+    /// Compares with proof, and takes over what was proven.
+    pub fn settle(&mut self, settle: &Settle) -> Settled {
+        if let Some(distrust) = self.distrust(settle) {
+            return Settled::Untrusted(distrust);
+        }
+        let since: Quantity = self
+            .log
+            .iter()
+            .filter(|push| starts_after(push.started, settle.t1))
+            .map(|push| push.delta)
+            .sum();
+        let proven = settle.shown + settle.taken_total + since;
+        let known = self.comparable_base();
+        let difference = known.map_or(Quantity::ZERO, |base| proven - base.quantity);
+        let mut withheld = known.map_or(Quantity::ZERO, |base| base.withheld);
+        let drift = if difference.is_zero() {
+            None
+        } else if self.pushed_since_settle {
+            Some(Drift::Ours(difference))
+        } else if difference.is_positive() {
+            // A person who puts units back first undoes what a person took out.
+            withheld = (withheld - difference).or_zero();
+            Some(Drift::RaisedElsewhere(difference))
+        } else {
+            withheld += difference.abs();
+            Some(Drift::LoweredElsewhere(difference.abs()))
+        };
+        self.base = Some(Base {
+            epoch: settle.epoch,
+            quantity: proven,
+            slack: Quantity::ZERO,
+            withheld,
+        });
+        self.log.retain(|push| starts_after(push.started, settle.t1));
+        self.log_floor = None;
+        self.pushed_since_settle = !self.log.is_empty();
+        self.settled = settle.number;
+        Settled::Trusted(drift)
+    }
+
+    fn distrust(&self, settle: &Settle) -> Option<Distrust> {
+        if settle.number <= self.settled {
+            return Some(Distrust::Old);
+        }
+        if self.target.is_none_or(|target| target.epoch != settle.epoch) {
+            return Some(Distrust::OtherEpoch);
+        }
+        if !settle.quiet {
+            return Some(Distrust::NotQuiet);
+        }
+        let in_flight = self.log.iter().any(|push| {
+            !starts_after(push.started, settle.t1) && push.ended.is_none_or(|ended| ended >= settle.t1)
+                || push.ended.is_none()
+        });
+        let forgotten = self.log_floor.is_some_and(|floor| floor >= settle.t1);
+        (self.intent.is_some() || self.doubtful_until.is_some() || in_flight || forgotten)
+            .then_some(Distrust::PushInFlight)
+    }
+}
+
+fn starts_after(started: Option<Timestamp>, t1: Timestamp) -> bool {
+    started.is_some_and(|started| started > t1)
+}

@@ -1,0 +1,248 @@
+//! What is known and under way for one stock, and what to do next.
+
+use std::time::Duration;
+
+use values::{Epoch, Quantity, ReadNumber, Timestamp};
+
+use crate::target::Target;
+
+/// How long a call may still take effect after it was sent: PHP may be writing although nobody waits for the answer.
+pub const CALL_DEADLINE: Duration = Duration::from_mins(1);
+
+/// Pushes remembered since the last trusted settle. Older ones are forgotten, and a settle from before them is not trusted.
+pub const PUSH_LOG_MAX: usize = 32;
+
+/// The shop's `Date` has a resolution of one second.
+const DATE_RESOLUTION: Duration = Duration::from_secs(1);
+
+/// What the shop would show had it sold nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Base {
+    /// Epoch of the levels it was proven with.
+    pub epoch: Epoch,
+    /// The quantity.
+    pub quantity: Quantity,
+    /// Lowerings that may not have arrived.
+    pub slack: Quantity,
+    /// Units a person took out of the shop: kept out, whatever the level.
+    pub withheld: Quantity,
+}
+
+/// A push that was journaled and may be under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intent {
+    /// The difference sent.
+    pub delta: Quantity,
+    /// When it was journaled, by the hub's clock.
+    pub started_at: Timestamp,
+}
+
+impl Intent {
+    /// After this it no longer takes effect.
+    pub fn deadline(&self) -> Timestamp {
+        self.started_at + CALL_DEADLINE
+    }
+}
+
+/// A push that was sent, in the shop's own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushRecord {
+    /// It did not take effect before this; `None` if that is not known.
+    pub started: Option<Timestamp>,
+    /// It did not take effect after this; `None` while that is not known: the push is doubtful.
+    pub ended: Option<Timestamp>,
+    /// The difference sent.
+    pub delta: Quantity,
+}
+
+/// What to do for a stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: the shop shows what it should, or nothing is known of what it should show.
+    Nothing,
+    /// Send this difference.
+    Push(Quantity),
+    /// The base is unknown: settle first.
+    Settle,
+    /// A push is under way or doubtful: wait until then.
+    Wait(Timestamp),
+    /// The doubtful push can no longer take effect: read what the shop shows.
+    ReadBack,
+}
+
+/// One stock of one shop, as egress knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StockPush {
+    /// What it should come to; `None` before inventory said.
+    pub target: Option<Target>,
+    /// What it would show had it sold nothing; `None` until a settle proved it.
+    pub base: Option<Base>,
+    /// The push that is under way.
+    pub intent: Option<Intent>,
+    /// Until then a doubtful push may still take effect.
+    pub doubtful_until: Option<Timestamp>,
+    /// Pushes since the last trusted settle, oldest first; at most [`PUSH_LOG_MAX`].
+    pub log: Vec<PushRecord>,
+    /// End of the newest push that was dropped from the log.
+    pub log_floor: Option<Timestamp>,
+    /// A push was begun since the last trusted settle: a difference may be ours.
+    pub pushed_since_settle: bool,
+    /// Number of the last settle that was trusted.
+    pub settled: ReadNumber,
+}
+
+impl StockPush {
+    /// Takes a newer target; `false` if the one known is as new.
+    pub fn retarget(&mut self, target: Target) -> bool {
+        let newer = self.target.is_none_or(|known| target.is_newer_than(&known));
+        if newer {
+            self.target = Some(target);
+        }
+        newer
+    }
+
+    /// What the shop shows if every order is known; `None` while the base is unknown.
+    pub fn expected(&self) -> Option<Quantity> {
+        let target = self.target?;
+        Some(self.comparable_base()?.quantity - target.taken_total)
+    }
+
+    /// What to do at `now`, by the hub's clock.
+    pub fn next(&self, now: Timestamp) -> Next {
+        let Some(target) = self.target else {
+            return Next::Nothing;
+        };
+        if let Some(intent) = self.intent {
+            return Next::Wait(intent.deadline());
+        }
+        if let Some(until) = self.doubtful_until {
+            return if now < until {
+                Next::Wait(until)
+            } else {
+                Next::ReadBack
+            };
+        }
+        let Some(base) = self.comparable_base() else {
+            return Next::Settle;
+        };
+        let expected = base.quantity - target.taken_total;
+        let goal = target.goal(base.withheld);
+        let delta = if goal < expected {
+            goal - expected
+        } else if goal > expected + base.slack && !target.level.is_negative() {
+            goal - expected - base.slack
+        } else {
+            return Next::Nothing;
+        };
+        // Raises are rounded down and lowerings away from zero: never more to sell than there is.
+        let delta = delta.floor_to(target.step);
+        if delta.is_zero() {
+            Next::Nothing
+        } else {
+            Next::Push(delta)
+        }
+    }
+
+    /// Journals a push; to be stored before the call is made.
+    pub fn begin(&mut self, delta: Quantity, now: Timestamp) -> Intent {
+        assert!(
+            self.intent.is_none() && self.doubtful_until.is_none(),
+            "one push per stock in flight"
+        );
+        assert!(
+            self.comparable_base().is_some(),
+            "nothing is pushed on an unproven base"
+        );
+        let intent = Intent {
+            delta,
+            started_at: now,
+        };
+        self.intent = Some(intent);
+        self.pushed_since_settle = true;
+        intent
+    }
+
+    /// The shop did it: answered at `date` by its own clock, after `took`.
+    pub fn succeeded(&mut self, date: Timestamp, took: Duration) {
+        if let Some(intent) = self.intent.take() {
+            self.shift_base(intent.delta);
+            let started = Some(date - took - DATE_RESOLUTION);
+            self.remember(PushRecord {
+                started,
+                ended: Some(date + DATE_RESOLUTION),
+                delta: intent.delta,
+            });
+        }
+    }
+
+    /// The shop certainly did not do it.
+    pub fn refused(&mut self) {
+        self.intent = None;
+    }
+
+    /// Nobody knows whether the shop did it: it is taken as done, and read back once it can no longer take effect.
+    pub fn uncertain(&mut self) {
+        if let Some(intent) = self.intent.take() {
+            self.shift_base(intent.delta);
+            if let Some(base) = self.base.as_mut().filter(|_| intent.delta.is_negative()) {
+                base.slack += intent.delta.abs();
+            }
+            self.doubtful_until = Some(intent.deadline());
+            self.remember(PushRecord {
+                started: None,
+                ended: None,
+                delta: intent.delta,
+            });
+        }
+    }
+
+    /// The stock was read after a doubtful push could no longer take effect. `expected` is what [`StockPush::expected`] said
+    /// when the read was sent; `date` is the shop's own time of the answer.
+    pub fn read_back(&mut self, shown: Quantity, expected: Quantity, date: Timestamp) {
+        if self.doubtful_until.take().is_none() {
+            return;
+        }
+        for record in &mut self.log {
+            if record.ended.is_none() {
+                record.ended = Some(date);
+            }
+        }
+        if let Some(base) = self.base.as_mut() {
+            // More than expected, with a lowering in doubt: that much of it is missing, and the ordinary rule sends it again.
+            let missing = (shown - expected).or_zero().min(base.slack);
+            base.quantity += missing;
+            base.slack -= missing;
+        }
+    }
+
+    /// Whether a sale of that date may have fallen inside a push: the shop then lost its own reduction.
+    pub fn sale_inside_push(&self, sold_at: Timestamp) -> bool {
+        self.log.iter().any(|push| {
+            push.started
+                .is_none_or(|started| started <= sold_at + DATE_RESOLUTION)
+                && push.ended.is_none_or(|ended| sold_at <= ended + DATE_RESOLUTION)
+        }) || self.intent.is_some()
+    }
+
+    pub(crate) fn comparable_base(&self) -> Option<Base> {
+        let target = self.target?;
+        self.base.filter(|base| base.epoch == target.epoch)
+    }
+
+    fn shift_base(&mut self, delta: Quantity) {
+        if let Some(base) = self.base.as_mut() {
+            base.quantity += delta;
+        }
+    }
+
+    fn remember(&mut self, record: PushRecord) {
+        self.log.push(record);
+        if self.log.len() > PUSH_LOG_MAX {
+            let dropped = self.log.remove(0);
+            self.log_floor = self.log_floor.max(dropped.ended);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! The rules of a push, one each.
+
+use std::time::Duration;
+
+use values::{Epoch, Quantity, ReadNumber, Revision, Step, Timestamp};
+
+use super::*;
+use crate::settle::{Distrust, Drift, Settle, Settled};
+
+fn units(units: i64) -> Quantity {
+    Quantity::from_units(units)
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn target(revision: u64, level: i64, untaken: i64, taken: i64) -> Target {
+    Target {
+        epoch: Epoch::new(1),
+        revision: Revision::new(revision),
+        level: units(level),
+        untaken: units(untaken),
+        taken_total: units(taken),
+        step: Step::ONE,
+    }
+}
+
+fn settle(number: u64, shown: i64, t1: i64, taken: i64) -> Settle {
+    Settle {
+        number: ReadNumber::new(number),
+        epoch: Epoch::new(1),
+        shown: units(shown),
+        t1: at(t1),
+        taken_total: units(taken),
+        quiet: true,
+    }
+}
+
+/// A stock proven to show 10 at second 0 with nothing taken.
+fn settled() -> StockPush {
+    let mut stock = StockPush::default();
+    assert!(stock.retarget(target(1, 10, 0, 0)));
+    assert_eq!(stock.next(at(0)), Next::Settle);
+    assert_eq!(stock.settle(&settle(1, 10, 0, 0)), Settled::Trusted(None));
+    stock
+}
+
+fn next_with(level: i64, untaken: i64, taken: i64) -> Next {
+    let mut stock = settled();
+    stock.retarget(target(2, level, untaken, taken));
+    stock.next(at(1))
+}
+
+#[test]
+fn difference_to_what_the_shop_shows() {
+    for (level, untaken, taken, wanted) in [
+        (10, 0, 0, Next::Nothing),
+        (7, 0, 0, Next::Push(units(-3))),
+        (12, 0, 0, Next::Push(units(2))),
+        // Its own sale: reserved, then taken. It is never told of its own order.
+        (8, 2, 0, Next::Nothing),
+        (8, 0, 2, Next::Nothing),
+        // Oversold: down to nothing, and never up while below.
+        (-3, 0, 0, Next::Push(units(-10))),
+        (-3, 0, 12, Next::Nothing),
+        (0, 0, 12, Next::Push(units(2))),
+    ] {
+        assert_eq!(
+            next_with(level, untaken, taken),
+            wanted,
+            "level {level} untaken {untaken} taken {taken}"
+        );
+    }
+}
+
+#[test]
+fn older_levels_are_ignored() {
+    let mut stock = settled();
+    assert!(!stock.retarget(target(1, 3, 0, 0)));
+    assert_eq!(stock.next(at(1)), Next::Nothing);
+}
+
+#[test]
+fn another_epoch_makes_the_base_unknown() {
+    let mut stock = settled();
+    stock.retarget(Target {
+        epoch: Epoch::new(2),
+        ..target(1, 10, 0, 0)
+    });
+    assert_eq!(stock.next(at(1)), Next::Settle);
+    assert_eq!(
+        stock.settle(&settle(2, 10, 9, 0)),
+        Settled::Untrusted(Distrust::OtherEpoch)
+    );
+}
+
+#[test]
+fn a_certain_push_moves_the_base() {
+    let mut stock = settled();
+    stock.retarget(target(2, 7, 0, 0));
+    stock.begin(units(-3), at(1));
+    assert_eq!(stock.next(at(1)), Next::Wait(at(61)));
+    stock.succeeded(at(2), Duration::from_secs(1));
+    assert_eq!(stock.next(at(2)), Next::Nothing);
+    assert_eq!(stock.expected(), Some(units(7)));
+}
+
+#[test]
+fn a_refused_push_is_made_again() {
+    let mut stock = settled();
+    stock.retarget(target(2, 7, 0, 0));
+    stock.begin(units(-3), at(1));
+    stock.refused();
+    assert_eq!(stock.next(at(2)), Next::Push(units(-3)));
+}
+
+/// A lowering by three whose reply was lost, and the read afterwards.
+fn doubtful_lowering(shown: i64) -> StockPush {
+    let mut stock = settled();
+    stock.retarget(target(2, 7, 0, 0));
+    stock.begin(units(-3), at(1));
+    stock.uncertain();
+    assert_eq!(stock.next(at(60)), Next::Wait(at(61)));
+    assert_eq!(stock.next(at(61)), Next::ReadBack);
+    stock.read_back(units(shown), stock.expected().unwrap(), at(61));
+    stock
+}
+
+#[test]
+fn a_doubtful_lowering_that_arrived_is_not_repeated() {
+    assert_eq!(doubtful_lowering(7).next(at(62)), Next::Nothing);
+}
+
+#[test]
+fn a_doubtful_lowering_that_is_missing_is_sent_again() {
+    assert_eq!(doubtful_lowering(10).next(at(62)), Next::Push(units(-3)));
+}
+
+#[test]
+fn an_unseen_sale_hides_no_more_than_itself() {
+    // The lowering is missing, and the shop sold one that nobody knows of yet: two are proven missing.
+    assert_eq!(doubtful_lowering(9).next(at(62)), Next::Push(units(-2)));
+}
+
+#[test]
+fn a_raise_waits_for_doubtful_lowerings() {
+    let mut stock = doubtful_lowering(7);
+    // Slack of 3 is left: the shop may show 10 for all we know, so only what is beyond that is raised.
+    stock.retarget(target(3, 9, 0, 0));
+    assert_eq!(stock.next(at(62)), Next::Nothing);
+    stock.retarget(target(4, 12, 0, 0));
+    assert_eq!(stock.next(at(62)), Next::Push(units(2)));
+    // A settle proves where it stands.
+    assert_eq!(stock.settle(&settle(2, 7, 70, 0)), Settled::Trusted(None));
+    assert_eq!(stock.next(at(71)), Next::Push(units(5)));
+}
+
+#[test]
+fn a_doubtful_raise_is_never_repeated_without_proof() {
+    let mut stock = settled();
+    stock.retarget(target(2, 14, 0, 0));
+    stock.begin(units(4), at(1));
+    stock.uncertain();
+    stock.read_back(units(10), stock.expected().unwrap(), at(61));
+    assert_eq!(
+        stock.next(at(62)),
+        Next::Nothing,
+        "shown may be low because of sales nobody knows of"
+    );
+    assert_eq!(
+        stock.settle(&settle(2, 10, 70, 0)),
+        Settled::Trusted(Some(Drift::Ours(units(-4))))
+    );
+    assert_eq!(stock.next(at(71)), Next::Push(units(4)));
+}
+
+#[test]
+fn what_a_settle_is_not_trusted_for() {
+    let mut stock = settled();
+    assert_eq!(
+        stock.settle(&settle(1, 5, 5, 0)),
+        Settled::Untrusted(Distrust::Old)
+    );
+    let loud = Settle {
+        quiet: false,
+        ..settle(2, 5, 5, 0)
+    };
+    assert_eq!(stock.settle(&loud), Settled::Untrusted(Distrust::NotQuiet));
+    stock.retarget(target(2, 7, 0, 0));
+    stock.begin(units(-3), at(1));
+    assert_eq!(
+        stock.settle(&settle(2, 10, 1, 0)),
+        Settled::Untrusted(Distrust::PushInFlight)
+    );
+    stock.succeeded(at(3), Duration::from_secs(1));
+    assert_eq!(
+        stock.settle(&settle(2, 7, 3, 0)),
+        Settled::Untrusted(Distrust::PushInFlight)
+    );
+    // Read before the push began: the push counts on top of what was shown.
+    assert_eq!(stock.settle(&settle(2, 10, 0, 0)), Settled::Trusted(None));
+    assert_eq!(stock.expected(), Some(units(7)));
+}
+
+#[test]
+fn drift_without_a_push_of_ours_is_somebody_elses() {
+    let mut stock = settled();
+    assert_eq!(
+        stock.settle(&settle(2, 13, 10, 0)),
+        Settled::Trusted(Some(Drift::RaisedElsewhere(units(3))))
+    );
+    assert_eq!(stock.next(at(11)), Next::Push(units(-3)));
+
+    let mut stock = settled();
+    assert_eq!(
+        stock.settle(&settle(2, 6, 10, 0)),
+        Settled::Trusted(Some(Drift::LoweredElsewhere(units(4))))
+    );
+    assert_eq!(
+        stock.next(at(11)),
+        Next::Nothing,
+        "what a person took out stays out"
+    );
+    stock.retarget(target(2, 12, 0, 0));
+    assert_eq!(
+        stock.next(at(11)),
+        Next::Push(units(2)),
+        "but a receipt reaches the shop"
+    );
+}
+
+#[test]
+fn a_sale_in_the_second_of_a_push_asks_for_a_settle() {
+    let mut stock = settled();
+    stock.retarget(target(2, 7, 0, 0));
+    stock.begin(units(-3), at(100));
+    stock.succeeded(at(101), Duration::from_secs(1));
+    assert!(stock.sale_inside_push(at(100)));
+    assert!(!stock.sale_inside_push(at(90)));
+    assert!(!stock.sale_inside_push(at(110)));
+}
+
+#[test]
+fn the_log_is_bounded() {
+    let mut stock = settled();
+    let mut second = 100;
+    for revision in 2..100 {
+        let level = if revision % 2 == 0 { 9 } else { 10 };
+        stock.retarget(target(revision, level, 0, 0));
+        let Next::Push(delta) = stock.next(at(second)) else {
+            panic!("a push was due")
+        };
+        stock.begin(delta, at(second));
+        stock.succeeded(at(second), Duration::from_millis(100));
+        second += 10;
+    }
+    assert_eq!(stock.log.len(), PUSH_LOG_MAX);
+    assert_eq!(
+        stock.settle(&settle(2, 10, 50, 0)),
+        Settled::Untrusted(Distrust::PushInFlight)
+    );
+    assert_eq!(stock.settle(&settle(3, 10, second, 0)), Settled::Trusted(None));
+    assert!(stock.log.is_empty());
+}
