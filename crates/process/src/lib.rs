@@ -6,3 +6,8 @@
 //! This crate is the only one that reads the environment ([`config::Source`]) and the wall clock ([`clock`]).
 
 pub mod config;
+pub mod health;
+pub mod metrics;
+pub mod tasks;
+
+pub use tasks::{Exit, Stage, Tasks, error_chain, shutdown_signal};
