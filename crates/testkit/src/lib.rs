@@ -1,1 +1,3 @@
-//! testkit of onhand.
+//! What tests and simulations of onhand stand on: a fake shop, and later the simulation itself.
+
+pub mod shop;
