@@ -31,6 +31,7 @@
 mod catalogue;
 mod change;
 mod orders;
+mod plan;
 mod reading;
 mod stock;
 #[cfg(test)]

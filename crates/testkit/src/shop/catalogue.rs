@@ -378,6 +378,9 @@ impl Shop {
         let Some(row) = self.products.get_mut(&holder) else {
             return;
         };
+        if row.status == ProductStatus::Trash {
+            return;
+        }
         row.status = ProductStatus::Trash;
         row.modified = to_second(now);
         self.emit(writing, Topic::ProductDeleted, holder.get());

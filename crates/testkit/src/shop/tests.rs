@@ -15,7 +15,7 @@ struct Bench {
 }
 
 fn sku(text: &str) -> Option<Sku> {
-    Some(text.parse().unwrap())
+    text.parse().ok()
 }
 
 /// A shop with all eight webhooks and one product of 25.

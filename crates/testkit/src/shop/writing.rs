@@ -1,16 +1,9 @@
 //! The steps in which a change is written.
 
-use std::time::Duration;
-
 use values::{HolderId, LineId, OrderId, Timestamp};
 
 use super::webhooks::Due;
-use super::{
-    Change, NewLine, NewOrder, Outcome, ProductEdit, ProductStatus, Refusal, Shop, Status, Topic, to_second,
-};
-
-/// Age at which the daily clean-up deletes a checkout draft.
-const DRAFT_AGE_MAX: Duration = Duration::from_hours(24);
+use super::{Change, NewLine, NewOrder, Outcome, ProductEdit, Refusal, Shop, Status, Topic, to_second};
 
 /// A change under way: what is still to be written, and what its end will queue.
 #[derive(Debug, Clone)]
@@ -23,7 +16,7 @@ pub struct Writing {
     /// No `order.*` fires: a status put on a trashed order.
     pub(super) silent: bool,
     /// Stock the storefront holds for it.
-    held: Vec<(HolderId, i64)>,
+    pub(super) held: Vec<(HolderId, i64)>,
 }
 
 impl Writing {
@@ -44,7 +37,7 @@ pub enum Progress {
 
 /// One statement, or a few that nobody can see between.
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     InsertOrder(Box<NewOrder>),
     InsertLines(OrderId, Vec<NewLine>),
     SaveOrder(OrderId),
@@ -136,303 +129,6 @@ impl Shop {
         Ok(writing.outcome)
     }
 
-    fn status_of(&self, order: OrderId) -> Result<Status, Refusal> {
-        self.orders
-            .get(&order)
-            .map(|row| row.status)
-            .ok_or(Refusal::UnknownOrder(order))
-    }
-
-    fn live(&self, order: OrderId) -> Result<Status, Refusal> {
-        match self.status_of(order)? {
-            Status::Trash => Err(Refusal::WrongStatus(order, Status::Trash)),
-            status => Ok(status),
-        }
-    }
-
-    fn plan_order(
-        &mut self,
-        change: Change,
-        writing: &mut Writing,
-        now: Timestamp,
-    ) -> Result<Vec<Step>, Refusal> {
-        let steps = match change {
-            Change::CreateOrder(new) => {
-                if new.created_via.is_storefront() {
-                    writing.held = self.reserve(&new.lines)?;
-                }
-                vec![Step::InsertOrder(Box::new(new))]
-            }
-            Change::OpenCheckout(new) => {
-                let new = NewOrder {
-                    status: Status::CheckoutDraft,
-                    ..new
-                };
-                vec![Step::InsertOrder(Box::new(new))]
-            }
-            Change::Checkout {
-                order,
-                status,
-                payment_method,
-            } => {
-                let found = self.status_of(order)?;
-                if found != Status::CheckoutDraft {
-                    return Err(Refusal::WrongStatus(order, found));
-                }
-                writing.held = self.reserve(&self.cart_of(order))?;
-                vec![
-                    Step::SaveOrder(order),
-                    Step::Placed(order, payment_method),
-                    Step::StatusRow(order, status),
-                ]
-            }
-            Change::SetStatus { order, status } => {
-                let found = self.status_of(order)?;
-                if matches!(status, Status::Trash | Status::CheckoutDraft) {
-                    return Err(Refusal::WrongStatus(order, found));
-                }
-                writing.silent = found == Status::Trash && !self.options.orders_in_posts;
-                vec![Step::StatusRow(order, status)]
-            }
-            Change::Trash(order) => {
-                self.live(order)?;
-                vec![Step::TrashRow(order)]
-            }
-            Change::Untrash(order) => match self.status_of(order)? {
-                Status::Trash => vec![Step::UntrashRow(order)],
-                found => return Err(Refusal::WrongStatus(order, found)),
-            },
-            Change::DeleteForever(order) => {
-                self.status_of(order)?;
-                vec![Step::DropOrder(order)]
-            }
-            Change::TouchOrder(order) => {
-                self.live(order)?;
-                vec![Step::SaveOrder(order)]
-            }
-            Change::CleanUpDrafts => {
-                let stale = self.orders_of(Status::CheckoutDraft, DRAFT_AGE_MAX, false, now);
-                stale.into_iter().map(Step::DropOrder).collect()
-            }
-            Change::CancelUnpaid { hold } => {
-                let unpaid = self.orders_of(Status::Pending, hold, true, now);
-                unpaid
-                    .into_iter()
-                    .map(|order| Step::StatusRow(order, Status::Cancelled))
-                    .collect()
-            }
-            _ => Vec::new(),
-        };
-        Ok(steps)
-    }
-
-    fn orders_of(&self, status: Status, age: Duration, storefront: bool, now: Timestamp) -> Vec<OrderId> {
-        let rows = self.orders.values().filter(|row| {
-            row.status == status
-                && row.modified < now - age
-                && (!storefront || row.created_via.is_storefront())
-        });
-        rows.map(|row| row.id).collect()
-    }
-
-    fn cart_of(&self, order: OrderId) -> Vec<NewLine> {
-        let lines = self.orders.get(&order).map_or(&[][..], |row| &row.lines);
-        let cart = lines.iter().map(|line| NewLine {
-            product: line.product,
-            variation: line.variation,
-            quantity: line.quantity,
-            total: None,
-        });
-        cart.collect()
-    }
-
-    fn plan_edit(&self, change: Change, writing: &mut Writing) -> Result<Vec<Step>, Refusal> {
-        let line_of = |order: OrderId, line: LineId| {
-            self.live(order)?;
-            let row = self.orders.get(&order).ok_or(Refusal::UnknownOrder(order))?;
-            row.line(line)
-                .map(|_| row.status)
-                .ok_or(Refusal::UnknownLine(order, line))
-        };
-        let steps = match change {
-            Change::EditLine {
-                order,
-                line,
-                quantity,
-            } => {
-                let adjusts = line_of(order, line)?.takes_stock();
-                let mut steps = vec![Step::LineQuantity(order, line, quantity)];
-                if adjusts {
-                    steps.push(Step::AdjustStock(order, line, quantity));
-                }
-                steps.push(Step::SaveOrder(order));
-                steps
-            }
-            Change::AddLine { order, line } => {
-                if self.live(order)?.takes_stock() {
-                    vec![Step::AddedLine(order, line), Step::SaveOrder(order)]
-                } else {
-                    vec![Step::SaveOrder(order), Step::InsertLines(order, vec![line])]
-                }
-            }
-            Change::RemoveLine { order, line } => {
-                line_of(order, line)?;
-                vec![
-                    Step::AdjustStock(order, line, 0),
-                    Step::SaveOrder(order),
-                    Step::DropLine(order, line),
-                ]
-            }
-            Change::Refund {
-                order,
-                lines,
-                amount,
-                restock,
-            } => {
-                for (line, _) in &lines {
-                    line_of(order, *line)?;
-                }
-                let amount =
-                    self.refundable(order, amount.unwrap_or_else(|| self.price_of(order, &lines)))?;
-                let mut steps = vec![Step::InsertRefund {
-                    order,
-                    lines: lines.clone(),
-                    amount,
-                    reason: "",
-                }];
-                if restock {
-                    steps.extend(
-                        lines
-                            .iter()
-                            .map(|(line, units)| Step::Restock(order, *line, *units)),
-                    );
-                }
-                steps.extend([Step::RefundedInFull(order), Step::SaveOrder(order)]);
-                steps
-            }
-            Change::RefundAmount { order, amount } => {
-                self.live(order)?;
-                let all = self
-                    .orders
-                    .get(&order)
-                    .map_or(0, super::orders::Order::remaining_cents);
-                let amount = self.refundable(order, amount.unwrap_or(all))?;
-                vec![
-                    Step::InsertRefund {
-                        order,
-                        lines: Vec::new(),
-                        amount,
-                        reason: "",
-                    },
-                    Step::RefundedInFull(order),
-                    Step::SaveOrder(order),
-                ]
-            }
-            Change::DeleteRefund { order, refund } => {
-                self.status_of(order)?;
-                let row = self.orders.get(&order).ok_or(Refusal::UnknownOrder(order))?;
-                if !row.refunds.iter().any(|other| other.id == refund) {
-                    return Err(Refusal::UnknownRefund(order, refund.0));
-                }
-                writing.outcome.refund = Some(refund);
-                vec![Step::DropRefund(order, refund.0)]
-            }
-            _ => Vec::new(),
-        };
-        Ok(steps)
-    }
-
-    fn refundable(&self, order: OrderId, amount: i64) -> Result<i64, Refusal> {
-        self.live(order)?;
-        let remaining = self
-            .orders
-            .get(&order)
-            .map_or(0, super::orders::Order::remaining_cents);
-        if amount <= remaining && amount >= 0 {
-            Ok(amount)
-        } else {
-            Err(Refusal::InvalidRefundAmount(order, remaining))
-        }
-    }
-
-    fn price_of(&self, order: OrderId, lines: &[(LineId, i64)]) -> i64 {
-        let Some(row) = self.orders.get(&order) else {
-            return 0;
-        };
-        let price = |(line, units): &(LineId, i64)| {
-            row.line(*line).map_or(0, |line| {
-                line.total_cents.saturating_mul(*units) / line.quantity.max(1)
-            })
-        };
-        lines.iter().map(price).sum()
-    }
-
-    fn plan_product(&self, change: Change, writing: &mut Writing) -> Result<Vec<Step>, Refusal> {
-        let edit = |holder: HolderId, edit: ProductEdit| {
-            if !self.products.contains_key(&holder) {
-                return Err(Refusal::UnknownProduct(holder));
-            }
-            if let Some(sku) = &edit.sku {
-                self.check_sku(sku.as_ref(), Some(holder))?;
-            }
-            Ok(vec![Step::ReadProduct(holder, Box::new(edit))])
-        };
-        match change {
-            Change::SetStock { holder, quantity } => edit(
-                holder,
-                ProductEdit {
-                    stock: Some(quantity),
-                    ..ProductEdit::default()
-                },
-            ),
-            Change::DeltaStock { holder, delta } => edit(
-                holder,
-                ProductEdit {
-                    delta: Some(delta),
-                    ..ProductEdit::default()
-                },
-            ),
-            Change::RenameSku { holder, sku } => edit(
-                holder,
-                ProductEdit {
-                    sku: Some(sku),
-                    ..ProductEdit::default()
-                },
-            ),
-            Change::SetManageStock { holder, manage } => edit(
-                holder,
-                ProductEdit {
-                    manage: Some(manage),
-                    ..ProductEdit::default()
-                },
-            ),
-            Change::SaveProduct { holder, edit: wanted } => edit(holder, wanted),
-            Change::SetStockSilently { holder, quantity } => Ok(vec![Step::SilentStock(holder, quantity)]),
-            Change::CreateProduct(new) => {
-                self.check_sku(new.sku.as_ref(), None)?;
-                Ok(vec![Step::Product(Box::new(Change::CreateProduct(new)))])
-            }
-            Change::CreateVariation { parent, variation } => {
-                self.check_sku(variation.sku.as_ref(), None)?;
-                if !self.products.contains_key(&parent.into()) {
-                    return Err(Refusal::UnknownProduct(parent.into()));
-                }
-                Ok(vec![Step::Product(Box::new(Change::CreateVariation {
-                    parent,
-                    variation,
-                }))])
-            }
-            Change::TrashProduct(holder) | Change::UntrashProduct(holder) | Change::DeleteProduct(holder) => {
-                if !self.products.contains_key(&holder) {
-                    return Err(Refusal::UnknownProduct(holder));
-                }
-                writing.outcome.product = Some(holder);
-                Ok(vec![Step::Product(Box::new(change))])
-            }
-            change => Ok(vec![Step::Product(Box::new(change))]),
-        }
-    }
-
     fn write(&mut self, writing: &mut Writing, step: Step, now: Timestamp) {
         match step {
             Step::InsertOrder(new) => self.write_new_order(writing, *new, now),
@@ -462,7 +158,7 @@ impl Shop {
                 self.save_order(writing, order, now);
             }
             Step::TrashRow(_) | Step::UntrashRow(_) | Step::DropOrder(_) => {
-                self.write_trash(writing, &step, now)
+                self.write_trash(writing, &step, now);
             }
             Step::ReadProduct(holder, edit) => {
                 let read = self.products.get(&holder).and_then(|row| row.stock);
@@ -487,15 +183,7 @@ impl Shop {
                 writing.outcome.order = Some(order);
                 writing.outcome.refund = self.insert_refund(order, &lines, amount, reason, now);
             }
-            Step::RefundedInFull(order) => {
-                let full = self
-                    .orders
-                    .get(&order)
-                    .is_some_and(|row| row.remaining_cents() <= 0 && row.status != Status::Refunded);
-                if full {
-                    writing.steps.push(Step::StatusRow(order, Status::Refunded));
-                }
-            }
+            Step::RefundedInFull(order) => self.write_refunded(writing, order),
             Step::DropRefund(order, refund) => {
                 if let Some(row) = self.orders.get_mut(&order) {
                     row.refunds.retain(|other| other.id.0 != refund);
@@ -504,6 +192,14 @@ impl Shop {
             }
             Step::EndRequest => {}
             step => self.write_line(writing, step, now),
+        }
+    }
+
+    /// An order of which nothing remains to be refunded becomes refunded.
+    fn write_refunded(&mut self, writing: &mut Writing, order: OrderId) {
+        let full = |row: &super::orders::Order| row.remaining_cents() <= 0 && row.status != Status::Refunded;
+        if self.orders.get(&order).is_some_and(full) {
+            writing.steps.push(Step::StatusRow(order, Status::Refunded));
         }
     }
 
@@ -516,9 +212,10 @@ impl Shop {
                 }
             }
             Step::GiveStock(order, line) => {
-                if self.give_for_line(writing, order, line, now) {
-                    writing.steps.push(Step::TakenMeta(order, line, None));
-                }
+                let given = self.give_for_line(writing, order, line, now);
+                writing
+                    .steps
+                    .extend(given.then_some(Step::TakenMeta(order, line, None)));
             }
             Step::TakenMeta(order, line, reduced) => {
                 if let Some(line) = self.orders.get_mut(&order).and_then(|row| row.line_mut(line)) {
@@ -553,9 +250,10 @@ impl Shop {
                 }
             }
             Step::Restock(order, line, units) => {
-                if self.restock_for_line(writing, order, line, units, now) {
-                    writing.steps.push(Step::RestockedMeta(order, line, units));
-                }
+                let restocked = self.restock_for_line(writing, order, line, units, now);
+                writing
+                    .steps
+                    .extend(restocked.then_some(Step::RestockedMeta(order, line, units)));
             }
             Step::RestockedMeta(order, line, units) => {
                 if let Some(line) = self.orders.get_mut(&order).and_then(|row| row.line_mut(line)) {
@@ -693,15 +391,7 @@ impl Shop {
                 writing.outcome.product = Some(holder);
                 self.emit(writing, Topic::ProductCreated, holder.get());
             }
-            Change::TrashProduct(holder) => {
-                if self
-                    .products
-                    .get(&holder)
-                    .is_some_and(|row| row.status != ProductStatus::Trash)
-                {
-                    self.trash_product(writing, holder, now);
-                }
-            }
+            Change::TrashProduct(holder) => self.trash_product(writing, holder, now),
             Change::UntrashProduct(holder) => self.untrash_product(writing, holder, now),
             Change::DeleteProduct(holder) => self.delete_product(holder),
             Change::TrashPage => {
