@@ -1,0 +1,178 @@
+//! Scalars of WooCommerce's JSON: a quantity may be a number or a string, an id of nothing is 0, a date has no zone.
+//! Numbers are taken as text; no float is ever made.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde_json::value::RawValue;
+use values::{Quantity, Timestamp};
+
+/// A field that cannot be what it should be. It names the field and never repeats the content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadField {
+    /// Not there, or null.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// There, but not what it should be.
+    #[error("`{0}` cannot be read")]
+    Unreadable(&'static str),
+    /// Less than nothing where that makes no sense.
+    #[error("`{0}` is negative")]
+    Negative(&'static str),
+}
+
+/// The text of a JSON number or string; `None` for anything else.
+fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let json = raw.get();
+    match json.bytes().next()? {
+        b'"' => serde_json::from_str::<String>(json).ok().map(Cow::Owned),
+        b'-' | b'0'..=b'9' => Some(Cow::Borrowed(json)),
+        _ => None,
+    }
+}
+
+/// A string for people or a status word; empty if it is no string.
+pub(crate) fn words(raw: Option<&RawValue>) -> String {
+    raw.and_then(text).map(Cow::into_owned).unwrap_or_default()
+}
+
+/// A code in its own type; `None` if there is none or it is none.
+pub(crate) fn parsed<T: FromStr>(raw: Option<&RawValue>) -> Option<T> {
+    text(raw?)?.parse().ok()
+}
+
+/// A quantity; `None` if it is absent, null or an empty string.
+pub(crate) fn quantity(raw: Option<&RawValue>, field: &'static str) -> Result<Option<Quantity>, BadField> {
+    let Some(raw) = raw else { return Ok(None) };
+    let text = text(raw).ok_or(BadField::Unreadable(field))?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| BadField::Unreadable(field))
+}
+
+/// A quantity that may not be less than nothing.
+pub(crate) fn amount(raw: Option<&RawValue>, field: &'static str) -> Result<Option<Quantity>, BadField> {
+    let quantity = quantity(raw, field)?;
+    if quantity.is_some_and(Quantity::is_negative) {
+        return Err(BadField::Negative(field));
+    }
+    Ok(quantity)
+}
+
+/// An id in its own type; `None` if it is absent, null or 0.
+pub(crate) fn id<T: TryFrom<i64>>(
+    raw: Option<&RawValue>,
+    field: &'static str,
+) -> Result<Option<T>, BadField> {
+    let Some(raw) = raw else { return Ok(None) };
+    let text = text(raw).ok_or(BadField::Unreadable(field))?;
+    match text.parse::<i64>() {
+        Ok(0) => Ok(None),
+        Ok(id) => T::try_from(id).map(Some).map_err(|_| BadField::Unreadable(field)),
+        Err(_) => Err(BadField::Unreadable(field)),
+    }
+}
+
+/// A date that WooCommerce writes in GMT without saying so, as `2026-11-22T03:48:13`.
+pub(crate) fn gmt(raw: Option<&RawValue>, field: &'static str) -> Result<Option<Timestamp>, BadField> {
+    let Some(raw) = raw else { return Ok(None) };
+    let text = text(raw).ok_or(BadField::Unreadable(field))?;
+    let civil: DateTime = text
+        .strip_suffix('Z')
+        .unwrap_or(&text)
+        .parse()
+        .map_err(|_| BadField::Unreadable(field))?;
+    let moment = TimeZone::UTC
+        .to_timestamp(civil)
+        .map_err(|_| BadField::Unreadable(field))?;
+    Ok(Some(Timestamp::from_seconds(moment.as_second())))
+}
+
+/// A moment as WooCommerce takes it in a query, in GMT without saying so: whole seconds, earlier ones of a fraction.
+pub(crate) fn to_gmt(moment: Timestamp) -> String {
+    let moment = jiff::Timestamp::from_second(moment.seconds()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    moment.strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use values::{OrderId, Sku};
+
+    use super::*;
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn quantities_are_text_or_numbers_and_never_floats() {
+        let read = |json: &str| quantity(Some(&raw(json)), "q").map(|read| read.map(Quantity::thousandths));
+        for (json, thousandths) in [
+            ("2", Some(2_000)),
+            ("\"2\"", Some(2_000)),
+            ("2.5", Some(2_500)),
+            ("\"-974\"", Some(-974_000)),
+            ("0.1", Some(100)),
+            ("\"\"", None),
+            ("3.000", Some(3_000)),
+        ] {
+            assert_eq!(read(json), Ok(thousandths), "{json}");
+        }
+        for json in [
+            "1e309",
+            "1.0e+25",
+            "99999999999999999999",
+            "true",
+            "[1]",
+            "{}",
+            "\"abc\"",
+            "0.0001",
+            "\" 2\"",
+        ] {
+            assert_eq!(read(json), Err(BadField::Unreadable("q")), "{json}");
+        }
+        assert_eq!(amount(Some(&raw("-1")), "q"), Err(BadField::Negative("q")));
+        assert_eq!(quantity(None, "q"), Ok(None));
+    }
+
+    #[test]
+    fn an_id_of_zero_is_none() {
+        let read = |json: &str| id::<OrderId>(Some(&raw(json)), "id").map(|read| read.map(OrderId::get));
+        assert_eq!(read("0"), Ok(None));
+        assert_eq!(read("\"63\""), Ok(Some(63)));
+        assert_eq!(read("63"), Ok(Some(63)));
+        for json in ["-1", "1.5", "9223372036854775808", "\"x\"", "[]"] {
+            assert_eq!(read(json), Err(BadField::Unreadable("id")), "{json}");
+        }
+    }
+
+    #[test]
+    fn dates_are_gmt_and_go_both_ways() {
+        let read = gmt(Some(&raw("\"2026-11-22T03:48:13\"")), "d").unwrap().unwrap();
+        assert_eq!(read, Timestamp::from_seconds(1_795_319_293));
+        assert_eq!(gmt(Some(&raw("\"2026-11-22T03:48:13Z\"")), "d"), Ok(Some(read)));
+        assert_eq!(to_gmt(read), "2026-11-22T03:48:13");
+        for json in ["\"yesterday\"", "\"2026-13-22T03:48:13\"", "5", "{}"] {
+            assert_eq!(
+                gmt(Some(&raw(json)), "d"),
+                Err(BadField::Unreadable("d")),
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_code_that_is_none_is_left_out() {
+        assert_eq!(parsed::<Sku>(Some(&raw("\"\""))), None);
+        assert_eq!(parsed::<Sku>(Some(&raw("null"))), None);
+        assert_eq!(parsed::<Sku>(Some(&raw("\"A\\u0142\""))).unwrap().as_str(), "Ał");
+        assert_eq!(
+            words(Some(&raw("\"\\ud800\""))),
+            "",
+            "half a character is no text"
+        );
+    }
+}

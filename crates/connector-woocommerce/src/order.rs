@@ -1,0 +1,185 @@
+//! Orders, from WooCommerce's JSON to facts. Nothing about the buyer is read.
+
+use connector::{LineFact, OrderFact, Unusable};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use values::{LineId, ListingId, OrderId, ProductId, Quantity, VariationId};
+
+use crate::json::{self, BadField};
+
+/// What a read of orders asks for. Fields inside `line_items` cannot be chosen: they are a list.
+pub(crate) const ORDER_FIELDS: &str = "id,status,date_modified_gmt,date_created_gmt,line_items";
+
+/// How many of a line the shop has taken from its stock.
+const TAKEN: &str = "_reduced_stock";
+/// How many of a line refunds have put back.
+const RESTOCKED: &str = "_restock_refunded_items";
+
+#[derive(Deserialize)]
+pub(crate) struct WireOrder<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    date_modified_gmt: Option<&'a RawValue>,
+    #[serde(borrow)]
+    date_created_gmt: Option<&'a RawValue>,
+    #[serde(borrow)]
+    line_items: Option<Vec<WireLine<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct WireLine<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    product_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    variation_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    quantity: Option<&'a RawValue>,
+    #[serde(borrow)]
+    sku: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    meta_data: Option<Vec<WireMeta<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct WireMeta<'a> {
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
+}
+
+/// One order from its JSON.
+pub(crate) fn order(body: &str) -> Result<OrderFact, Unusable> {
+    let wire: WireOrder<'_> = serde_json::from_str(body).map_err(|_| Unusable {
+        id: None,
+        reason: "the JSON is not that of an order".to_owned(),
+    })?;
+    let id = json::id::<OrderId>(wire.id, "id");
+    wire.fact().map_err(|bad| Unusable {
+        id: id.ok().flatten().map(OrderId::get),
+        reason: bad.to_string(),
+    })
+}
+
+impl WireOrder<'_> {
+    fn fact(&self) -> Result<OrderFact, BadField> {
+        // An order that was never changed has no date of a change.
+        let changed = json::gmt(self.date_modified_gmt, "date_modified_gmt")?;
+        let modified_at = match changed {
+            Some(changed) => changed,
+            None => json::gmt(self.date_created_gmt, "date_created_gmt")?
+                .ok_or(BadField::Missing("date_modified_gmt"))?,
+        };
+        let status = json::words(self.status);
+        if status.is_empty() {
+            return Err(BadField::Missing("status"));
+        }
+        let lines = self.line_items.as_ref().ok_or(BadField::Missing("line_items"))?;
+        Ok(OrderFact {
+            order: json::id(self.id, "id")?.ok_or(BadField::Missing("id"))?,
+            modified_at,
+            // Some plugins hand out the database's form of the word.
+            status: status.strip_prefix("wc-").unwrap_or(&status).to_owned(),
+            lines: lines.iter().map(WireLine::fact).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl WireLine<'_> {
+    fn fact(&self) -> Result<LineFact, BadField> {
+        let product = json::id::<ProductId>(self.product_id, "product_id")?;
+        let variation = json::id::<VariationId>(self.variation_id, "variation_id")?;
+        Ok(LineFact {
+            line: json::id::<LineId>(self.id, "line id")?.ok_or(BadField::Missing("line id"))?,
+            listing: product.map(|product| ListingId { product, variation }),
+            sku: json::parsed(self.sku),
+            quantity: json::amount(self.quantity, "quantity")?.ok_or(BadField::Missing("quantity"))?,
+            taken: json::amount(self.meta(TAKEN), TAKEN)?,
+            restocked: json::amount(self.meta(RESTOCKED), RESTOCKED)?.unwrap_or(Quantity::ZERO),
+        })
+    }
+
+    /// The first of that name, as WooCommerce itself reads it.
+    fn meta(&self, key: &str) -> Option<&RawValue> {
+        let named = |meta: &&WireMeta<'_>| json::words(meta.key) == key;
+        self.meta_data.as_deref()?.iter().find(named)?.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORDER: &str = r#"{"id":63,"status":"processing","date_modified_gmt":"2026-11-22T03:48:13","billing":{"email":"a@b"},
+        "line_items":[
+            {"id":1,"product_id":41,"variation_id":42,"quantity":2,"sku":"VAR","meta_data":[
+                {"id":9,"key":"pa_size","value":{"deep":[1]}},
+                {"id":10,"key":"_reduced_stock","value":"1.5"},{"id":11,"key":"_restock_refunded_items","value":1},
+                {"id":12,"key":"_reduced_stock","value":"7"}]},
+            {"id":2,"product_id":0,"variation_id":0,"quantity":"3","sku":null,"meta_data":[]}]}"#;
+
+    #[test]
+    fn an_order_becomes_a_fact() {
+        let fact = order(ORDER).unwrap();
+        let listing = ListingId {
+            product: ProductId::new(41).unwrap(),
+            variation: VariationId::new(42),
+        };
+        assert_eq!((fact.order.get(), fact.status.as_str()), (63, "processing"));
+        assert_eq!(fact.lines[0].listing, Some(listing));
+        assert_eq!(
+            fact.lines[0].taken,
+            Some(Quantity::from_thousandths(1_500)),
+            "the first of two"
+        );
+        assert_eq!(fact.lines[0].restocked, Quantity::from_units(1));
+        assert_eq!(fact.lines[1].listing, None, "the product is deleted");
+        assert_eq!(
+            (fact.lines[1].quantity, fact.lines[1].taken),
+            (Quantity::from_units(3), None)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_an_order_is_said_with_its_number_and_without_its_content() {
+        for (from, to, reason) in [
+            (
+                r#""quantity":2"#,
+                r#""quantity":1e309"#,
+                "`quantity` cannot be read",
+            ),
+            (r#""quantity":2"#, r#""quantity":-2"#, "`quantity` is negative"),
+            (
+                r#""value":"1.5""#,
+                r#""value":["1.5"]"#,
+                "`_reduced_stock` cannot be read",
+            ),
+            (
+                r#""status":"processing""#,
+                r#""status":"""#,
+                "`status` is missing",
+            ),
+            (
+                r#""date_modified_gmt":"2026"#,
+                r#""date_modified_gmt":"x"#,
+                "`date_modified_gmt` cannot be read",
+            ),
+        ] {
+            let body = ORDER.replacen(from, to, 1);
+            assert_ne!(body, ORDER, "the case must change something");
+            let unusable = order(&body).unwrap_err();
+            assert_eq!((unusable.id, unusable.reason.as_str()), (Some(63), reason));
+        }
+        assert_eq!(order(r#"{"id":63}"#).unwrap_err().id, Some(63));
+        assert_eq!(
+            order(r#"{"id":63,"id":64}"#).unwrap_err().id,
+            None,
+            "a name twice is no order"
+        );
+    }
+}
