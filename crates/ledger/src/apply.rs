@@ -122,7 +122,7 @@ pub fn apply(
 
 /// Lets an unpaid order's reservation go. Posts nothing if it is not pending or has expired already.
 pub fn expire(order: &mut Order, applying: Applying<'_>, book: &mut Book) -> Vec<StockChange> {
-    if order.expired || applying.statuses.rule(&order.status) != StatusRule::ReservePending {
+    if order.expired || !may_expire(applying.statuses.rule(&order.status)) {
         return Vec::new();
     }
     let before = contributions(order, applying.statuses);
@@ -135,6 +135,15 @@ pub fn expire(order: &mut Order, applying: Applying<'_>, book: &mut Book) -> Vec
         book,
     );
     stock_changes(&before, &contributions(order, applying.statuses), None)
+}
+
+/// A reservation the shop never took expires while its order is pending, and also once it only follows the shop (failed,
+/// trashed): nothing else would ever end it.
+fn may_expire(rule: StatusRule) -> bool {
+    match rule {
+        StatusRule::ReservePending | StatusRule::Follow => true,
+        StatusRule::Reserve | StatusRule::Deduct | StatusRule::Release | StatusRule::Ignore => false,
+    }
 }
 
 /// Lets go what an order still reserves although its shop no longer knows it.
@@ -225,7 +234,7 @@ fn take_over(
             line.taken = None;
         }
     }
-    if applying.statuses.rule(&snapshot.status) != StatusRule::ReservePending {
+    if !may_expire(applying.statuses.rule(&snapshot.status)) {
         order.expired = false;
     }
     order.status.clone_from(&snapshot.status);
@@ -374,7 +383,7 @@ fn aim(line: &Line, rule: StatusRule, expired: bool, confirmed: bool, fall: Quan
                 line.taken.unwrap_or(line.quantity - line.restocked).or_zero()
             }
             StatusRule::Release => Quantity::ZERO,
-            StatusRule::Follow if line.ever_taken => line.taken_or_zero(),
+            StatusRule::Follow if line.ever_taken || expired => line.taken_or_zero(),
             StatusRule::Follow | StatusRule::Ignore => return None,
         }
     };

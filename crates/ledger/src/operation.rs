@@ -7,14 +7,15 @@ use crate::book::{Book, Cause, MovementKind};
 /// One operation on the stock of a SKU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
-    /// Stock found when a shop was connected: afterwards `available` is available in the warehouse.
+    /// Stock found when a shop was connected: what the shop showed once every order was known, and what its own orders
+    /// hold of it. (What other shops' orders hold was never in what this shop showed.)
     Opening {
         /// The SKU.
         sku: Sku,
         /// The warehouse.
         warehouse: WarehouseId,
-        /// What the shop showed once every order was known.
-        available: Quantity,
+        /// Change of on hand: shown + what the shop has taken for orders that the ledger holds.
+        quantity: Quantity,
     },
     /// Goods came in.
     Receive {
