@@ -105,14 +105,7 @@ fn allocate(
             book.post(sku, warehouse, MovementKind::Ship, -amount, Quantity::ZERO, cause);
         } else {
             hold.reserved += amount;
-            book.post(
-                sku,
-                warehouse,
-                MovementKind::Reserve,
-                Quantity::ZERO,
-                amount,
-                cause,
-            );
+            book.post(sku, warehouse, MovementKind::Reserve, Quantity::ZERO, amount, cause);
         }
     };
     for warehouse in routing.iter() {
@@ -172,14 +165,7 @@ fn release_in(
     let released = hold.reserved.min(most);
     if released.is_positive() {
         hold.reserved -= released;
-        book.post(
-            sku,
-            warehouse,
-            MovementKind::Release,
-            Quantity::ZERO,
-            -released,
-            cause,
-        );
+        book.post(sku, warehouse, MovementKind::Release, Quantity::ZERO, -released, cause);
     }
     released
 }
@@ -198,14 +184,7 @@ fn return_in(
     let returned = hold.shipped.min(most);
     if returned.is_positive() {
         hold.shipped -= returned;
-        book.post(
-            sku,
-            warehouse,
-            MovementKind::Return,
-            returned,
-            Quantity::ZERO,
-            cause,
-        );
+        book.post(sku, warehouse, MovementKind::Return, returned, Quantity::ZERO, cause);
     }
     returned
 }
@@ -225,28 +204,14 @@ fn take_back_shipped(holds: &mut [Hold], sku: &Sku, book: &mut Book, cause: Caus
         let returned = hold.shipped;
         hold.reserved += returned;
         hold.shipped = Quantity::ZERO;
-        book.post(
-            sku,
-            hold.warehouse,
-            MovementKind::Return,
-            returned,
-            returned,
-            cause,
-        );
+        book.post(sku, hold.warehouse, MovementKind::Return, returned, returned, cause);
     }
 }
 
 fn hold_in(holds: &mut Vec<Hold>, warehouse: WarehouseId) -> &mut Hold {
-    let index = holds
-        .iter()
-        .position(|hold| hold.warehouse == warehouse)
-        .unwrap_or_else(|| {
-            holds.push(Hold {
-                warehouse,
-                reserved: Quantity::ZERO,
-                shipped: Quantity::ZERO,
-            });
-            holds.len().saturating_sub(1)
-        });
+    let index = holds.iter().position(|hold| hold.warehouse == warehouse).unwrap_or_else(|| {
+        holds.push(Hold { warehouse, reserved: Quantity::ZERO, shipped: Quantity::ZERO });
+        holds.len().saturating_sub(1)
+    });
     holds.get_mut(index).expect("the index was just found or made")
 }

@@ -105,13 +105,9 @@ pub fn apply(
         Decision::Older => {}
         Decision::Reread => record_unordered(order, snapshot, digest),
     }
-    let dated = matches!(decision, Decision::Apply { .. })
-        .then_some(snapshot.modified_at)
-        .flatten();
+    let dated = matches!(decision, Decision::Apply { .. }).then_some(snapshot.modified_at).flatten();
     let stocks = stock_changes(&before, &contributions(order, applying.statuses), dated);
-    order
-        .lines
-        .retain(|line| !line.removed || line.held().is_positive());
+    order.lines.retain(|line| !line.removed || line.held().is_positive());
     Verdict {
         decision,
         reread: (decision == Decision::Reread).then_some(Reread::Unordered),
@@ -128,12 +124,7 @@ pub fn expire(order: &mut Order, applying: Applying<'_>, book: &mut Book) -> Vec
     let before = contributions(order, applying.statuses);
     order.expired = true;
     // Nothing is half written here: it is our own decision, not the shop's.
-    hold_with(
-        order,
-        |line| Some(line.taken_or_zero().min(line.held())),
-        applying,
-        book,
-    );
+    hold_with(order, |line| Some(line.taken_or_zero().min(line.held())), applying, book);
     stock_changes(&before, &contributions(order, applying.statuses), None)
 }
 
@@ -177,12 +168,7 @@ pub fn resolve_lines(
     let confirmed = order.applied.is_some_and(|applied| applied.confirmed);
     let rule = applying.statuses.rule(&order.status);
     let expired = order.expired;
-    hold_with(
-        order,
-        |line| aim(line, rule, expired, confirmed, Quantity::ZERO),
-        applying,
-        book,
-    );
+    hold_with(order, |line| aim(line, rule, expired, confirmed, Quantity::ZERO), applying, book);
     let dated = order.applied.map(|applied| applied.modified_at);
     stock_changes(&before, &contributions(order, applying.statuses), dated)
 }
@@ -212,13 +198,8 @@ fn take_over(
             index
         });
         shown.insert(index);
-        let line = order
-            .lines
-            .get_mut(index)
-            .expect("the index was just found or made");
-        falls
-            .by_line
-            .insert(index, line.taken_or_zero() - incoming.taken.unwrap_or_default());
+        let line = order.lines.get_mut(index).expect("the index was just found or made");
+        falls.by_line.insert(index, line.taken_or_zero() - incoming.taken.unwrap_or_default());
         line.removed = false;
         line.quantity = incoming.quantity;
         line.taken = incoming.taken;
@@ -250,11 +231,7 @@ fn find_line(order: &Order, incoming: &OrderLine, taken: &BTreeSet<usize>) -> Op
         line.listing == incoming.listing || line.listing.is_none() || incoming.listing.is_none()
     };
     let find = |wanted: &dyn Fn(&Line) -> bool| {
-        order
-            .lines
-            .iter()
-            .enumerate()
-            .position(|(index, line)| !taken.contains(&index) && wanted(line))
+        order.lines.iter().enumerate().position(|(index, line)| !taken.contains(&index) && wanted(line))
     };
     find(&|line| same(line) && line.listing == incoming.listing && !line.removed)
         .or_else(|| find(&|line| same(line) && fits(line) && !line.removed))
@@ -303,9 +280,7 @@ fn record_version(
     digest: Digest,
     confirmed: bool,
 ) {
-    let known = order
-        .applied
-        .map_or(ReadNumber::ZERO, |applied| applied.last_read);
+    let known = order.applied.map_or(ReadNumber::ZERO, |applied| applied.last_read);
     let (origin, last_read) = match snapshot.seen {
         Seen::Webhook => (Origin::Webhook, known),
         Seen::Read { number, .. } => (Origin::Read, number),
@@ -314,14 +289,7 @@ fn record_version(
     if origin == Origin::Read {
         order.reread = false;
     }
-    order.applied = Some(Applied {
-        modified_at,
-        digest,
-        origin,
-        last_read,
-        confirmed,
-        older: None,
-    });
+    order.applied = Some(Applied { modified_at, digest, origin, last_read, confirmed, older: None });
 }
 
 fn record_gone(order: &mut Order, snapshot: &Snapshot) {
@@ -388,11 +356,7 @@ fn aim(line: &Line, rule: StatusRule, expired: bool, confirmed: bool, fall: Quan
         }
     };
     // Until a read confirms it the snapshot may be half written: give back no more than the shop itself gave back.
-    let least = if confirmed {
-        Quantity::ZERO
-    } else {
-        line.held() - fall
-    };
+    let least = if confirmed { Quantity::ZERO } else { line.held() - fall };
     Some(wanted.max(least))
 }
 
@@ -420,20 +384,9 @@ fn hold_by_index(order: &mut Order, wanted: &[Option<Quantity>], applying: Apply
                 continue;
             };
             if (held > line.held()) == grows {
-                let cause = Cause::Order {
-                    shop: applying.shop,
-                    order: order.id,
-                    line: line.id,
-                };
+                let cause = Cause::Order { shop: applying.shop, order: order.id, line: line.id };
                 let shipped = if line.removed { None } else { shipped };
-                rearrange(
-                    &mut line.holds,
-                    Target { held, shipped },
-                    &sku,
-                    applying.routing,
-                    book,
-                    cause,
-                );
+                rearrange(&mut line.holds, Target { held, shipped }, &sku, applying.routing, book, cause);
             }
         }
     }

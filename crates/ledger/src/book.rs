@@ -136,9 +136,7 @@ impl Book {
     /// Puts a SKU into the working set as it is stored. Checks on load what [`Book::post`] checks on apply.
     pub fn load(&mut self, sku: Sku, book: SkuBook) {
         assert!(
-            book.balances
-                .values()
-                .all(|balance| !balance.reserved.is_negative()),
+            book.balances.values().all(|balance| !balance.reserved.is_negative()),
             "stored reserved of {sku} is negative"
         );
         self.skus.insert(sku, book);
@@ -156,19 +154,12 @@ impl Book {
 
     /// The balance of a SKU in a warehouse; zero if there never was any.
     pub fn balance(&self, sku: &Sku, warehouse: WarehouseId) -> Balance {
-        self.skus
-            .get(sku)
-            .and_then(|book| book.balances.get(&warehouse))
-            .copied()
-            .unwrap_or_default()
+        self.skus.get(sku).and_then(|book| book.balances.get(&warehouse)).copied().unwrap_or_default()
     }
 
     /// Sum of available over some warehouses.
     pub fn available(&self, sku: &Sku, warehouses: impl IntoIterator<Item = WarehouseId>) -> Quantity {
-        warehouses
-            .into_iter()
-            .map(|warehouse| self.balance(sku, warehouse).available())
-            .sum()
+        warehouses.into_iter().map(|warehouse| self.balance(sku, warehouse).available()).sum()
     }
 
     /// When the SKU was last counted.
@@ -217,10 +208,7 @@ impl Book {
                 && balance.reserved - before.reserved == reserved_delta,
             "the balance of {sku} in warehouse {warehouse} left the range of 64 bits"
         );
-        book.movement_count = book
-            .movement_count
-            .checked_add(1)
-            .expect("2^64 movements do not happen");
+        book.movement_count = book.movement_count.checked_add(1).expect("2^64 movements do not happen");
         self.movements.push(Movement {
             sku: sku.clone(),
             number: book.movement_count,

@@ -93,73 +93,23 @@ pub fn operate(operation: &Operation, now: Timestamp, book: &mut Book) -> Operat
     }
     let cause = Cause::Operation;
     match operation {
-        Operation::Opening {
-            sku,
-            warehouse,
-            available,
-        } => {
-            let delta = *available - book.balance(sku, *warehouse).available();
-            book.post(
-                sku,
-                *warehouse,
-                MovementKind::Opening,
-                delta,
-                Quantity::ZERO,
-                cause,
-            );
+        Operation::Opening { sku, warehouse, quantity } => {
+            book.post(sku, *warehouse, MovementKind::Opening, *quantity, Quantity::ZERO, cause);
             book.set_counted_at(sku, now);
         }
-        Operation::Receive {
-            sku,
-            warehouse,
-            quantity,
-        } => {
-            book.post(
-                sku,
-                *warehouse,
-                MovementKind::Receipt,
-                *quantity,
-                Quantity::ZERO,
-                cause,
-            );
+        Operation::Receive { sku, warehouse, quantity } => {
+            book.post(sku, *warehouse, MovementKind::Receipt, *quantity, Quantity::ZERO, cause);
             open_if_first(sku, now, book);
         }
-        Operation::Adjust {
-            sku,
-            warehouse,
-            delta,
-        } => {
-            book.post(
-                sku,
-                *warehouse,
-                MovementKind::Adjustment,
-                *delta,
-                Quantity::ZERO,
-                cause,
-            );
+        Operation::Adjust { sku, warehouse, delta } => {
+            book.post(sku, *warehouse, MovementKind::Adjustment, *delta, Quantity::ZERO, cause);
             open_if_first(sku, now, book);
         }
-        Operation::Transfer {
-            sku,
-            from,
-            to,
-            quantity,
-        } => {
-            book.post(
-                sku,
-                *from,
-                MovementKind::Transfer,
-                -*quantity,
-                Quantity::ZERO,
-                cause,
-            );
+        Operation::Transfer { sku, from, to, quantity } => {
+            book.post(sku, *from, MovementKind::Transfer, -*quantity, Quantity::ZERO, cause);
             book.post(sku, *to, MovementKind::Transfer, *quantity, Quantity::ZERO, cause);
         }
-        Operation::Count {
-            sku,
-            warehouse,
-            counted,
-        } => {
+        Operation::Count { sku, warehouse, counted } => {
             let delta = *counted - book.balance(sku, *warehouse).on_hand;
             book.post(sku, *warehouse, MovementKind::Count, delta, Quantity::ZERO, cause);
             book.set_counted_at(sku, now);
@@ -186,11 +136,7 @@ fn refusal(operation: &Operation, book: &Book) -> Option<OperationOutcome> {
             (!quantity.is_positive()).then_some(OperationOutcome::BadQuantity)
         }
         Operation::Adjust { delta, .. } if delta.is_zero() => Some(OperationOutcome::BadQuantity),
-        Operation::Adjust {
-            sku,
-            warehouse,
-            delta,
-        } => {
+        Operation::Adjust { sku, warehouse, delta } => {
             if delta.is_negative() {
                 takes(sku, *warehouse, -*delta)
             } else {
@@ -201,9 +147,7 @@ fn refusal(operation: &Operation, book: &Book) -> Option<OperationOutcome> {
             Some(OperationOutcome::BadQuantity)
         }
         Operation::Transfer { from, to, .. } if from == to => Some(OperationOutcome::SameWarehouse),
-        Operation::Transfer {
-            sku, from, quantity, ..
-        } => takes(sku, *from, *quantity),
+        Operation::Transfer { sku, from, quantity, .. } => takes(sku, *from, *quantity),
         Operation::Count { counted, .. } => counted.is_negative().then_some(OperationOutcome::BadQuantity),
     }
 }

@@ -56,18 +56,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// A read that found no such order.
     pub fn gone(order: OrderId, number: ReadNumber, read_at: Timestamp) -> Self {
-        let seen = Seen::Read {
-            number,
-            read_at,
-            baseline: false,
-        };
-        Self {
-            order,
-            seen,
-            modified_at: None,
-            status: String::new(),
-            lines: Vec::new(),
-        }
+        let seen = Seen::Read { number, read_at, baseline: false };
+        Self { order, seen, modified_at: None, status: String::new(), lines: Vec::new() }
     }
 
     /// Digest of what matters: status, lines and what was taken. The SKU is left out: it is the product's present one.
@@ -79,11 +69,8 @@ impl Snapshot {
             let listing = line.listing;
             hasher.write_i64(line.id.get());
             hasher.write_i64(listing.map_or(0, |listing| listing.product.get()));
-            hasher.write_i64(
-                listing
-                    .and_then(|listing| listing.variation)
-                    .map_or(0, values::VariationId::get),
-            );
+            hasher
+                .write_i64(listing.and_then(|listing| listing.variation).map_or(0, values::VariationId::get));
             hasher.write_i64(line.quantity.thousandths());
             hasher.write_u8(u8::from(line.taken.is_some()));
             hasher.write_i64(line.taken.unwrap_or_default().thousandths());

@@ -59,11 +59,6 @@ impl Default for StatusMap {
             ("failed", StatusRule::Follow),
             ("trash", StatusRule::Follow),
         ];
-        Self {
-            rules: rules
-                .into_iter()
-                .map(|(status, rule)| (status.to_owned(), rule))
-                .collect(),
-        }
+        Self { rules: rules.into_iter().map(|(status, rule)| (status.to_owned(), rule)).collect() }
     }
 }

@@ -47,9 +47,7 @@ pub fn decide(applied: Option<&Applied>, incoming: &Snapshot, digest: Digest) ->
         Seen::Webhook => {
             if modified_at > applied.modified_at {
                 // Content that was known to be whole stays so when only the date moves.
-                Decision::Apply {
-                    confirmed: same && applied.confirmed,
-                }
+                Decision::Apply { confirmed: same && applied.confirmed }
             } else if modified_at == applied.modified_at && same {
                 Decision::Duplicate
             } else {
@@ -61,11 +59,7 @@ pub fn decide(applied: Option<&Applied>, incoming: &Snapshot, digest: Digest) ->
                 return Decision::Older;
             }
             if same && modified_at == applied.modified_at {
-                return if whole && !applied.confirmed {
-                    Decision::Confirm
-                } else {
-                    Decision::Duplicate
-                };
+                return if whole && !applied.confirmed { Decision::Confirm } else { Decision::Duplicate };
             }
             let wins = match applied.origin {
                 Origin::Read => true,
@@ -74,9 +68,7 @@ pub fn decide(applied: Option<&Applied>, incoming: &Snapshot, digest: Digest) ->
                 }
             };
             if wins {
-                Decision::Apply {
-                    confirmed: whole || (same && applied.confirmed),
-                }
+                Decision::Apply { confirmed: whole || (same && applied.confirmed) }
             } else {
                 Decision::Reread
             }

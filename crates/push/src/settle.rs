@@ -60,12 +60,8 @@ impl StockPush {
         if let Some(distrust) = self.distrust(settle) {
             return Settled::Untrusted(distrust);
         }
-        let since: Quantity = self
-            .log
-            .iter()
-            .filter(|push| starts_after(push.started, settle.t1))
-            .map(|push| push.delta)
-            .sum();
+        let since: Quantity =
+            self.log.iter().filter(|push| starts_after(push.started, settle.t1)).map(|push| push.delta).sum();
         let proven = settle.shown + settle.taken_total + since;
         let known = self.comparable_base();
         let difference = known.map_or(Quantity::ZERO, |base| proven - base.quantity);
@@ -82,12 +78,7 @@ impl StockPush {
             withheld += difference.abs();
             Some(Drift::LoweredElsewhere(difference.abs()))
         };
-        self.base = Some(Base {
-            epoch: settle.epoch,
-            quantity: proven,
-            slack: Quantity::ZERO,
-            withheld,
-        });
+        self.base = Some(Base { epoch: settle.epoch, quantity: proven, slack: Quantity::ZERO, withheld });
         self.log.retain(|push| starts_after(push.started, settle.t1));
         self.log_floor = None;
         self.pushed_since_settle = !self.log.is_empty();

@@ -116,11 +116,7 @@ impl StockPush {
             return Next::Wait(intent.deadline());
         }
         if let Some(until) = self.doubtful_until {
-            return if now < until {
-                Next::Wait(until)
-            } else {
-                Next::ReadBack
-            };
+            return if now < until { Next::Wait(until) } else { Next::ReadBack };
         }
         let Some(base) = self.comparable_base() else {
             return Next::Settle;
@@ -136,27 +132,14 @@ impl StockPush {
         };
         // Raises are rounded down and lowerings away from zero: never more to sell than there is.
         let delta = delta.floor_to(target.step);
-        if delta.is_zero() {
-            Next::Nothing
-        } else {
-            Next::Push(delta)
-        }
+        if delta.is_zero() { Next::Nothing } else { Next::Push(delta) }
     }
 
     /// Journals a push; to be stored before the call is made.
     pub fn begin(&mut self, delta: Quantity, now: Timestamp) -> Intent {
-        assert!(
-            self.intent.is_none() && self.doubtful_until.is_none(),
-            "one push per stock in flight"
-        );
-        assert!(
-            self.comparable_base().is_some(),
-            "nothing is pushed on an unproven base"
-        );
-        let intent = Intent {
-            delta,
-            started_at: now,
-        };
+        assert!(self.intent.is_none() && self.doubtful_until.is_none(), "one push per stock in flight");
+        assert!(self.comparable_base().is_some(), "nothing is pushed on an unproven base");
+        let intent = Intent { delta, started_at: now };
         self.intent = Some(intent);
         self.pushed_since_settle = true;
         intent
@@ -167,11 +150,7 @@ impl StockPush {
         if let Some(intent) = self.intent.take() {
             self.shift_base(intent.delta);
             let started = Some(date - took - DATE_RESOLUTION);
-            self.remember(PushRecord {
-                started,
-                ended: Some(date + DATE_RESOLUTION),
-                delta: intent.delta,
-            });
+            self.remember(PushRecord { started, ended: Some(date + DATE_RESOLUTION), delta: intent.delta });
         }
     }
 
@@ -188,11 +167,7 @@ impl StockPush {
                 base.slack += intent.delta.abs();
             }
             self.doubtful_until = Some(intent.deadline());
-            self.remember(PushRecord {
-                started: None,
-                ended: None,
-                delta: intent.delta,
-            });
+            self.remember(PushRecord { started: None, ended: None, delta: intent.delta });
         }
     }
 
@@ -218,8 +193,7 @@ impl StockPush {
     /// Whether a sale of that date may have fallen inside a push: the shop then lost its own reduction.
     pub fn sale_inside_push(&self, sold_at: Timestamp) -> bool {
         self.log.iter().any(|push| {
-            push.started
-                .is_none_or(|started| started <= sold_at + DATE_RESOLUTION)
+            push.started.is_none_or(|started| started <= sold_at + DATE_RESOLUTION)
                 && push.ended.is_none_or(|ended| sold_at <= ended + DATE_RESOLUTION)
         }) || self.intent.is_some()
     }

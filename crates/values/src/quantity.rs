@@ -50,11 +50,7 @@ impl Quantity {
 
     /// Whole units, if it is whole.
     pub const fn whole_units(self) -> Option<i64> {
-        if self.0 % THOUSANDTHS_PER_UNIT == 0 {
-            Some(self.0 / THOUSANDTHS_PER_UNIT)
-        } else {
-            None
-        }
+        if self.0 % THOUSANDTHS_PER_UNIT == 0 { Some(self.0 / THOUSANDTHS_PER_UNIT) } else { None }
     }
 
     /// Nothing, exactly.
@@ -184,11 +180,7 @@ impl Step {
 
     /// `None` unless it is more than nothing.
     pub const fn new(quantity: Quantity) -> Option<Self> {
-        if quantity.0 > 0 {
-            Some(Self(quantity.0))
-        } else {
-            None
-        }
+        if quantity.0 > 0 { Some(Self(quantity.0)) } else { None }
     }
 
     /// The step as a quantity.
@@ -227,34 +219,22 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity() {
-        for text in [
-            "", "-", ".", "1.", ".5", "1e3", "abc", " 1", "+1", "1,5", "NaN", "٣",
-        ] {
+        for text in ["", "-", ".", "1.", ".5", "1e3", "abc", " 1", "+1", "1,5", "NaN", "٣"] {
             assert_eq!(
                 text.parse::<Quantity>(),
                 Err(ParseQuantityError::NotDecimal(text.to_owned())),
                 "{text}"
             );
         }
-        assert!(matches!(
-            "1.0001".parse::<Quantity>(),
-            Err(ParseQuantityError::TooFine(_))
-        ));
+        assert!(matches!("1.0001".parse::<Quantity>(), Err(ParseQuantityError::TooFine(_))));
         for text in ["1000000000.001", "9999999999999999999999"] {
-            assert!(
-                matches!(text.parse::<Quantity>(), Err(ParseQuantityError::TooLarge(_))),
-                "{text}"
-            );
+            assert!(matches!(text.parse::<Quantity>(), Err(ParseQuantityError::TooLarge(_))), "{text}");
         }
     }
 
     #[test]
     fn floors_towards_minus_infinity() {
-        let floor = |thousandths| {
-            Quantity::from_thousandths(thousandths)
-                .floor_to(Step::ONE)
-                .thousandths()
-        };
+        let floor = |thousandths| Quantity::from_thousandths(thousandths).floor_to(Step::ONE).thousandths();
         assert_eq!(floor(1_999), 1_000);
         assert_eq!(floor(-1), -1_000);
         assert_eq!(floor(-2_000), -2_000);

@@ -77,9 +77,6 @@ mod tests {
         assert_eq!("".parse::<Sku>(), Err(ParseSkuError::Empty));
         assert_eq!("a\tb".parse::<Sku>(), Err(ParseSkuError::Control));
         assert!("ż".repeat(SKU_CHARS_MAX).parse::<Sku>().is_ok());
-        assert_eq!(
-            "x".repeat(101).parse::<Sku>(),
-            Err(ParseSkuError::TooLong { chars: 101 })
-        );
+        assert_eq!("x".repeat(101).parse::<Sku>(), Err(ParseSkuError::TooLong { chars: 101 }));
     }
 }

@@ -58,11 +58,6 @@ impl std::ops::Sub<Duration> for Timestamp {
 impl fmt::Display for Timestamp {
     /// Seconds since 1970 with the fraction; people-readable dates are made where a calendar is at hand.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{:06}",
-            self.seconds(),
-            self.0.rem_euclid(MICROS_PER_SECOND)
-        )
+        write!(f, "{}.{:06}", self.seconds(), self.0.rem_euclid(MICROS_PER_SECOND))
     }
 }

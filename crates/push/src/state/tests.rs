@@ -66,11 +66,7 @@ fn difference_to_what_the_shop_shows() {
         (-3, 0, 12, Next::Nothing),
         (0, 0, 12, Next::Push(units(2))),
     ] {
-        assert_eq!(
-            next_with(level, untaken, taken),
-            wanted,
-            "level {level} untaken {untaken} taken {taken}"
-        );
+        assert_eq!(next_with(level, untaken, taken), wanted, "level {level} untaken {untaken} taken {taken}");
     }
 }
 
@@ -84,15 +80,9 @@ fn older_levels_are_ignored() {
 #[test]
 fn another_epoch_makes_the_base_unknown() {
     let mut stock = settled();
-    stock.retarget(Target {
-        epoch: Epoch::new(2),
-        ..target(1, 10, 0, 0)
-    });
+    stock.retarget(Target { epoch: Epoch::new(2), ..target(1, 10, 0, 0) });
     assert_eq!(stock.next(at(1)), Next::Settle);
-    assert_eq!(
-        stock.settle(&settle(2, 10, 9, 0)),
-        Settled::Untrusted(Distrust::OtherEpoch)
-    );
+    assert_eq!(stock.settle(&settle(2, 10, 9, 0)), Settled::Untrusted(Distrust::OtherEpoch));
 }
 
 #[test]
@@ -163,41 +153,22 @@ fn a_doubtful_raise_is_never_repeated_without_proof() {
     stock.begin(units(4), at(1));
     stock.uncertain();
     stock.read_back(units(10), stock.expected().unwrap(), at(61));
-    assert_eq!(
-        stock.next(at(62)),
-        Next::Nothing,
-        "shown may be low because of sales nobody knows of"
-    );
-    assert_eq!(
-        stock.settle(&settle(2, 10, 70, 0)),
-        Settled::Trusted(Some(Drift::Ours(units(-4))))
-    );
+    assert_eq!(stock.next(at(62)), Next::Nothing, "shown may be low because of sales nobody knows of");
+    assert_eq!(stock.settle(&settle(2, 10, 70, 0)), Settled::Trusted(Some(Drift::Ours(units(-4)))));
     assert_eq!(stock.next(at(71)), Next::Push(units(4)));
 }
 
 #[test]
 fn what_a_settle_is_not_trusted_for() {
     let mut stock = settled();
-    assert_eq!(
-        stock.settle(&settle(1, 5, 5, 0)),
-        Settled::Untrusted(Distrust::Old)
-    );
-    let loud = Settle {
-        quiet: false,
-        ..settle(2, 5, 5, 0)
-    };
+    assert_eq!(stock.settle(&settle(1, 5, 5, 0)), Settled::Untrusted(Distrust::Old));
+    let loud = Settle { quiet: false, ..settle(2, 5, 5, 0) };
     assert_eq!(stock.settle(&loud), Settled::Untrusted(Distrust::NotQuiet));
     stock.retarget(target(2, 7, 0, 0));
     stock.begin(units(-3), at(1));
-    assert_eq!(
-        stock.settle(&settle(2, 10, 1, 0)),
-        Settled::Untrusted(Distrust::PushInFlight)
-    );
+    assert_eq!(stock.settle(&settle(2, 10, 1, 0)), Settled::Untrusted(Distrust::PushInFlight));
     stock.succeeded(at(3), Duration::from_secs(1));
-    assert_eq!(
-        stock.settle(&settle(2, 7, 3, 0)),
-        Settled::Untrusted(Distrust::PushInFlight)
-    );
+    assert_eq!(stock.settle(&settle(2, 7, 3, 0)), Settled::Untrusted(Distrust::PushInFlight));
     // Read before the push began: the push counts on top of what was shown.
     assert_eq!(stock.settle(&settle(2, 10, 0, 0)), Settled::Trusted(None));
     assert_eq!(stock.expected(), Some(units(7)));
@@ -206,28 +177,14 @@ fn what_a_settle_is_not_trusted_for() {
 #[test]
 fn drift_without_a_push_of_ours_is_somebody_elses() {
     let mut stock = settled();
-    assert_eq!(
-        stock.settle(&settle(2, 13, 10, 0)),
-        Settled::Trusted(Some(Drift::RaisedElsewhere(units(3))))
-    );
+    assert_eq!(stock.settle(&settle(2, 13, 10, 0)), Settled::Trusted(Some(Drift::RaisedElsewhere(units(3)))));
     assert_eq!(stock.next(at(11)), Next::Push(units(-3)));
 
     let mut stock = settled();
-    assert_eq!(
-        stock.settle(&settle(2, 6, 10, 0)),
-        Settled::Trusted(Some(Drift::LoweredElsewhere(units(4))))
-    );
-    assert_eq!(
-        stock.next(at(11)),
-        Next::Nothing,
-        "what a person took out stays out"
-    );
+    assert_eq!(stock.settle(&settle(2, 6, 10, 0)), Settled::Trusted(Some(Drift::LoweredElsewhere(units(4)))));
+    assert_eq!(stock.next(at(11)), Next::Nothing, "what a person took out stays out");
     stock.retarget(target(2, 12, 0, 0));
-    assert_eq!(
-        stock.next(at(11)),
-        Next::Push(units(2)),
-        "but a receipt reaches the shop"
-    );
+    assert_eq!(stock.next(at(11)), Next::Push(units(2)), "but a receipt reaches the shop");
 }
 
 #[test]
@@ -248,18 +205,13 @@ fn the_log_is_bounded() {
     for revision in 2..100 {
         let level = if revision % 2 == 0 { 9 } else { 10 };
         stock.retarget(target(revision, level, 0, 0));
-        let Next::Push(delta) = stock.next(at(second)) else {
-            panic!("a push was due")
-        };
+        let Next::Push(delta) = stock.next(at(second)) else { panic!("a push was due") };
         stock.begin(delta, at(second));
         stock.succeeded(at(second), Duration::from_millis(100));
         second += 10;
     }
     assert_eq!(stock.log.len(), PUSH_LOG_MAX);
-    assert_eq!(
-        stock.settle(&settle(2, 10, 50, 0)),
-        Settled::Untrusted(Distrust::PushInFlight)
-    );
+    assert_eq!(stock.settle(&settle(2, 10, 50, 0)), Settled::Untrusted(Distrust::PushInFlight));
     assert_eq!(stock.settle(&settle(3, 10, second, 0)), Settled::Trusted(None));
     assert!(stock.log.is_empty());
 }
