@@ -68,14 +68,8 @@ impl Health {
 
     /// The check called `name`, made if there is none.
     pub fn check(&self, name: &'static str) -> Check {
-        self.lock()
-            .checks
-            .entry(name)
-            .or_insert_with(|| Standing::NotReady(NOT_YET.to_owned()));
-        Check {
-            health: self.clone(),
-            name,
-        }
+        self.lock().checks.entry(name).or_insert_with(|| Standing::NotReady(NOT_YET.to_owned()));
+        Check { health: self.clone(), name }
     }
 
     /// From now on the process is not ready, whatever the checks say.
@@ -89,21 +83,12 @@ impl Health {
         let mut checks: Vec<CheckReport> = inner
             .checks
             .iter()
-            .map(|(name, standing)| CheckReport {
-                name,
-                why_not: standing.why_not(now),
-            })
+            .map(|(name, standing)| CheckReport { name, why_not: standing.why_not(now) })
             .collect();
         if inner.stopping {
-            checks.push(CheckReport {
-                name: "process",
-                why_not: Some("is stopping".to_owned()),
-            });
+            checks.push(CheckReport { name: "process", why_not: Some("is stopping".to_owned()) });
         }
-        Report {
-            ready: checks.iter().all(|check| check.why_not.is_none()),
-            checks,
-        }
+        Report { ready: checks.iter().all(|check| check.why_not.is_none()), checks }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -124,8 +109,7 @@ impl Check {
 
     /// Ready for this long; a part that is stuck and does not renew it makes the process not ready.
     pub fn ready_for(&self, period: Duration) {
-        self.health
-            .set(self.name, Standing::ReadyUntil(Instant::now() + period));
+        self.health.set(self.name, Standing::ReadyUntil(Instant::now() + period));
     }
 
     /// `why` completes the sentence that the check's name begins. It is public: no secrets, no personal data.
@@ -155,11 +139,7 @@ pub fn router(health: Health, metrics: Metrics) -> Router {
 
 async fn ready(State(health): State<Health>) -> impl IntoResponse {
     let report = health.report();
-    let status = if report.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let checks: Vec<_> = report
         .checks
         .iter()
@@ -172,10 +152,7 @@ async fn ready(State(health): State<Health>) -> impl IntoResponse {
 }
 
 async fn metrics_page(State(metrics): State<Metrics>) -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        metrics.render(),
-    )
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
 }
 
 #[cfg(test)]

@@ -5,9 +5,14 @@
 //! [`health`] pages and waits in [`Tasks::run`] for a signal or for a task that ended when it should not have.
 //! This crate is the only one that reads the environment ([`config::Source`]) and the wall clock ([`clock`]).
 
+pub mod backoff;
+pub mod clock;
 pub mod config;
 pub mod health;
 pub mod metrics;
+pub mod serve;
 pub mod tasks;
+mod tls;
 
 pub use tasks::{Exit, Stage, Tasks, error_chain, shutdown_signal};
+pub use tls::install_tls_provider;

@@ -49,13 +49,7 @@ impl Metrics {
             for labels in description.series() {
                 vec.with_label_values(&labels);
             }
-            (
-                Box::new(vec.clone()),
-                Registered::Counter(Counter {
-                    vec,
-                    labels: description.labels,
-                }),
-            )
+            (Box::new(vec.clone()), Registered::Counter(Counter { vec, labels: description.labels }))
         });
         match registered {
             Registered::Counter(counter) => counter,
@@ -72,13 +66,7 @@ impl Metrics {
             for labels in description.series() {
                 vec.with_label_values(&labels);
             }
-            (
-                Box::new(vec.clone()),
-                Registered::Gauge(Gauge {
-                    vec,
-                    labels: description.labels,
-                }),
-            )
+            (Box::new(vec.clone()), Registered::Gauge(Gauge { vec, labels: description.labels }))
         });
         match registered {
             Registered::Gauge(gauge) => gauge,
@@ -99,13 +87,7 @@ impl Metrics {
             for labels in description.series() {
                 vec.with_label_values(&labels);
             }
-            (
-                Box::new(vec.clone()),
-                Registered::Histogram(Histogram {
-                    vec,
-                    labels: description.labels,
-                }),
-            )
+            (Box::new(vec.clone()), Registered::Histogram(Histogram { vec, labels: description.labels }))
         });
         match registered {
             Registered::Histogram(histogram) => histogram,
@@ -115,9 +97,7 @@ impl Metrics {
 
     /// The page for Prometheus, in its text format.
     pub fn render(&self) -> String {
-        TextEncoder::new()
-            .encode_to_string(&self.inner.registry.gather())
-            .expect("text goes into a String")
+        TextEncoder::new().encode_to_string(&self.inner.registry.gather()).expect("text goes into a String")
     }
 
     fn register(
@@ -126,19 +106,12 @@ impl Metrics {
         make: impl FnOnce() -> (Box<dyn prometheus::core::Collector>, Registered),
     ) -> Registered {
         // The map is changed by one insertion, so a panic elsewhere leaves nothing half done.
-        let mut registered = self
-            .inner
-            .registered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut registered = self.inner.registered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(existing) = registered.get(description.name) {
             return existing.clone();
         }
         let (collector, handle) = make();
-        self.inner
-            .registry
-            .register(collector)
-            .expect("names in the map and in the registry are the same");
+        self.inner.registry.register(collector).expect("names in the map and in the registry are the same");
         registered.insert(description.name, handle.clone());
         handle
     }

@@ -118,19 +118,13 @@ impl Tasks {
 
     /// Names of the tasks that have not ended, in the order they were spawned.
     pub fn running(&self) -> Vec<String> {
-        lock(&self.inner.running)
-            .tasks
-            .values()
-            .map(|(name, _)| name.clone())
-            .collect()
+        lock(&self.inner.running).tasks.values().map(|(name, _)| name.clone()).collect()
     }
 
     /// Waits until a task ends that was not told to.
     pub async fn early_end(&self) -> EarlyEnd {
         self.inner.ended.cancelled().await;
-        lock(&self.inner.first)
-            .clone()
-            .expect("it is set before `ended` is cancelled")
+        lock(&self.inner.first).clone().expect("it is set before `ended` is cancelled")
     }
 
     /// The life of a process after its start: waits for a signal or an early end, then drains. `shutdown` is
@@ -163,10 +157,7 @@ impl Tasks {
             }
         };
         if !overdue.is_empty() {
-            tracing::error!(
-                tasks = overdue.join(", "),
-                "these tasks did not end in time and were cut off"
-            );
+            tracing::error!(tasks = overdue.join(", "), "these tasks did not end in time and were cut off");
         }
         match (early, overdue.is_empty()) {
             (Some(early), _) => Exit::TaskEnded(early),

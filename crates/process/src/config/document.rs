@@ -41,11 +41,7 @@ fn example_lines(setting: &Declaration) -> String {
 }
 
 fn format_group(group: &Group) -> String {
-    let about = if group.about.is_empty() {
-        String::new()
-    } else {
-        format!("\n{}\n", group.about)
-    };
+    let about = if group.about.is_empty() { String::new() } else { format!("\n{}\n", group.about) };
     let rows: Vec<String> = group.settings.iter().map(row).collect();
     format!(
         "\n## {}\n{about}\n| Variable | Meaning | Unit | Default | Bounds | Since |\n|---|---|---|---|---|---|\n{}",
@@ -86,13 +82,8 @@ fn default_cell(setting: &Declaration) -> String {
 
 fn unit(kind: &Kind) -> &'static str {
     match kind {
-        Kind::Duration {
-            unit: Unit::Milliseconds,
-            ..
-        } => "milliseconds",
-        Kind::Duration {
-            unit: Unit::Seconds, ..
-        } => "seconds",
+        Kind::Duration { unit: Unit::Milliseconds, .. } => "milliseconds",
+        Kind::Duration { unit: Unit::Seconds, .. } => "seconds",
         Kind::Bytes { .. } => "bytes",
         Kind::Count { .. } => "count",
         Kind::Switch => "switch",
@@ -109,16 +100,10 @@ fn bounds(kind: &Kind) -> String {
         Kind::Duration { min, max, .. } | Kind::Bytes { min, max } | Kind::Count { min, max } => {
             format!("{min} to {max}")
         }
-        Kind::Url(schemes) => schemes
-            .iter()
-            .map(|scheme| format!("`{scheme}://`"))
-            .collect::<Vec<_>>()
-            .join(", "),
-        Kind::Words(words) => words()
-            .iter()
-            .map(|word| format!("`{word}`"))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Kind::Url(schemes) => {
+            schemes.iter().map(|scheme| format!("`{scheme}://`")).collect::<Vec<_>>().join(", ")
+        }
+        Kind::Words(words) => words().iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Switch => "`true`, `false`".to_owned(),
         Kind::Address | Kind::Path | Kind::Secret => String::new(),
     }
@@ -136,11 +121,7 @@ mod tests {
     const POLL: Setting<Duration> = Setting::duration(
         "ONHAND_TEST_POLL_INTERVAL_MS",
         "How often a shop is read.",
-        Within {
-            default: 500,
-            min: 100,
-            max: 1_000,
-        },
+        Within { default: 500, min: 100, max: 1_000 },
     );
     const KEY: Setting<SecretString> = Setting::secret("ONHAND_TEST_KEY_SECRET", "Opens it.").since("0.2.0");
     const GROUPS: &[Group] = &[Group {

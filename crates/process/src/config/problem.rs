@@ -12,35 +12,19 @@ pub enum Problem {
     #[error("{name} is not set; it wants {wants}")]
     Missing { name: &'static str, wants: String },
     #[error("{name}={value} cannot be used; it wants {wants}{default}")]
-    Unusable {
-        name: &'static str,
-        value: String,
-        wants: String,
-        default: String,
-    },
+    Unusable { name: &'static str, value: String, wants: String, default: String },
     #[error("{name} is not valid UTF-8")]
     NotText { name: String },
     #[error("{name} and {name}_FILE are both set; remove one")]
     SetTwice { name: &'static str },
     #[error("{name}_FILE={path} cannot be read: {source}")]
-    File {
-        name: &'static str,
-        path: String,
-        source: std::io::Error,
-    },
+    File { name: &'static str, path: String, source: std::io::Error },
     #[error("{name}_FILE={path} is empty or larger than {bytes_max} bytes; it wants the bare secret")]
-    FileSize {
-        name: &'static str,
-        path: String,
-        bytes_max: u64,
-    },
+    FileSize { name: &'static str, path: String, bytes_max: u64 },
     #[error("{name} {reason}")]
     Rejected { name: &'static str, reason: String },
     #[error("{name} is not a setting of this program{}", nearest.map(|n| format!("; did you mean {n}?")).unwrap_or_default())]
-    Unknown {
-        name: String,
-        nearest: Option<&'static str>,
-    },
+    Unknown { name: String, nearest: Option<&'static str> },
 }
 
 /// Everything that is wrong, in the order the settings are declared.

@@ -34,19 +34,11 @@ pub fn read<T>(
     groups: &[Group],
     build: impl FnOnce(&mut Reader<'_>) -> T,
 ) -> Result<T, Problems> {
-    let mut reader = Reader {
-        source,
-        groups,
-        problems: Vec::new(),
-    };
+    let mut reader = Reader { source, groups, problems: Vec::new() };
     let built = build(&mut reader);
     reader.report_not_text();
     reader.report_unknown();
-    if reader.problems.is_empty() {
-        Ok(built)
-    } else {
-        Err(Problems(reader.problems))
-    }
+    if reader.problems.is_empty() { Ok(built) } else { Err(Problems(reader.problems)) }
 }
 
 impl Reader<'_> {
@@ -63,10 +55,7 @@ impl Reader<'_> {
             Fallback::Text(default) => parse_default(setting, default),
             Fallback::Required | Fallback::Off => {
                 let wants = declaration.kind.to_string();
-                self.problems.push(Problem::Missing {
-                    name: declaration.name,
-                    wants,
-                });
+                self.problems.push(Problem::Missing { name: declaration.name, wants });
                 (setting.placeholder)()
             }
         }
@@ -83,10 +72,7 @@ impl Reader<'_> {
     /// Records that a value, though well formed, does not go with the others. `reason` completes the sentence that
     /// the setting's name begins.
     pub fn reject<T>(&mut self, setting: &Setting<T>, reason: impl Into<String>) {
-        self.problems.push(Problem::Rejected {
-            name: setting.declaration.name,
-            reason: reason.into(),
-        });
+        self.problems.push(Problem::Rejected { name: setting.declaration.name, reason: reason.into() });
     }
 
     /// As [`Reader::reject`], for instance for a setting that is needed because of another.
@@ -135,8 +121,7 @@ impl Reader<'_> {
 
     fn report_not_text(&mut self) {
         let names = self.source.not_text().iter();
-        self.problems
-            .extend(names.map(|name| Problem::NotText { name: name.clone() }));
+        self.problems.extend(names.map(|name| Problem::NotText { name: name.clone() }));
     }
 
     fn report_unknown(&mut self) {
@@ -144,23 +129,17 @@ impl Reader<'_> {
             .source
             .names()
             .filter(|name| !self.is_known(name))
-            .map(|name| Problem::Unknown {
-                name: name.to_owned(),
-                nearest: self.nearest(name),
-            })
+            .map(|name| Problem::Unknown { name: name.to_owned(), nearest: self.nearest(name) })
             .collect();
         self.problems.extend(unknown);
     }
 
     fn is_known(&self, name: &str) -> bool {
-        let ours = self
-            .declared()
-            .any(|setting| setting.service() == service_of(name));
+        let ours = self.declared().any(|setting| setting.service() == service_of(name));
         if !ours {
             return SERVICES.contains(&service_of(name));
         }
-        self.declared()
-            .any(|setting| setting.name == name || setting.file_name().as_deref() == Some(name))
+        self.declared().any(|setting| setting.name == name || setting.file_name().as_deref() == Some(name))
     }
 
     fn nearest(&self, name: &str) -> Option<&'static str> {
@@ -182,11 +161,7 @@ fn unusable(declaration: &Declaration, text: &str) -> Problem {
     let hidden = matches!(declaration.kind, Kind::Secret) || text.contains('@');
     Problem::Unusable {
         name: declaration.name,
-        value: if hidden {
-            "(not shown)".to_owned()
-        } else {
-            text.to_owned()
-        },
+        value: if hidden { "(not shown)".to_owned() } else { text.to_owned() },
         wants: match declaration.kind {
             Kind::Url(_) if text.contains('@') => format!("{} without credentials", declaration.kind),
             _ => declaration.kind.to_string(),
@@ -202,25 +177,15 @@ fn unusable(declaration: &Declaration, text: &str) -> Problem {
 fn secret_file(name: &'static str, path: &str) -> Result<String, Problem> {
     let read = || -> std::io::Result<String> {
         let mut text = String::new();
-        std::fs::File::open(path)?
-            .take(SECRET_FILE_BYTES_MAX + 1)
-            .read_to_string(&mut text)?;
+        std::fs::File::open(path)?.take(SECRET_FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
         Ok(text)
     };
-    let text = read().map_err(|source| Problem::File {
-        name,
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = read().map_err(|source| Problem::File { name, path: path.to_owned(), source })?;
     let too_long = u64::try_from(text.len()).unwrap_or(u64::MAX) > SECRET_FILE_BYTES_MAX;
     // Editors and `echo` end a file with a newline that is not part of the secret.
     let secret = text.trim();
     if secret.is_empty() || too_long {
-        return Err(Problem::FileSize {
-            name,
-            path: path.to_owned(),
-            bytes_max: SECRET_FILE_BYTES_MAX,
-        });
+        return Err(Problem::FileSize { name, path: path.to_owned(), bytes_max: SECRET_FILE_BYTES_MAX });
     }
     Ok(secret.to_owned())
 }

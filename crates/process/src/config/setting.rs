@@ -108,20 +108,11 @@ impl Setting<Duration> {
         let unit = if ends_with(name, "_MS") {
             Unit::Milliseconds
         } else {
-            assert!(
-                ends_with(name, "_SECONDS"),
-                "a duration's name ends in _MS or _SECONDS"
-            );
+            assert!(ends_with(name, "_SECONDS"), "a duration's name ends in _MS or _SECONDS");
             Unit::Seconds
         };
-        let kind = Kind::Duration {
-            unit,
-            min: within.min,
-            max: within.max,
-        };
-        Self::declare(name, meaning, kind, within.fallback(), parse_duration, || {
-            Duration::ZERO
-        })
+        let kind = Kind::Duration { unit, min: within.min, max: within.max };
+        Self::declare(name, meaning, kind, within.fallback(), parse_duration, || Duration::ZERO)
     }
 }
 
@@ -129,19 +120,13 @@ impl Setting<usize> {
     /// A size in bytes.
     pub const fn bytes(name: &'static str, meaning: &'static str, within: Within) -> Self {
         assert!(ends_with(name, "_BYTES"), "a size's name ends in _BYTES");
-        let kind = Kind::Bytes {
-            min: within.min,
-            max: within.max,
-        };
+        let kind = Kind::Bytes { min: within.min, max: within.max };
         Self::declare(name, meaning, kind, within.fallback(), parse_number, || 0)
     }
 
     /// How many of something.
     pub const fn count(name: &'static str, meaning: &'static str, within: Within) -> Self {
-        let kind = Kind::Count {
-            min: within.min,
-            max: within.max,
-        };
+        let kind = Kind::Count { min: within.min, max: within.max };
         Self::declare(name, meaning, kind, within.fallback(), parse_number, || 0)
     }
 }
@@ -172,14 +157,7 @@ impl Setting<SocketAddr> {
 impl Setting<String> {
     /// A URL without credentials in it; one that has them is a [`Setting::secret`].
     pub const fn url(name: &'static str, meaning: &'static str, schemes: &'static [&'static str]) -> Self {
-        Self::declare(
-            name,
-            meaning,
-            Kind::Url(schemes),
-            Fallback::Required,
-            parse_url,
-            String::new,
-        )
+        Self::declare(name, meaning, Kind::Url(schemes), Fallback::Required, parse_url, String::new)
     }
 }
 
@@ -222,12 +200,7 @@ impl<W: Word> Setting<W> {
             meaning,
             kind,
             Fallback::Required,
-            |_, text| {
-                W::WORDS
-                    .iter()
-                    .find(|(word, _)| *word == text)
-                    .map(|(_, value)| *value)
-            },
+            |_, text| W::WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| *value),
             placeholder,
         )
     }
@@ -244,13 +217,7 @@ impl<T> Setting<T> {
     ) -> Self {
         assert!(starts_with(name, PREFIX), "a setting's name starts with ONHAND_");
         Self {
-            declaration: Declaration {
-                name,
-                meaning,
-                kind,
-                fallback,
-                since: SINCE_FIRST,
-            },
+            declaration: Declaration { name, meaning, kind, fallback, since: SINCE_FIRST },
             parse,
             placeholder,
         }
@@ -268,11 +235,7 @@ impl<T> Setting<T> {
     pub const fn optional(self) -> OptionalSetting<T> {
         let mut declaration = self.declaration;
         declaration.fallback = Fallback::Off;
-        OptionalSetting(Self {
-            declaration,
-            parse: self.parse,
-            placeholder: self.placeholder,
-        })
+        OptionalSetting(Self { declaration, parse: self.parse, placeholder: self.placeholder })
     }
 
     /// Says which version had it first.
@@ -302,10 +265,7 @@ impl<T> OptionalSetting<T> {
 
 impl Within {
     const fn fallback(self) -> Fallback {
-        assert!(
-            self.min <= self.default && self.default <= self.max,
-            "a default lies within its bounds"
-        );
+        assert!(self.min <= self.default && self.default <= self.max, "a default lies within its bounds");
         Fallback::Number(self.default)
     }
 }
@@ -324,11 +284,7 @@ impl Declaration {
 
 /// The word after the prefix.
 pub(super) fn service_of(name: &str) -> &str {
-    name.strip_prefix(PREFIX)
-        .unwrap_or(name)
-        .split('_')
-        .next()
-        .unwrap_or_default()
+    name.strip_prefix(PREFIX).unwrap_or(name).split('_').next().unwrap_or_default()
 }
 
 impl fmt::Display for Kind {
@@ -358,11 +314,7 @@ impl fmt::Display for Unit {
 }
 
 fn join_or(words: &[&str], suffix: &str) -> String {
-    words
-        .iter()
-        .map(|word| format!("{word}{suffix}"))
-        .collect::<Vec<_>>()
-        .join(" or ")
+    words.iter().map(|word| format!("{word}{suffix}")).collect::<Vec<_>>().join(" or ")
 }
 
 fn number_within(kind: &Kind, text: &str) -> Option<u64> {
@@ -376,10 +328,7 @@ fn number_within(kind: &Kind, text: &str) -> Option<u64> {
 fn parse_duration(kind: &Kind, text: &str) -> Option<Duration> {
     let number = number_within(kind, text)?;
     match kind {
-        Kind::Duration {
-            unit: Unit::Milliseconds,
-            ..
-        } => Some(Duration::from_millis(number)),
+        Kind::Duration { unit: Unit::Milliseconds, .. } => Some(Duration::from_millis(number)),
         _ => Some(Duration::from_secs(number)),
     }
 }

@@ -17,10 +17,7 @@ impl Source {
     /// From the environment of this process.
     pub fn environment() -> Self {
         let mut source = Self::default();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one place that reads the environment"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
         let variables = std::env::vars_os();
         for (name, value) in variables {
             let Ok(name) = name.into_string() else { continue };
@@ -89,10 +86,7 @@ mod tests {
     fn debug_shows_no_value() {
         let source = Source::from_pairs([("ONHAND_A_KEY", "swordfish")]);
         let shown = format!("{source:?}");
-        assert!(
-            shown.contains("ONHAND_A_KEY") && !shown.contains("swordfish"),
-            "{shown}"
-        );
+        assert!(shown.contains("ONHAND_A_KEY") && !shown.contains("swordfish"), "{shown}");
     }
 
     #[test]

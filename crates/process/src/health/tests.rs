@@ -11,10 +11,7 @@ const PAGE_BYTES_MAX: usize = 64 * 1024;
 
 async fn page(health: &Health, path: &str) -> (u16, String) {
     let request = Request::get(path).body(Body::empty()).unwrap();
-    let response = router(health.clone(), Metrics::new())
-        .oneshot(request)
-        .await
-        .unwrap();
+    let response = router(health.clone(), Metrics::new()).oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), PAGE_BYTES_MAX).await.unwrap();
     (status, String::from_utf8(body.to_vec()).unwrap())
@@ -23,10 +20,7 @@ async fn page(health: &Health, path: &str) -> (u16, String) {
 #[tokio::test]
 async fn readiness_is_the_sum_of_the_checks() {
     let health = Health::new();
-    assert_eq!(
-        page(&health, "/readyz").await,
-        (200, r#"{"checks":[],"ready":true}"#.to_owned())
-    );
+    assert_eq!(page(&health, "/readyz").await, (200, r#"{"checks":[],"ready":true}"#.to_owned()));
     let (broker, database) = (health.check("broker"), health.check("database"));
     broker.ready();
     let expected = r#"{"checks":[{"name":"broker","ready":true},{"name":"database","ready":false,"why":"has not reported yet"}],"ready":false}"#;
@@ -56,10 +50,7 @@ async fn a_part_that_falls_silent_is_not_ready() {
     tokio::time::advance(Duration::from_secs(4)).await;
     assert!(health.report().ready);
     tokio::time::advance(Duration::from_secs(3)).await;
-    assert_eq!(
-        health.report().checks[0].why_not.as_deref(),
-        Some("is silent, overdue by 2 s")
-    );
+    assert_eq!(health.report().checks[0].why_not.as_deref(), Some("is silent, overdue by 2 s"));
     check.ready_for(Duration::from_secs(5));
     assert!(health.report().ready);
 }

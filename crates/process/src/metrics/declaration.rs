@@ -44,24 +44,14 @@ pub struct Label {
 impl Metric<Counter> {
     /// Something that only grows. The name is `onhand_<noun>_<unit>_total`.
     pub const fn counter(name: &'static str, help: &'static str, labels: &'static [Label]) -> Self {
-        Self::declare(Description {
-            name,
-            help,
-            labels,
-            kind: MetricKind::Counter,
-        })
+        Self::declare(Description { name, help, labels, kind: MetricKind::Counter })
     }
 }
 
 impl Metric<Gauge> {
     /// Something that goes up and down, in whole units.
     pub const fn gauge(name: &'static str, help: &'static str, labels: &'static [Label]) -> Self {
-        Self::declare(Description {
-            name,
-            help,
-            labels,
-            kind: MetricKind::Gauge,
-        })
+        Self::declare(Description { name, help, labels, kind: MetricKind::Gauge })
     }
 }
 
@@ -74,12 +64,7 @@ impl Metric<Histogram> {
         buckets: &'static [f64],
     ) -> Self {
         assert!(!buckets.is_empty(), "a histogram needs buckets");
-        Self::declare(Description {
-            name,
-            help,
-            labels,
-            kind: MetricKind::Histogram(buckets),
-        })
+        Self::declare(Description { name, help, labels, kind: MetricKind::Histogram(buckets) })
     }
 }
 
@@ -92,10 +77,7 @@ impl<M> Metric<M> {
             i += 1;
         }
         assert!(series <= SERIES_MAX, "too many combinations of labels");
-        Self {
-            description,
-            handle: PhantomData,
-        }
+        Self { description, handle: PhantomData }
     }
 
     pub const fn description(&self) -> Description {
@@ -114,12 +96,7 @@ impl Description {
         for label in self.labels {
             series = series
                 .iter()
-                .flat_map(|start| {
-                    label
-                        .values
-                        .iter()
-                        .map(|value| [start.as_slice(), &[*value]].concat())
-                })
+                .flat_map(|start| label.values.iter().map(|value| [start.as_slice(), &[*value]].concat()))
                 .collect();
         }
         series

@@ -30,9 +30,7 @@ pub struct Histogram {
 impl Counter {
     /// `labels` are words in the order of the declaration.
     pub fn add(&self, labels: &[&str], count: u64) {
-        self.vec
-            .with_label_values(&declared(self.labels, labels))
-            .inc_by(count);
+        self.vec.with_label_values(&declared(self.labels, labels)).inc_by(count);
     }
 
     pub fn increment(&self, labels: &[&str]) {
@@ -47,15 +45,11 @@ impl Counter {
 
 impl Gauge {
     pub fn set(&self, labels: &[&str], value: i64) {
-        self.vec
-            .with_label_values(&declared(self.labels, labels))
-            .set(value);
+        self.vec.with_label_values(&declared(self.labels, labels)).set(value);
     }
 
     pub fn add(&self, labels: &[&str], difference: i64) {
-        self.vec
-            .with_label_values(&declared(self.labels, labels))
-            .add(difference);
+        self.vec.with_label_values(&declared(self.labels, labels)).add(difference);
     }
 
     pub fn value(&self, labels: &[&str]) -> i64 {
@@ -66,17 +60,13 @@ impl Gauge {
 impl Histogram {
     /// For a metric in seconds.
     pub fn observe(&self, labels: &[&str], duration: Duration) {
-        self.vec
-            .with_label_values(&declared(self.labels, labels))
-            .observe(duration.as_secs_f64());
+        self.vec.with_label_values(&declared(self.labels, labels)).observe(duration.as_secs_f64());
     }
 
     /// For a metric that is a number of things, such as a batch's size.
     pub fn observe_count(&self, labels: &[&str], count: usize) {
         let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        self.vec
-            .with_label_values(&declared(self.labels, labels))
-            .observe(count);
+        self.vec.with_label_values(&declared(self.labels, labels)).observe(count);
     }
 }
 
@@ -85,11 +75,7 @@ impl Histogram {
 fn declared<'a>(labels: &[Label], given: &[&'a str]) -> Vec<&'a str> {
     assert_eq!(labels.len(), given.len(), "one word for each label");
     let word = |(label, given): (&Label, &&'a str)| {
-        if label.values.contains(given) {
-            *given
-        } else {
-            OTHER
-        }
+        if label.values.contains(given) { *given } else { OTHER }
     };
     labels.iter().zip(given).map(word).collect()
 }

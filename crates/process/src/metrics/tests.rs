@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use super::*;
 
-const OUTCOME: Label = Label {
-    name: "outcome",
-    values: &["applied", "duplicate"],
-};
+const OUTCOME: Label = Label { name: "outcome", values: &["applied", "duplicate"] };
 const APPLIED: Metric<Counter> = Metric::counter("onhand_test_orders_total", "Orders.", &[OUTCOME]);
 const WAITING: Metric<Gauge> = Metric::gauge("onhand_test_waiting", "Waiting.", &[]);
 const LAG: Metric<Histogram> = Metric::histogram("onhand_test_lag_seconds", "Lag.", &[], &[0.5, 1.0]);

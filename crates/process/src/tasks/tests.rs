@@ -38,15 +38,10 @@ async fn a_task_that_returns_ends_the_process() {
 #[tokio::test(start_paused = true)]
 async fn a_task_that_fails_ends_the_process_with_every_cause() {
     let tasks = Tasks::new();
-    let error = QueueGone {
-        source: std::io::Error::other("connection reset"),
-    };
+    let error = QueueGone { source: std::io::Error::other("connection reset") };
     tasks.spawn("consumer", ready(Err::<(), _>(error)));
     let exit = tasks.run(never, &Health::new(), DEADLINE).await;
-    assert_eq!(
-        early(exit),
-        "task consumer failed: the queue is gone: connection reset"
-    );
+    assert_eq!(early(exit), "task consumer failed: the queue is gone: connection reset");
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,11 +59,7 @@ async fn stages_stop_in_order_and_readiness_goes_first() {
     let tasks = Tasks::new();
     let health = Health::new();
     let order = Arc::new(Mutex::new(Vec::new()));
-    for (stage, name) in [
-        (Stage::Relay, "relay"),
-        (Stage::Intake, "intake"),
-        (Stage::Work, "work"),
-    ] {
+    for (stage, name) in [(Stage::Relay, "relay"), (Stage::Intake, "intake"), (Stage::Work, "work")] {
         let (stop, order, health) = (tasks.stopping(stage), Arc::clone(&order), health.clone());
         tasks.spawn_in(stage, name, async move {
             stop.cancelled().await;
@@ -80,11 +71,7 @@ async fn stages_stop_in_order_and_readiness_goes_first() {
     let mut signals = 0;
     let shutdown = || {
         signals += 1;
-        if signals == 1 {
-            ready("SIGTERM").left_future()
-        } else {
-            pending().right_future()
-        }
+        if signals == 1 { ready("SIGTERM").left_future() } else { pending().right_future() }
     };
     let exit = tasks.run(shutdown, &health, DEADLINE).await;
     assert_eq!(exit, Exit::Stopped);

@@ -22,39 +22,17 @@ impl Word for Colour {
 const INTERVAL: Setting<Duration> = Setting::duration(
     "ONHAND_TEST_POLL_INTERVAL_MS",
     "How often.",
-    Within {
-        default: 500,
-        min: 100,
-        max: 1_000,
-    },
+    Within { default: 500, min: 100, max: 1_000 },
 );
 const DEADLINE: Setting<Duration> = Setting::duration(
     "ONHAND_TEST_DRAIN_DEADLINE_SECONDS",
     "How long.",
-    Within {
-        default: 20,
-        min: 1,
-        max: 60,
-    },
+    Within { default: 20, min: 1, max: 60 },
 );
-const BODY: Setting<usize> = Setting::bytes(
-    "ONHAND_TEST_BODY_BYTES",
-    "How large.",
-    Within {
-        default: 1024,
-        min: 1,
-        max: 4096,
-    },
-);
-const COUNT: Setting<usize> = Setting::count(
-    "ONHAND_TEST_BATCH_SIZE_MAX",
-    "How many.",
-    Within {
-        default: 7,
-        min: 1,
-        max: 9,
-    },
-);
+const BODY: Setting<usize> =
+    Setting::bytes("ONHAND_TEST_BODY_BYTES", "How large.", Within { default: 1024, min: 1, max: 4096 });
+const COUNT: Setting<usize> =
+    Setting::count("ONHAND_TEST_BATCH_SIZE_MAX", "How many.", Within { default: 7, min: 1, max: 9 });
 const LISTEN: Setting<SocketAddr> =
     Setting::address("ONHAND_TEST_LISTEN_ADDRESS", "Where.").or("127.0.0.1:8080");
 const SITE: Setting<String> = Setting::url("ONHAND_TEST_SITE_URL", "Whom.", &["http", "https"]);
@@ -86,13 +64,8 @@ const GROUPS: &[Group] = &[Group {
 /// What `build` makes of `pairs`, or the problems one a line.
 fn check<T>(pairs: &[(&str, &str)], build: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, String> {
     let source = Source::from_pairs(pairs.iter().copied());
-    read(&source, GROUPS, build).map_err(|problems| {
-        problems
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("\n")
-    })
+    read(&source, GROUPS, build)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 #[test]
@@ -190,9 +163,7 @@ fn urls_must_name_a_scheme_and_host_and_no_credentials() {
         let problem = check(&[("ONHAND_TEST_SITE_URL", bad)], |reader| reader.get(&SITE)).unwrap_err();
         assert!(problem.contains(bad), "{problem}");
     }
-    let problem = check(&[("ONHAND_TEST_SITE_URL", "https://me:swordfish@a")], |reader| {
-        reader.get(&SITE)
-    });
+    let problem = check(&[("ONHAND_TEST_SITE_URL", "https://me:swordfish@a")], |reader| reader.get(&SITE));
     let expected = "ONHAND_TEST_SITE_URL=(not shown) cannot be used; \
                     it wants a URL starting with http:// or https:// without credentials";
     assert_eq!(problem, Err(expected.to_owned()));
@@ -208,42 +179,19 @@ fn a_secret_comes_from_the_variable_or_from_a_file() {
         check(pairs, |reader| reader.get(&KEY)).map(|secret| secret.expose_secret().to_owned())
     };
 
-    assert_eq!(
-        key(&[("ONHAND_TEST_KEY_SECRET", "swordfish")]),
-        Ok("swordfish".to_owned())
-    );
-    assert_eq!(
-        key(&[("ONHAND_TEST_KEY_SECRET_FILE", path)]),
-        Ok("swordfish".to_owned())
-    );
-    let both = key(&[
-        ("ONHAND_TEST_KEY_SECRET", "swordfish"),
-        ("ONHAND_TEST_KEY_SECRET_FILE", path),
-    ])
-    .unwrap_err();
-    assert_eq!(
-        both,
-        "ONHAND_TEST_KEY_SECRET and ONHAND_TEST_KEY_SECRET_FILE are both set; remove one"
-    );
+    assert_eq!(key(&[("ONHAND_TEST_KEY_SECRET", "swordfish")]), Ok("swordfish".to_owned()));
+    assert_eq!(key(&[("ONHAND_TEST_KEY_SECRET_FILE", path)]), Ok("swordfish".to_owned()));
+    let both =
+        key(&[("ONHAND_TEST_KEY_SECRET", "swordfish"), ("ONHAND_TEST_KEY_SECRET_FILE", path)]).unwrap_err();
+    assert_eq!(both, "ONHAND_TEST_KEY_SECRET and ONHAND_TEST_KEY_SECRET_FILE are both set; remove one");
     let absent = key(&[("ONHAND_TEST_KEY_SECRET_FILE", "/nowhere/key")]).unwrap_err();
-    assert!(
-        absent.starts_with("ONHAND_TEST_KEY_SECRET_FILE=/nowhere/key cannot be read: "),
-        "{absent}"
-    );
+    assert!(absent.starts_with("ONHAND_TEST_KEY_SECRET_FILE=/nowhere/key cannot be read: "), "{absent}");
 
     std::fs::write(path, "\n").unwrap();
-    assert!(
-        key(&[("ONHAND_TEST_KEY_SECRET_FILE", path)])
-            .unwrap_err()
-            .contains("is empty or larger")
-    );
+    assert!(key(&[("ONHAND_TEST_KEY_SECRET_FILE", path)]).unwrap_err().contains("is empty or larger"));
     let too_long = usize::try_from(SECRET_FILE_BYTES_MAX).unwrap() + 1;
     std::fs::write(path, "x".repeat(too_long)).unwrap();
-    assert!(
-        key(&[("ONHAND_TEST_KEY_SECRET_FILE", path)])
-            .unwrap_err()
-            .contains("is empty or larger")
-    );
+    assert!(key(&[("ONHAND_TEST_KEY_SECRET_FILE", path)]).unwrap_err().contains("is empty or larger"));
 }
 
 #[test]
@@ -251,20 +199,12 @@ fn a_value_that_does_not_go_with_another_is_rejected() {
     let problem = check(&[], |reader| {
         reader.reject_optional(&PROXY, "is needed when the moon is full");
     });
-    assert_eq!(
-        problem,
-        Err("ONHAND_TEST_PROXY_URL is needed when the moon is full".to_owned())
-    );
+    assert_eq!(problem, Err("ONHAND_TEST_PROXY_URL is needed when the moon is full".to_owned()));
 }
 
 #[test]
 fn edits_are_counted() {
-    for (a, b, expected) in [
-        ("", "", 0),
-        ("abc", "abc", 0),
-        ("abc", "ac", 1),
-        ("kitten", "sitting", 3),
-    ] {
+    for (a, b, expected) in [("", "", 0), ("abc", "abc", 0), ("abc", "ac", 1), ("kitten", "sitting", 3)] {
         assert_eq!(edits(a, b), expected, "{a} {b}");
     }
 }
