@@ -11,8 +11,11 @@ pub mod config;
 pub mod health;
 pub mod metrics;
 pub mod serve;
+mod settings;
 pub mod tasks;
+pub mod telemetry;
 mod tls;
 
+pub use settings::Settings;
 pub use tasks::{Exit, Stage, Tasks, error_chain, shutdown_signal};
 pub use tls::install_tls_provider;
