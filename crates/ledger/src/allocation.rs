@@ -123,7 +123,7 @@ fn allocate(
 
 /// Gives back what is not shipped before what is, and where stock is short before where it is not.
 fn give_back(
-    holds: &mut Vec<Hold>,
+    holds: &mut [Hold],
     quantity: Quantity,
     sku: &Sku,
     routing: &Routing,

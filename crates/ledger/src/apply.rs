@@ -85,7 +85,7 @@ pub fn apply(
     book: &mut Book,
 ) -> Verdict {
     let digest = snapshot.digest();
-    let decision = decide(order.applied.as_ref(), snapshot, digest);
+    let decision = decide(order, snapshot, digest);
     let before = contributions(order, applying.statuses);
     match decision {
         Decision::Apply { confirmed } => match snapshot.modified_at {
@@ -107,7 +107,7 @@ pub fn apply(
     }
     let dated = matches!(decision, Decision::Apply { .. }).then_some(snapshot.modified_at).flatten();
     let stocks = stock_changes(&before, &contributions(order, applying.statuses), dated);
-    order.lines.retain(|line| !line.removed || line.held().is_positive());
+    drop_removed(order);
     Verdict {
         decision,
         reread: (decision == Decision::Reread).then_some(Reread::Unordered),
@@ -116,7 +116,7 @@ pub fn apply(
     }
 }
 
-/// Lets an unpaid order's reservation go. Posts nothing if it is not pending or has expired already.
+/// Lets an unpaid order's reservation go; what has left stays gone. Posts nothing if it cannot expire or has already.
 pub fn expire(order: &mut Order, applying: Applying<'_>, book: &mut Book) -> Vec<StockChange> {
     if order.expired || !may_expire(applying.statuses.rule(&order.status)) {
         return Vec::new();
@@ -124,7 +124,8 @@ pub fn expire(order: &mut Order, applying: Applying<'_>, book: &mut Book) -> Vec
     let before = contributions(order, applying.statuses);
     order.expired = true;
     // Nothing is half written here: it is our own decision, not the shop's.
-    hold_with(order, |line| Some(line.taken_or_zero().min(line.held())), applying, book);
+    hold_with(order, |line| Some(kept_expired(line).min(line.held())), applying, book);
+    drop_removed(order);
     stock_changes(&before, &contributions(order, applying.statuses), None)
 }
 
@@ -144,11 +145,13 @@ pub fn release_orphan(order: &mut Order, applying: Applying<'_>, book: &mut Book
     }
     let before = contributions(order, applying.statuses);
     hold_with(order, |line| Some(line.shipped()), applying, book);
+    drop_removed(order);
     stock_changes(&before, &contributions(order, applying.statuses), None)
 }
 
 /// Resolves what could not be resolved when the order was applied: a stock or SKU known since. Lines that get their SKU are
-/// held from nothing; those that were final before the SKU was last counted are closed as superseded.
+/// held from nothing; those that were final before the SKU was last counted are closed as superseded. An order that is gone
+/// is held no further.
 pub fn resolve_lines(
     order: &mut Order,
     applying: Applying<'_>,
@@ -164,21 +167,26 @@ pub fn resolve_lines(
             parked.insert(index);
         }
     }
-    close_superseded(order, |index, _| parked.contains(&index), applying, book);
-    let confirmed = order.applied.is_some_and(|applied| applied.confirmed);
-    let rule = applying.statuses.rule(&order.status);
-    let expired = order.expired;
-    hold_with(order, |line| aim(line, rule, expired, confirmed, Quantity::ZERO), applying, book);
+    if !order.gone {
+        close_superseded(order, &parked, applying, book);
+        let confirmed = order.applied.is_some_and(|applied| applied.confirmed);
+        let rule = applying.statuses.rule(&order.status);
+        let expired = order.expired;
+        hold_with(order, |line| aim(line, rule, expired, confirmed, Quantity::ZERO), applying, book);
+    }
     let dated = order.applied.map(|applied| applied.modified_at);
     stock_changes(&before, &contributions(order, applying.statuses), dated)
 }
 
-/// By how much the shop's own taken quantity fell, by position of the line.
+/// What a snapshot did to the lines, by their position.
 #[derive(Debug, Default)]
 struct Falls {
+    /// By how much the shop's own taken quantity fell.
     by_line: BTreeMap<usize, Quantity>,
-    /// Lines this snapshot showed for the first time.
+    /// Lines it showed for the first time.
     new: BTreeSet<usize>,
+    /// Lines that were parked and have found their SKU.
+    unparked: BTreeSet<usize>,
 }
 
 /// Makes the order's lines those of the snapshot.
@@ -206,7 +214,11 @@ fn take_over(
         line.restocked = incoming.restocked;
         line.ever_taken |= incoming.taken.is_some_and(Quantity::is_positive);
         line.listing = line.listing.or(incoming.listing);
+        let was_parked = line.sku.is_none();
         resolve(line, incoming.sku.as_ref(), listings);
+        if was_parked && line.sku.is_some() && !falls.new.contains(&index) {
+            falls.unparked.insert(index);
+        }
     }
     for (index, line) in order.lines.iter_mut().enumerate() {
         if !shown.contains(&index) {
@@ -323,8 +335,9 @@ fn record_unordered(order: &mut Order, snapshot: &Snapshot, digest: Digest) {
 
 fn hold_lines(order: &mut Order, falls: &Falls, baseline: bool, applying: Applying<'_>, book: &mut Book) {
     if baseline {
-        close_superseded(order, |index, _| falls.new.contains(&index), applying, book);
+        close_superseded(order, &falls.new, applying, book);
     }
+    close_superseded(order, &falls.unparked, applying, book);
     let confirmed = order.applied.is_some_and(|applied| applied.confirmed);
     let rule = applying.statuses.rule(&order.status);
     let expired = order.expired;
@@ -350,14 +363,22 @@ fn aim(line: &Line, rule: StatusRule, expired: bool, confirmed: bool, fall: Quan
             StatusRule::ReservePending | StatusRule::Reserve | StatusRule::Deduct => {
                 line.taken.unwrap_or(line.quantity - line.restocked).or_zero()
             }
-            StatusRule::Release => Quantity::ZERO,
-            StatusRule::Follow if line.ever_taken || expired => line.taken_or_zero(),
+            StatusRule::Release if confirmed => Quantity::ZERO,
+            // The shop is about to give back what it still keeps: nobody is to do so in its place.
+            StatusRule::Release => line.taken_or_zero(),
+            StatusRule::Follow if line.ever_taken => line.taken_or_zero(),
+            StatusRule::Follow if expired => kept_expired(line),
             StatusRule::Follow | StatusRule::Ignore => return None,
         }
     };
     // Until a read confirms it the snapshot may be half written: give back no more than the shop itself gave back.
     let least = if confirmed { Quantity::ZERO } else { line.held() - fall };
-    Some(wanted.max(least))
+    Some(wanted.max(least).or_zero())
+}
+
+/// What a line keeps when its order's reservation has expired: what the shop took, and what has left.
+fn kept_expired(line: &Line) -> Quantity {
+    line.taken_or_zero().max(line.shipped())
 }
 
 fn hold_with(
@@ -394,19 +415,14 @@ fn hold_by_index(order: &mut Order, wanted: &[Option<Quantity>], applying: Apply
 
 /// Lines of an order that was final before their SKU was last counted left before the count: they hold what they hold
 /// without a movement, and only a return moves stock.
-fn close_superseded(
-    order: &mut Order,
-    concerned: impl Fn(usize, &Line) -> bool,
-    applying: Applying<'_>,
-    book: &Book,
-) {
+fn close_superseded(order: &mut Order, concerned: &BTreeSet<usize>, applying: Applying<'_>, book: &Book) {
     let rule = applying.statuses.rule(&order.status);
     if !matches!(rule, StatusRule::Deduct | StatusRule::Follow) {
         return;
     }
     let modified_at = order.applied.map(|applied| applied.modified_at);
     for (index, line) in order.lines.iter_mut().enumerate() {
-        if !concerned(index, line) || line.removed || !line.holds.is_empty() {
+        if !concerned.contains(&index) || line.removed || !line.holds.is_empty() {
             continue;
         }
         let Some(sku) = &line.sku else { continue };
@@ -460,6 +476,11 @@ fn stock_changes(
             !change.taken_delta.is_zero() || !change.untaken_delta.is_zero() || change.order_date.is_some()
         })
         .collect()
+}
+
+/// Lines that are no longer part of the order are kept only while they hold something.
+fn drop_removed(order: &mut Order) {
+    order.lines.retain(|line| !line.removed || line.held().is_positive());
 }
 
 fn is_parked(order: &Order) -> bool {

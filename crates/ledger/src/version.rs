@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::order::{Applied, Origin};
+use crate::order::{Applied, Order, Origin};
 use crate::snapshot::{Digest, Seen, Snapshot};
 
 /// How long after an order's own date a read must be for its content to be whole: the longest that WooCommerce may still be
@@ -30,8 +30,9 @@ pub enum Decision {
     Reread,
 }
 
-/// Decides whether `incoming`, whose digest is `digest`, replaces what was applied.
-pub fn decide(applied: Option<&Applied>, incoming: &Snapshot, digest: Digest) -> Decision {
+/// Decides whether `incoming`, whose digest is `digest`, replaces what was applied to `order`.
+pub fn decide(order: &Order, incoming: &Snapshot, digest: Digest) -> Decision {
+    let applied = order.applied.as_ref();
     let Some(modified_at) = incoming.modified_at else {
         return decide_gone(applied, incoming.seen);
     };
@@ -44,6 +45,8 @@ pub fn decide(applied: Option<&Applied>, incoming: &Snapshot, digest: Digest) ->
     };
     let same = applied.digest == digest;
     match incoming.seen {
+        // A read did not find the order: only another read can show that it is there again.
+        Seen::Webhook if order.gone => Decision::Reread,
         Seen::Webhook => {
             if modified_at > applied.modified_at {
                 // Content that was known to be whole stays so when only the date moves.
@@ -57,6 +60,9 @@ pub fn decide(applied: Option<&Applied>, incoming: &Snapshot, digest: Digest) ->
         Seen::Read { number, .. } => {
             if number <= applied.last_read {
                 return Decision::Older;
+            }
+            if order.gone {
+                return Decision::Apply { confirmed: whole };
             }
             if same && modified_at == applied.modified_at {
                 return if whole && !applied.confirmed { Decision::Confirm } else { Decision::Duplicate };
