@@ -1,0 +1,3 @@
+//! What the parts promise each other and their readers, held against the code.
+
+mod documents;

@@ -1,0 +1,48 @@
+//! Runs other programs, saying which, and fails when they do.
+
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::root::root;
+
+/// Runs `line` in the root of the repository with its output passed on.
+pub(crate) fn run(line: &[&str]) -> anyhow::Result<()> {
+    run_with(line, &[])
+}
+
+/// As [`run`], with environment variables added.
+pub(crate) fn run_with(line: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
+    let shown = line.join(" ");
+    println!("+ {shown}");
+    let status = command(line)
+        .envs(environment.iter().copied())
+        .status()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` failed ({status})");
+    }
+    Ok(())
+}
+
+/// Whether `line` runs and succeeds; says nothing.
+pub(crate) fn succeeds(line: &[&str]) -> bool {
+    command(line).output().is_ok_and(|output| output.status.success())
+}
+
+/// What `line` writes to standard output.
+pub(crate) fn output(line: &[&str]) -> anyhow::Result<String> {
+    let shown = line.join(" ");
+    let output = command(line).output().with_context(|| format!("cannot start `{shown}`"))?;
+    if !output.status.success() {
+        bail!("`{shown}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{shown}` did not write text"))
+}
+
+fn command(line: &[&str]) -> Command {
+    let (program, arguments) = line.split_first().expect("a command line has a program");
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root());
+    command
+}
