@@ -215,3 +215,6 @@ fn hold_in(holds: &mut Vec<Hold>, warehouse: WarehouseId) -> &mut Hold {
     });
     holds.get_mut(index).expect("the index was just found or made")
 }
+
+#[cfg(test)]
+mod tests;

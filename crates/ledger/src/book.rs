@@ -221,3 +221,6 @@ impl Book {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

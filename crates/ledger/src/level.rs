@@ -24,3 +24,6 @@ pub fn level(book: &Book, sku: &Sku, routing: &Routing, listed: Listed) -> Quant
         available
     }
 }
+
+#[cfg(test)]
+mod tests;
