@@ -11,3 +11,24 @@ pub async fn shutdown_signal() -> &'static str {
         _ = interrupt.recv() => "SIGINT",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::process::Command;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_signal_that_came_is_named() {
+        for (sent, expected) in [("-TERM", "SIGTERM"), ("-INT", "SIGINT")] {
+            let mut signal = pin!(shutdown_signal());
+            assert_eq!(signal.as_mut().now_or_never(), None, "it waits, and from now on handles the signals");
+            let own_id = std::process::id().to_string();
+            assert!(Command::new("kill").args([sent, &own_id]).status().unwrap().success());
+            assert_eq!(signal.await, expected);
+        }
+    }
+}
