@@ -16,20 +16,10 @@ const EXPECTED: &str = include_str!("../tests/webhooks.expected");
 
 /// The recordings of one kind, as (name, text), in the order of their names.
 fn recordings(kind: &str) -> Vec<(String, String)> {
-    let folder: PathBuf = [
-        env!("CARGO_MANIFEST_DIR"),
-        "..",
-        "testkit",
-        "fixtures",
-        "woocommerce-10.5",
-        kind,
-    ]
-    .iter()
-    .collect();
-    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let folder: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "..", "testkit", "fixtures", "woocommerce-10.5", kind].iter().collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let read = |path: PathBuf| {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -40,9 +30,7 @@ fn recordings(kind: &str) -> Vec<(String, String)> {
 
 fn signature(delivery: &Value) -> Option<&str> {
     let headers = delivery["headers"].as_object().unwrap();
-    let header = headers
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(SIGNATURE_HEADER))?;
+    let header = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(SIGNATURE_HEADER))?;
     header.1.as_str()
 }
 
@@ -63,13 +51,7 @@ fn describe_order(order: &OrderFact) -> String {
         )
     };
     let lines: Vec<String> = order.lines.iter().map(line).collect();
-    format!(
-        "order {} {} @{} [{}]",
-        order.order,
-        order.status,
-        order.modified_at.seconds(),
-        lines.join(", ")
-    )
+    format!("order {} {} @{} [{}]", order.order, order.status, order.modified_at.seconds(), lines.join(", "))
 }
 
 fn describe_listing(listing: &ListingFact) -> String {
@@ -95,10 +77,7 @@ fn describe(incoming: &Incoming) -> String {
         Incoming::Forged => "forged".to_owned(),
         Incoming::Authentic(Content::Order(order)) => describe_order(order),
         Incoming::Authentic(Content::Listing(listing)) => describe_listing(listing),
-        Incoming::Authentic(Content::Hint {
-            of: HintOf::Anything,
-            id,
-        }) => format!("hint {id}"),
+        Incoming::Authentic(Content::Hint { of: HintOf::Anything, id }) => format!("hint {id}"),
         Incoming::Authentic(Content::Error(error)) => {
             format!("error {} {}", error.code, or_dash(error.status))
         }
@@ -138,10 +117,8 @@ fn every_recorded_webhook_becomes_the_right_fact() {
 #[test]
 fn a_secret_with_entities_signs_as_recorded() {
     let verifier = Verifier::new(&SecretString::from("&amp;x"), None).unwrap();
-    let (_, deliveries) = recordings("webhooks")
-        .into_iter()
-        .find(|(label, _)| label == SECRETS_NOT_KNOWN)
-        .unwrap();
+    let (_, deliveries) =
+        recordings("webhooks").into_iter().find(|(label, _)| label == SECRETS_NOT_KNOWN).unwrap();
     let accepted: Vec<i64> = deliveries
         .lines()
         .map(|delivery| serde_json::from_str::<Value>(delivery).unwrap())
@@ -166,10 +143,7 @@ fn no_recorded_webhook_survives_a_changed_byte() {
             let mut body = delivery["body"].as_str().unwrap().as_bytes().to_vec();
             let middle = body.len() / 2;
             body[middle] ^= 1;
-            assert_eq!(
-                classify(&verifier, Some(signature.as_bytes()), &body),
-                Incoming::Forged
-            );
+            assert_eq!(classify(&verifier, Some(signature.as_bytes()), &body), Incoming::Forged);
         }
     }
 }
@@ -198,11 +172,7 @@ fn every_order_and_product_of_the_transcripts_can_be_read() {
                 orders += 1;
                 let fact = order::order(&text).unwrap_or_else(|bad| panic!("{name}: {bad:?}"));
                 assert_eq!(Some(fact.order.get()), item["id"].as_i64(), "{name}");
-                assert_eq!(
-                    fact.lines.len(),
-                    item["line_items"].as_array().unwrap().len(),
-                    "{name}"
-                );
+                assert_eq!(fact.lines.len(), item["line_items"].as_array().unwrap().len(), "{name}");
             } else if !item["manage_stock"].is_null() && !legacy {
                 listings += 1;
                 let Ok(fact) = product::listing(&text, parent) else {
@@ -215,19 +185,12 @@ fn every_order_and_product_of_the_transcripts_can_be_read() {
                 let holder = match item["manage_stock"].as_bool() {
                     Some(true) => own,
                     Some(false) => None,
-                    None => item["parent_id"]
-                        .as_i64()
-                        .and_then(HolderId::new)
-                        .or(parent.map(Into::into)),
+                    None => item["parent_id"].as_i64().and_then(HolderId::new).or(parent.map(Into::into)),
                 };
                 assert_eq!(fact.holder, holder, "{name}");
             }
         }
     }
-    assert_eq!(
-        absurd,
-        ["product-stock-huge"],
-        "a stock of a hundred billion is no quantity"
-    );
+    assert_eq!(absurd, ["product-stock-huge"], "a stock of a hundred billion is no quantity");
     assert_eq!((orders, listings), (56, 213));
 }

@@ -80,14 +80,9 @@ pub(crate) fn id<T: TryFrom<i64>>(
 pub(crate) fn gmt(raw: Option<&RawValue>, field: &'static str) -> Result<Option<Timestamp>, BadField> {
     let Some(raw) = raw else { return Ok(None) };
     let text = text(raw).ok_or(BadField::Unreadable(field))?;
-    let civil: DateTime = text
-        .strip_suffix('Z')
-        .unwrap_or(&text)
-        .parse()
-        .map_err(|_| BadField::Unreadable(field))?;
-    let moment = TimeZone::UTC
-        .to_timestamp(civil)
-        .map_err(|_| BadField::Unreadable(field))?;
+    let civil: DateTime =
+        text.strip_suffix('Z').unwrap_or(&text).parse().map_err(|_| BadField::Unreadable(field))?;
+    let moment = TimeZone::UTC.to_timestamp(civil).map_err(|_| BadField::Unreadable(field))?;
     Ok(Some(Timestamp::from_seconds(moment.as_second())))
 }
 
@@ -121,17 +116,9 @@ mod tests {
         ] {
             assert_eq!(read(json), Ok(thousandths), "{json}");
         }
-        for json in [
-            "1e309",
-            "1.0e+25",
-            "99999999999999999999",
-            "true",
-            "[1]",
-            "{}",
-            "\"abc\"",
-            "0.0001",
-            "\" 2\"",
-        ] {
+        for json in
+            ["1e309", "1.0e+25", "99999999999999999999", "true", "[1]", "{}", "\"abc\"", "0.0001", "\" 2\""]
+        {
             assert_eq!(read(json), Err(BadField::Unreadable("q")), "{json}");
         }
         assert_eq!(amount(Some(&raw("-1")), "q"), Err(BadField::Negative("q")));
@@ -156,11 +143,7 @@ mod tests {
         assert_eq!(gmt(Some(&raw("\"2026-11-22T03:48:13Z\"")), "d"), Ok(Some(read)));
         assert_eq!(to_gmt(read), "2026-11-22T03:48:13");
         for json in ["\"yesterday\"", "\"2026-13-22T03:48:13\"", "5", "{}"] {
-            assert_eq!(
-                gmt(Some(&raw(json)), "d"),
-                Err(BadField::Unreadable("d")),
-                "{json}"
-            );
+            assert_eq!(gmt(Some(&raw(json)), "d"), Err(BadField::Unreadable("d")), "{json}");
         }
     }
 
@@ -169,10 +152,6 @@ mod tests {
         assert_eq!(parsed::<Sku>(Some(&raw("\"\""))), None);
         assert_eq!(parsed::<Sku>(Some(&raw("null"))), None);
         assert_eq!(parsed::<Sku>(Some(&raw("\"A\\u0142\""))).unwrap().as_str(), "Ał");
-        assert_eq!(
-            words(Some(&raw("\"\\ud800\""))),
-            "",
-            "half a character is no text"
-        );
+        assert_eq!(words(Some(&raw("\"\\ud800\""))), "", "half a character is no text");
     }
 }

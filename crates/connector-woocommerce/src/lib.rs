@@ -1,12 +1,33 @@
 //! `WooCommerce` for onhand: its webhooks, its REST API v3, and what it does that its documents do not say.
+//!
+//! * [`classify`] says what a request to a webhook address is. It needs no connection.
+//! * [`Client`] reads orders, stocks and the catalogue, changes stocks by differences, and keeps webhooks. It has the
+//!   capabilities of crate `connector`. It does not retry, wait or limit itself: its caller has the breaker and pace.
 
+mod address;
 #[cfg(test)]
 mod captures;
+mod catalogue;
+mod changes;
+mod client;
+mod diagnose;
+mod hooks;
 mod json;
+mod oauth1;
 mod order;
+mod orders;
 mod product;
-pub mod signature;
-pub mod webhook;
+mod reply;
+mod signature;
+mod stocks;
+mod transport;
+mod webhook;
 
+pub use address::{ShopUrl, ShopUrlError};
+pub use catalogue::CatalogueCursor;
+pub use client::{Client, ITEMS_MAX};
+pub use diagnose::AUTHORIZATION_STRIPPED;
+pub use hooks::{TOPICS, Webhook};
 pub use signature::{SecretError, Verifier};
-pub use webhook::{Content, HintOf, Incoming, SIGNATURE_HEADER, SignedError, classify};
+pub use transport::{Access, ClientError, RESPONSE_BYTES_MAX, SignIn, Timeouts};
+pub use webhook::{Content, HintOf, Incoming, SIGNATURE_HEADER, SignedError, classify, content};

@@ -55,15 +55,10 @@ struct WireMeta<'a> {
 
 /// One order from its JSON.
 pub(crate) fn order(body: &str) -> Result<OrderFact, Unusable> {
-    let wire: WireOrder<'_> = serde_json::from_str(body).map_err(|_| Unusable {
-        id: None,
-        reason: "the JSON is not that of an order".to_owned(),
-    })?;
+    let wire: WireOrder<'_> = serde_json::from_str(body)
+        .map_err(|_| Unusable { id: None, reason: "the JSON is not that of an order".to_owned() })?;
     let id = json::id::<OrderId>(wire.id, "id");
-    wire.fact().map_err(|bad| Unusable {
-        id: id.ok().flatten().map(OrderId::get),
-        reason: bad.to_string(),
-    })
+    wire.fact().map_err(|bad| Unusable { id: id.ok().flatten().map(OrderId::get), reason: bad.to_string() })
 }
 
 impl WireOrder<'_> {
@@ -126,44 +121,22 @@ mod tests {
     #[test]
     fn an_order_becomes_a_fact() {
         let fact = order(ORDER).unwrap();
-        let listing = ListingId {
-            product: ProductId::new(41).unwrap(),
-            variation: VariationId::new(42),
-        };
+        let listing = ListingId { product: ProductId::new(41).unwrap(), variation: VariationId::new(42) };
         assert_eq!((fact.order.get(), fact.status.as_str()), (63, "processing"));
         assert_eq!(fact.lines[0].listing, Some(listing));
-        assert_eq!(
-            fact.lines[0].taken,
-            Some(Quantity::from_thousandths(1_500)),
-            "the first of two"
-        );
+        assert_eq!(fact.lines[0].taken, Some(Quantity::from_thousandths(1_500)), "the first of two");
         assert_eq!(fact.lines[0].restocked, Quantity::from_units(1));
         assert_eq!(fact.lines[1].listing, None, "the product is deleted");
-        assert_eq!(
-            (fact.lines[1].quantity, fact.lines[1].taken),
-            (Quantity::from_units(3), None)
-        );
+        assert_eq!((fact.lines[1].quantity, fact.lines[1].taken), (Quantity::from_units(3), None));
     }
 
     #[test]
     fn what_cannot_be_an_order_is_said_with_its_number_and_without_its_content() {
         for (from, to, reason) in [
-            (
-                r#""quantity":2"#,
-                r#""quantity":1e309"#,
-                "`quantity` cannot be read",
-            ),
+            (r#""quantity":2"#, r#""quantity":1e309"#, "`quantity` cannot be read"),
             (r#""quantity":2"#, r#""quantity":-2"#, "`quantity` is negative"),
-            (
-                r#""value":"1.5""#,
-                r#""value":["1.5"]"#,
-                "`_reduced_stock` cannot be read",
-            ),
-            (
-                r#""status":"processing""#,
-                r#""status":"""#,
-                "`status` is missing",
-            ),
+            (r#""value":"1.5""#, r#""value":["1.5"]"#, "`_reduced_stock` cannot be read"),
+            (r#""status":"processing""#, r#""status":"""#, "`status` is missing"),
             (
                 r#""date_modified_gmt":"2026"#,
                 r#""date_modified_gmt":"x"#,
@@ -176,10 +149,6 @@ mod tests {
             assert_eq!((unusable.id, unusable.reason.as_str()), (Some(63), reason));
         }
         assert_eq!(order(r#"{"id":63}"#).unwrap_err().id, Some(63));
-        assert_eq!(
-            order(r#"{"id":63,"id":64}"#).unwrap_err().id,
-            None,
-            "a name twice is no order"
-        );
+        assert_eq!(order(r#"{"id":63,"id":64}"#).unwrap_err().id, None, "a name twice is no order");
     }
 }

@@ -51,18 +51,24 @@ impl WireItemError<'_> {
 
 /// One listing from its JSON. `parent` is the one it was asked for under: older shops do not repeat it.
 pub(crate) fn listing(body: &str, parent: Option<ProductId>) -> Result<ListingFact, Unusable> {
-    let wire: WireProduct<'_> = serde_json::from_str(body).map_err(|_| Unusable {
-        id: None,
-        reason: "the JSON is not that of a product".to_owned(),
-    })?;
+    let wire: WireProduct<'_> = serde_json::from_str(body)
+        .map_err(|_| Unusable { id: None, reason: "the JSON is not that of a product".to_owned() })?;
     let id = json::id::<HolderId>(wire.id, "id");
-    wire.listing(parent).map_err(|bad| Unusable {
-        id: id.ok().flatten().map(HolderId::get),
-        reason: bad.to_string(),
-    })
+    wire.listing(parent)
+        .map_err(|bad| Unusable { id: id.ok().flatten().map(HolderId::get), reason: bad.to_string() })
 }
 
 impl WireProduct<'_> {
+    /// The parent, if the shop says it has one.
+    pub(crate) fn parent(&self) -> Option<ProductId> {
+        json::id(self.parent_id, "parent_id").ok().flatten()
+    }
+
+    /// It says that it keeps a quantity itself, whether or not it shows one.
+    pub(crate) fn is_managed(&self) -> bool {
+        self.manage_stock.is_some_and(|managed| managed.get() == "true")
+    }
+
     /// What it shows, as a stock.
     pub(crate) fn shown(&self) -> Result<Shown, BadField> {
         match self.manage_stock.map(RawValue::get) {
@@ -92,15 +98,9 @@ impl WireProduct<'_> {
         let listing = if kind == ListingKind::Variation {
             let product = parent.ok_or(BadField::Missing("parent_id"))?;
             let variation: VariationId = json::id(self.id, "id")?.ok_or(missing)?;
-            ListingId {
-                product,
-                variation: Some(variation),
-            }
+            ListingId { product, variation: Some(variation) }
         } else {
-            ListingId {
-                product: json::id(self.id, "id")?.ok_or(missing)?,
-                variation: None,
-            }
+            ListingId { product: json::id(self.id, "id")?.ok_or(missing)?, variation: None }
         };
         let own: HolderId = json::id(self.id, "id")?.ok_or(missing)?;
         let (holder, shown) = match self.shown()? {
@@ -109,7 +109,7 @@ impl WireProduct<'_> {
                 let quantity: Option<Quantity> = json::quantity(self.stock_quantity, "stock_quantity")?;
                 (Some(listing.product.into()), quantity)
             }
-            Shown::Unmanaged | Shown::Gone => (None, None),
+            Shown::Unmanaged | Shown::Gone | Shown::Unusable => (None, None),
         };
         Ok(ListingFact {
             listing,
@@ -138,36 +138,20 @@ mod tests {
             0,
         )
         .unwrap();
-        assert_eq!(
-            (simple.kind, simple.holder),
-            (ListingKind::Simple, HolderId::new(11))
-        );
+        assert_eq!((simple.kind, simple.holder), (ListingKind::Simple, HolderId::new(11)));
         assert_eq!(simple.shown, Some(Quantity::from_units(-974)));
         let at_parent = read(
             r#"{"id":57,"type":"variation","parent_id":56,"sku":"","manage_stock":"parent","stock_quantity":33}"#,
             0,
         )
         .unwrap();
-        assert_eq!(
-            (at_parent.kind, at_parent.holder),
-            (ListingKind::Variation, HolderId::new(56))
-        );
-        assert_eq!(
-            (at_parent.sku, at_parent.shown),
-            (None, Some(Quantity::from_units(33)))
-        );
-        let unmanaged = read(
-            r#"{"id":59,"type":"simple","manage_stock":false,"stock_quantity":null}"#,
-            0,
-        )
-        .unwrap();
+        assert_eq!((at_parent.kind, at_parent.holder), (ListingKind::Variation, HolderId::new(56)));
+        assert_eq!((at_parent.sku, at_parent.shown), (None, Some(Quantity::from_units(33))));
+        let unmanaged =
+            read(r#"{"id":59,"type":"simple","manage_stock":false,"stock_quantity":null}"#, 0).unwrap();
         assert_eq!((unmanaged.holder, unmanaged.shown), (None, None));
         let old = read(r#"{"id":42,"manage_stock":true,"stock_quantity":"7"}"#, 41).unwrap();
-        assert_eq!(
-            old.listing.to_string(),
-            "41/42",
-            "an older shop does not repeat the parent"
-        );
+        assert_eq!(old.listing.to_string(), "41/42", "an older shop does not repeat the parent");
     }
 
     #[test]

@@ -26,9 +26,7 @@ pub struct Verifier {
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier")
-            .field("keys", &self.keys.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Verifier").field("keys", &self.keys.len()).finish_non_exhaustive()
     }
 }
 
@@ -50,9 +48,7 @@ impl Verifier {
         let key = |text: &String| {
             Hmac::<Sha256>::new_from_slice(text.as_bytes()).expect("HMAC takes a key of any length")
         };
-        Ok(Self {
-            keys: texts.iter().map(key).collect(),
-        })
+        Ok(Self { keys: texts.iter().map(key).collect() })
     }
 
     /// Whether `signature` (the header's value, base64) is that of `body` under one of the secrets.
@@ -78,9 +74,7 @@ fn decode_entities(secret: &str) -> String {
     let mut rest = secret;
     while let Some((before, from)) = rest.split_once('&') {
         decoded.push_str(before);
-        let entity = from
-            .split_once(';')
-            .and_then(|(name, after)| Some((character(name)?, after)));
+        let entity = from.split_once(';').and_then(|(name, after)| Some((character(name)?, after)));
         if let Some((character, after)) = entity {
             decoded.push(character);
             rest = after;
@@ -152,15 +146,7 @@ mod tests {
         let verifier = verifier("whsec_demo", None);
         let body = br#"{"id":7}"#;
         let hexadecimal = b"9f3177a9d4ab7a319f01b70450a93f69965af228ae9b1816c70c571cb1778fcc";
-        for signature in [
-            &b""[..],
-            b"=",
-            &DEMO[..43],
-            &DEMO[1..],
-            hexadecimal,
-            b"\xff\xfe",
-            &[b'A'; 4_096],
-        ] {
+        for signature in [&b""[..], b"=", &DEMO[..43], &DEMO[1..], hexadecimal, b"\xff\xfe", &[b'A'; 4_096]] {
             assert!(!verifier.accepts(signature, body), "{signature:?}");
         }
         assert!(!verifier.accepts(&sign("other", body), body));
@@ -193,23 +179,14 @@ mod tests {
             assert_eq!(decode_entities(secret), key, "{secret}");
             let body = b"body";
             let verifier = verifier(secret, None);
-            assert!(
-                verifier.accepts(&sign(key, body), body),
-                "{secret} signs with {key}"
-            );
-            assert!(
-                verifier.accepts(&sign(secret, body), body),
-                "older shops sign with it as written"
-            );
+            assert!(verifier.accepts(&sign(key, body), body), "{secret} signs with {key}");
+            assert!(verifier.accepts(&sign(secret, body), body), "older shops sign with it as written");
         }
     }
 
     #[test]
     fn an_empty_secret_is_refused() {
-        assert_eq!(
-            Verifier::new(&SecretString::from(""), None).unwrap_err(),
-            SecretError::Empty
-        );
+        assert_eq!(Verifier::new(&SecretString::from(""), None).unwrap_err(), SecretError::Empty);
         let printed = format!("{:?}", verifier("hush-hush", None));
         assert!(!printed.contains("hush"), "{printed}");
     }

@@ -139,12 +139,7 @@ struct ErrorData {
 
 /// What a signed body holds.
 pub fn content(body: &[u8]) -> Content {
-    let unusable = |reason: &str| {
-        Content::Unusable(Unusable {
-            id: None,
-            reason: reason.to_owned(),
-        })
-    };
+    let unusable = |reason: &str| Content::Unusable(Unusable { id: None, reason: reason.to_owned() });
     let Ok(text) = std::str::from_utf8(body) else {
         return unusable("the body is not UTF-8");
     };
@@ -163,38 +158,26 @@ pub fn content(body: &[u8]) -> Content {
             return Content::Hint { of, id };
         }
     }
-    let id = json::id::<i64>(outline.id, "id")
-        .ok()
-        .flatten()
-        .filter(|id| *id > 0);
+    let id = json::id::<i64>(outline.id, "id").ok().flatten().filter(|id| *id > 0);
     if outline.code.is_some() && outline.message.is_some() && id.is_none() {
-        let data = outline
-            .data
-            .and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
+        let data = outline.data.and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
         return Content::Error(SignedError {
             code: json::words(outline.code),
             status: data.and_then(|data| data.status),
         });
     }
     match id {
-        Some(id) if is_only_an_id(text) => Content::Hint {
-            of: HintOf::Anything,
-            id,
-        },
-        Some(id) => Content::Unusable(Unusable {
-            id: Some(id),
-            reason: "neither an order nor a product".to_owned(),
-        }),
+        Some(id) if is_only_an_id(text) => Content::Hint { of: HintOf::Anything, id },
+        Some(id) => {
+            Content::Unusable(Unusable { id: Some(id), reason: "neither an order nor a product".to_owned() })
+        }
         None => unusable("neither an order nor a product"),
     }
 }
 
 fn inner_id(raw: &RawValue) -> Option<i64> {
     let wrapped = serde_json::from_str::<Wrapped<'_>>(raw.get()).ok()?;
-    json::id::<i64>(wrapped.id, "id")
-        .ok()
-        .flatten()
-        .filter(|id| *id > 0)
+    json::id::<i64>(wrapped.id, "id").ok().flatten().filter(|id| *id > 0)
 }
 
 /// `{"id":97}` and nothing else.
@@ -236,10 +219,7 @@ mod tests {
         ] {
             assert_eq!(ping(body), Incoming::Forged, "{body:?}");
         }
-        assert_eq!(
-            classify(&verifier(), Some(b"AAAA"), b"webhook_id=17"),
-            Incoming::Forged
-        );
+        assert_eq!(classify(&verifier(), Some(b"AAAA"), b"webhook_id=17"), Incoming::Forged);
     }
 
     #[test]
@@ -255,10 +235,7 @@ mod tests {
         let cases: Vec<(&str, Check)> = vec![
             (r#"{"id":97}"#, Box::new(hint(HintOf::Anything, 97))),
             (r#"{"id":0}"#, Box::new(unusable(None))),
-            (
-                r#"{"order":{"id":5,"order_number":"5","line_items":[]}}"#,
-                Box::new(hint(HintOf::Order, 5)),
-            ),
+            (r#"{"order":{"id":5,"order_number":"5","line_items":[]}}"#, Box::new(hint(HintOf::Order, 5))),
             (r#"{"product":{"id":6}}"#, Box::new(hint(HintOf::Product, 6))),
             (
                 r#"{"code":"x_invalid_id","message":"Invalid ID.","data":{"status":404}}"#,
@@ -269,22 +246,10 @@ mod tests {
                 Box::new(error(false, true)),
             ),
             (r#"{"code":"x","message":"y"}"#, Box::new(error(false, false))),
-            (
-                r#"{"code":"x","message":"y","data":[]}"#,
-                Box::new(error(false, false)),
-            ),
-            (
-                r#"{"id":9,"code":"SUMMER","discount_type":"percent"}"#,
-                Box::new(unusable(Some(9))),
-            ),
-            (
-                r#"{"id":9,"email":"a@b","role":"customer"}"#,
-                Box::new(unusable(Some(9))),
-            ),
-            (
-                r#"{"id":8,"status":"completed","line_items":[{"id":1}]}"#,
-                Box::new(unusable(Some(8))),
-            ),
+            (r#"{"code":"x","message":"y","data":[]}"#, Box::new(error(false, false))),
+            (r#"{"id":9,"code":"SUMMER","discount_type":"percent"}"#, Box::new(unusable(Some(9)))),
+            (r#"{"id":9,"email":"a@b","role":"customer"}"#, Box::new(unusable(Some(9)))),
+            (r#"{"id":8,"status":"completed","line_items":[{"id":1}]}"#, Box::new(unusable(Some(8)))),
             ("[]", Box::new(unusable(None))),
             ("null", Box::new(unusable(None))),
             ("", Box::new(unusable(None))),
@@ -300,12 +265,9 @@ mod tests {
 
     #[test]
     fn depth_and_size_break_nothing() {
-        for open in [
-            "[",
-            "{\"id\":",
-            "{\"line_items\":[{\"meta_data\":",
-            "{\"status\":\"x\",\"line_items\":[",
-        ] {
+        for open in
+            ["[", "{\"id\":", "{\"line_items\":[{\"meta_data\":", "{\"status\":\"x\",\"line_items\":["]
+        {
             let body = open.repeat(100_000);
             assert!(matches!(content(body.as_bytes()), Content::Unusable(_)), "{open}");
         }

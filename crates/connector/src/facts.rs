@@ -84,6 +84,8 @@ pub enum Shown {
     AtParent,
     /// The shop says there is no such product: deleted, in the trash, or under another parent.
     Gone,
+    /// What the shop shows cannot be a quantity.
+    Unusable,
 }
 
 /// One stock as the shop showed it.
