@@ -190,12 +190,14 @@ impl StockPush {
         }
     }
 
-    /// Whether a sale of that date may have fallen inside a push: the shop then lost its own reduction.
-    pub fn sale_inside_push(&self, sold_at: Timestamp) -> bool {
-        self.log.iter().any(|push| {
-            push.started.is_none_or(|started| started <= sold_at + DATE_RESOLUTION)
-                && push.ended.is_none_or(|ended| sold_at <= ended + DATE_RESOLUTION)
-        }) || self.intent.is_some()
+    /// Whether a sale dated from `first` to `last` by the shop's clock may have fallen inside a push: the shop then lost
+    /// its own reduction, and only a settle can tell.
+    pub fn sale_inside_push(&self, first: Timestamp, last: Timestamp) -> bool {
+        let inside = |push: &PushRecord| {
+            push.started.is_none_or(|started| started <= last + DATE_RESOLUTION)
+                && push.ended.is_none_or(|ended| first <= ended + DATE_RESOLUTION)
+        };
+        self.intent.is_some() || self.log.iter().any(inside)
     }
 
     pub(crate) fn comparable_base(&self) -> Option<Base> {

@@ -193,9 +193,10 @@ fn a_sale_in_the_second_of_a_push_asks_for_a_settle() {
     stock.retarget(target(2, 7, 0, 0));
     stock.begin(units(-3), at(100));
     stock.succeeded(at(101), Duration::from_secs(1));
-    assert!(stock.sale_inside_push(at(100)));
-    assert!(!stock.sale_inside_push(at(90)));
-    assert!(!stock.sale_inside_push(at(110)));
+    assert!(stock.sale_inside_push(at(100), at(100)));
+    assert!(!stock.sale_inside_push(at(90), at(90)));
+    assert!(!stock.sale_inside_push(at(110), at(110)));
+    assert!(stock.sale_inside_push(at(90), at(110)), "several sales, told of together");
 }
 
 #[test]

@@ -1,0 +1,318 @@
+//! Inventory, in memory: orders, ledger and levels on the rules of the `ledger` crate.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ledger::{
+    Applying, Book, Cause, Decision, Listed, Operation, OperationOutcome, Order, Routing, Seen, Snapshot,
+    StatusMap, StatusRule, StockChange, apply, level, operate, release_orphan, resolve_lines,
+};
+use values::{
+    Epoch, HolderId, OrderId, Quantity, ReadNumber, Revision, ShopId, Sku, Step, Timestamp, WarehouseId,
+};
+
+use crate::bug::Bug;
+use crate::listings::Registry;
+
+/// What a shop showed at a settle, as inventory passes it on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof {
+    pub(crate) number: ReadNumber,
+    pub(crate) shown: Quantity,
+    pub(crate) t1: Timestamp,
+    pub(crate) taken_total: Quantity,
+    pub(crate) quiet: bool,
+}
+
+/// The level row of one stock.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) sku: Option<Sku>,
+    pub(crate) level: Quantity,
+    pub(crate) untaken: Quantity,
+    pub(crate) taken_total: Quantity,
+    pub(crate) last_order_date: Option<Timestamp>,
+    /// Dates of the orders applied since the row was last published.
+    pub(crate) order_dates: Option<(Timestamp, Timestamp)>,
+    pub(crate) epoch: Epoch,
+    pub(crate) revision: Revision,
+    pub(crate) proof: Option<Proof>,
+    pub(crate) dirty: bool,
+}
+
+/// How one shop sells.
+#[derive(Debug, Clone)]
+pub(crate) struct ShopTerms {
+    pub(crate) id: ShopId,
+    pub(crate) routing: Routing,
+    pub(crate) statuses: StatusMap,
+    pub(crate) buffer: Quantity,
+    pub(crate) registry: Registry,
+    /// The first trusted reading of these stocks opens their SKU.
+    pub(crate) opening: BTreeSet<HolderId>,
+}
+
+/// What came of a message.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) reread: Vec<OrderId>,
+    pub(crate) settle: Vec<HolderId>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inventory {
+    pub(crate) bug: Option<Bug>,
+    pub(crate) book: Book,
+    pub(crate) shops: Vec<ShopTerms>,
+    pub(crate) orders: BTreeMap<(usize, OrderId), Order>,
+    pub(crate) rows: BTreeMap<(usize, HolderId), Row>,
+    /// What a shop's own orders did to available, by SKU.
+    effects: BTreeMap<(usize, Sku), Quantity>,
+    /// Every movement ever made, for the fold.
+    pub(crate) journal: Vec<ledger::Movement>,
+}
+
+impl Inventory {
+    pub(crate) fn new(bug: Option<Bug>) -> Self {
+        Self {
+            bug,
+            book: Book::default(),
+            shops: Vec::new(),
+            orders: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            effects: BTreeMap::new(),
+            journal: Vec::new(),
+        }
+    }
+
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// A stock became known, or its mapping changed: its row is made, and what was parked is looked at again.
+    pub(crate) fn map(&mut self, shop: usize, holder: HolderId) -> Effects {
+        let Some(terms) = self.shops.get(shop) else { return Effects::default() };
+        let sku = terms.registry.skus.get(&holder).cloned();
+        let row = self.rows.entry((shop, holder)).or_insert_with(|| Row {
+            sku: None,
+            level: Quantity::ZERO,
+            untaken: Quantity::ZERO,
+            taken_total: Quantity::ZERO,
+            last_order_date: None,
+            order_dates: None,
+            epoch: Epoch::ZERO,
+            revision: Revision::ZERO,
+            proof: None,
+            dirty: false,
+        });
+        let old = row.sku.clone();
+        row.sku.clone_from(&sku);
+        row.epoch = row.epoch.next();
+        row.proof = None;
+        row.dirty = true;
+        if self.has(Bug::RemapOldLines)
+            && let (Some(old), Some(new)) = (&old, &sku)
+        {
+            for ((owner, _), order) in &mut self.orders {
+                let lines =
+                    order.lines.iter_mut().filter(|line| *owner == shop && line.sku.as_ref() == Some(old));
+                lines.for_each(|line| line.sku = Some(new.clone()));
+            }
+        }
+        self.resolve_parked(shop);
+        self.recompute(old.into_iter().chain(sku).collect(), None);
+        Effects { settle: vec![holder], ..Effects::default() }
+    }
+
+    fn resolve_parked(&mut self, shop: usize) {
+        if self.has(Bug::ForgetParked) {
+            return;
+        }
+        let Some(terms) = self.shops.get(shop).cloned() else { return };
+        let incomplete =
+            |order: &Order| order.lines.iter().any(|line| line.sku.is_none() || line.stock.is_none());
+        let keys: Vec<_> = self
+            .orders
+            .iter()
+            .filter(|((owner, _), order)| *owner == shop && incomplete(order))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            let Some(order) = self.orders.get_mut(&key) else { continue };
+            let changes = resolve_lines(order, terms.applying(), &terms.registry, &mut self.book);
+            // A stock whose takings were not counted before is proven anew.
+            for change in changes.iter().filter(|change| !change.taken_delta.is_zero()) {
+                if let Some(row) = self.rows.get_mut(&(shop, change.holder)) {
+                    row.epoch = row.epoch.next();
+                    row.proof = None;
+                }
+            }
+            self.settle_up(shop, &changes, None);
+        }
+    }
+
+    /// Applies what was seen of an order.
+    pub(crate) fn snapshot(&mut self, shop: usize, snapshot: &Snapshot) -> Effects {
+        let Some(terms) = self.shops.get(shop).cloned() else { return Effects::default() };
+        let known = self.orders.contains_key(&(shop, snapshot.order));
+        let order =
+            self.orders.entry((shop, snapshot.order)).or_insert_with(|| Order::unknown(snapshot.order));
+        let mut snapshot = snapshot.clone();
+        let bug = self.bug;
+        if bug == Some(Bug::OncePerStatus) && order.applied.is_some() && order.status == snapshot.status {
+            return Effects::default();
+        }
+        disguise(bug, &mut snapshot, order);
+        let verdict = apply(order, &snapshot, terms.applying(), &terms.registry, &mut self.book);
+        let mut changes = verdict.stocks;
+        if bug == Some(Bug::GoneReleases) && order.gone {
+            changes.extend(release_orphan(order, terms.applying(), &mut self.book));
+        }
+        let mut effects = Effects::default();
+        if verdict.reread.is_some() && bug != Some(Bug::DropUnordered) {
+            effects.reread.push(snapshot.order);
+        }
+        if !known && order.applied.is_none() {
+            self.orders.remove(&(shop, snapshot.order));
+        }
+        let dated =
+            matches!(verdict.decision, Decision::Apply { .. }).then_some(snapshot.modified_at).flatten();
+        self.settle_up(shop, &changes, dated);
+        effects
+    }
+
+    /// A stock was read at a settle, and every order up to then was applied.
+    pub(crate) fn shown(
+        &mut self,
+        shop: usize,
+        holder: HolderId,
+        read: (ReadNumber, Quantity, Timestamp),
+        now: Timestamp,
+    ) {
+        let (number, shown, t1) = read;
+        let outstanding = self.orders.iter().any(|((owner, _), order)| *owner == shop && order.reread);
+        let any_time = self.has(Bug::SettleAnytime);
+        let Some(row) = self.rows.get_mut(&(shop, holder)) else { return };
+        let quiet = any_time
+            || !outstanding && row.last_order_date.is_none_or(|date| date < t1 - ledger::CONFIRM_MARGIN);
+        row.proof = Some(Proof { number, shown, t1, taken_total: row.taken_total, quiet });
+        row.revision = row.revision.next();
+        row.dirty = true;
+        let untaken = row.untaken;
+        let Some(sku) = row.sku.clone() else { return };
+        let Some(terms) = self.shops.get_mut(shop) else { return };
+        if quiet && terms.opening.remove(&holder) {
+            let effect = self.effects.get(&(shop, sku.clone())).copied().unwrap_or_default();
+            let warehouse = terms.routing.first();
+            let quantity = shown - untaken - effect;
+            self.operate(&Operation::Opening { sku, warehouse, quantity }, now);
+        }
+    }
+
+    pub(crate) fn operate(&mut self, operation: &Operation, now: Timestamp) -> OperationOutcome {
+        let mut operation = operation.clone();
+        if self.has(Bug::CountIsAvailable)
+            && let Operation::Count { sku, warehouse, counted } = &mut operation
+        {
+            *counted += self.book.balance(sku, *warehouse).reserved;
+        }
+        let outcome = operate(&operation, now, &mut self.book);
+        let touched = self.collect_movements();
+        self.recompute(touched, None);
+        outcome
+    }
+
+    fn settle_up(&mut self, shop: usize, changes: &[StockChange], dated: Option<Timestamp>) {
+        for change in changes {
+            let Some(row) = self.rows.get_mut(&(shop, change.holder)) else { continue };
+            row.taken_total += change.taken_delta;
+            row.untaken += change.untaken_delta;
+            if let Some(date) = dated {
+                row.last_order_date = row.last_order_date.max(Some(date));
+                let (first, last) = row.order_dates.unwrap_or((date, date));
+                row.order_dates = Some((first.min(date), last.max(date)));
+            }
+            row.revision = row.revision.next();
+            row.dirty = true;
+        }
+        let touched = self.collect_movements();
+        self.recompute(touched, Some(shop));
+    }
+
+    fn collect_movements(&mut self) -> BTreeSet<Sku> {
+        let movements = self.book.take_movements();
+        for movement in &movements {
+            if let Cause::Order { shop, .. } = movement.cause
+                && let Some(index) = self.shops.iter().position(|terms| terms.id == shop)
+            {
+                *self.effects.entry((index, movement.sku.clone())).or_default() +=
+                    movement.on_hand_delta - movement.reserved_delta;
+            }
+        }
+        let touched = movements.iter().map(|movement| movement.sku.clone()).collect();
+        self.journal.extend(movements);
+        touched
+    }
+
+    fn recompute(&mut self, skus: BTreeSet<Sku>, seller: Option<usize>) {
+        let only_seller = self.has(Bug::TellOnlySeller);
+        for ((shop, _), row) in &mut self.rows {
+            let Some(sku) = row.sku.as_ref().filter(|sku| skus.contains(*sku)) else { continue };
+            if only_seller && seller.is_some_and(|seller| seller != *shop) {
+                continue;
+            }
+            let Some(terms) = self.shops.get(*shop) else { continue };
+            let listed = Listed { buffer: terms.buffer, step: Step::ONE };
+            let level = level(&self.book, sku, &terms.routing, listed);
+            if level != row.level {
+                row.level = level;
+                row.revision = row.revision.next();
+                row.dirty = true;
+            }
+        }
+    }
+}
+
+impl ShopTerms {
+    pub(crate) fn applying(&self) -> Applying<'_> {
+        Applying { shop: self.id, routing: &self.routing, statuses: &self.statuses }
+    }
+}
+
+/// Breaks a snapshot as the bug would.
+fn disguise(bug: Option<Bug>, snapshot: &mut Snapshot, order: &mut Order) {
+    let Some(modified_at) = snapshot.modified_at else { return };
+    let next = order.applied.map_or(ReadNumber::new(1), |applied| applied.last_read.next());
+    match bug {
+        Some(Bug::TrustHalfWritten) => {
+            let number = match snapshot.seen {
+                Seen::Webhook => next,
+                Seen::Read { number, .. } => number,
+            };
+            let read_at = modified_at + ledger::CONFIRM_MARGIN;
+            snapshot.seen = Seen::Read { number, read_at, baseline: false };
+        }
+        Some(Bug::WebhooksAreFacts) if snapshot.seen == Seen::Webhook => {
+            snapshot.seen = Seen::Read { number: next, read_at: modified_at, baseline: false };
+        }
+        Some(Bug::TakenFromStatus) => {
+            let rule = StatusMap::default().rule(&snapshot.status);
+            let takes = matches!(rule, StatusRule::ReservePending | StatusRule::Reserve | StatusRule::Deduct);
+            for line in &mut snapshot.lines {
+                line.taken = takes.then_some(line.quantity);
+            }
+        }
+        Some(Bug::SkuByText) => {
+            for line in &mut order.lines {
+                if let Some(incoming) = snapshot.lines.iter().find(|incoming| incoming.id == line.id) {
+                    line.sku = incoming.sku.clone().or(line.sku.take());
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The warehouse every simulated shop sells from.
+pub(crate) fn warehouse() -> WarehouseId {
+    WarehouseId::new(1).expect("1 is an id")
+}
