@@ -71,6 +71,8 @@ pub struct Access {
     pub sign_in: SignIn,
     /// This shop may be in a private network, or on this machine.
     pub private_addresses_allowed: bool,
+    /// A certificate authority of the owner's own, in PEM, trusted for this shop beside the system's.
+    pub root_certificate: Option<String>,
 }
 
 /// A client cannot be made.
@@ -87,6 +89,9 @@ pub enum ClientError {
     /// The key or secret cannot be sent.
     #[error("the consumer key or secret is empty or holds characters that none has")]
     Credentials,
+    /// The owner's own certificate cannot be read.
+    #[error("the root certificate for this shop is not in PEM form")]
+    RootCertificate(#[source] reqwest::Error),
     /// The system's certificates cannot be loaded.
     #[error("encryption cannot be set up: are the system's CA certificates installed?")]
     Tls(#[source] reqwest::Error),
@@ -153,6 +158,10 @@ impl Transport {
             builder = builder.tls_certs_only([]);
         } else {
             builder = builder.https_only(true);
+            if let Some(pem) = &access.root_certificate {
+                let roots = reqwest::Certificate::from_pem_bundle(pem.as_bytes());
+                builder = builder.tls_certs_merge(roots.map_err(ClientError::RootCertificate)?);
+            }
         }
         let http = builder.build().map_err(ClientError::Tls)?;
         Ok(Self { http, access })
@@ -371,6 +380,7 @@ mod tests {
             consumer_secret: SecretString::from("cs_hush"),
             sign_in: SignIn::Header,
             private_addresses_allowed: true,
+            root_certificate: None,
         };
         let transport = Transport::new(access, Timeouts::default()).unwrap();
         let printed = format!("{transport:?}");
