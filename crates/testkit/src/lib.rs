@@ -1,3 +1,4 @@
-//! What tests and simulations of onhand stand on: a fake shop, and later the simulation itself.
+//! What tests and simulations of onhand stand on: a fake shop, and a simulation of the whole chain.
 
+pub mod fake_shop;
 pub mod shop;

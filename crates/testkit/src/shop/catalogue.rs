@@ -125,19 +125,12 @@ impl NewProduct {
 
     /// A simple product whose stock is not managed.
     pub fn unmanaged(sku: Option<Sku>) -> Self {
-        Self {
-            stock: None,
-            ..Self::simple(sku, 0)
-        }
+        Self { stock: None, ..Self::simple(sku, 0) }
     }
 
     /// A variable product; `stock: Some` keeps one stock for all variations that do not manage their own.
     pub fn variable(sku: Option<Sku>, stock: Option<i64>) -> Self {
-        Self {
-            kind: Kind::Variable,
-            stock,
-            ..Self::simple(sku, 0)
-        }
+        Self { kind: Kind::Variable, stock, ..Self::simple(sku, 0) }
     }
 }
 
@@ -158,20 +151,12 @@ impl NewVariation {
     /// A variation with stock of its own.
     pub fn with_stock(sku: Option<Sku>, stock: i64) -> Self {
         let option = sku.as_ref().map_or("option", Sku::as_str).into();
-        Self {
-            sku,
-            option,
-            stock: Some(stock),
-            price_cents: 1_000,
-        }
+        Self { sku, option, stock: Some(stock), price_cents: 1_000 }
     }
 
     /// A variation whose stock, if any, is at the parent.
     pub fn at_parent(sku: Option<Sku>) -> Self {
-        Self {
-            stock: None,
-            ..Self::with_stock(sku, 0)
-        }
+        Self { stock: None, ..Self::with_stock(sku, 0) }
     }
 }
 
@@ -298,10 +283,7 @@ impl Shop {
     pub(super) fn owner_of(&self, sku: &Sku, but: Option<HolderId>) -> Option<&Product> {
         self.products.values().find(|row| {
             Some(row.id) != but
-                && row
-                    .sku
-                    .as_ref()
-                    .is_some_and(|other| super::skus_agree(other.as_str(), sku.as_str()))
+                && row.sku.as_ref().is_some_and(|other| super::skus_agree(other.as_str(), sku.as_str()))
         })
     }
 
@@ -335,9 +317,8 @@ impl Shop {
             }
         }
         if row.manage {
-            let wanted = edit
-                .stock
-                .or_else(|| edit.delta.map(|delta| read.unwrap_or(0).saturating_add(delta)));
+            let wanted =
+                edit.stock.or_else(|| edit.delta.map(|delta| read.unwrap_or(0).saturating_add(delta)));
             if let Some(wanted) = wanted {
                 let before = row.stock.unwrap_or(0);
                 // Only what differs from what the request read is written.
@@ -401,13 +382,8 @@ impl Shop {
         for variation in row.variations {
             self.products.remove(&variation.into());
         }
-        if let Some(parent) = row
-            .parent
-            .and_then(|parent| self.products.get_mut(&parent.into()))
-        {
-            parent
-                .variations
-                .retain(|variation| HolderId::from(*variation) != holder);
+        if let Some(parent) = row.parent.and_then(|parent| self.products.get_mut(&parent.into())) {
+            parent.variations.retain(|variation| HolderId::from(*variation) != holder);
         }
     }
 }

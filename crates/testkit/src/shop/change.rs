@@ -32,6 +32,8 @@ pub enum Change {
         /// Any but trash and checkout-draft.
         status: Status,
     },
+    /// REST `set_paid` on an order that exists: processing, or completed for `cod`.
+    PaymentComplete(OrderId),
     /// Another quantity on a line; stock is adjusted at once in on-hold, processing and completed.
     EditLine {
         /// The order.
@@ -186,10 +188,7 @@ impl NewOrder {
 
     /// An order of the classic checkout.
     pub fn by_checkout(status: Status, lines: Vec<NewLine>) -> Self {
-        Self {
-            created_via: CreatedVia::Checkout,
-            ..Self::by_rest(status, lines)
-        }
+        Self { created_via: CreatedVia::Checkout, ..Self::by_rest(status, lines) }
     }
 }
 
@@ -209,22 +208,12 @@ pub struct NewLine {
 impl NewLine {
     /// `quantity` of a simple product.
     pub fn of(product: ProductId, quantity: i64) -> Self {
-        Self {
-            product,
-            variation: None,
-            quantity,
-            total: None,
-        }
+        Self { product, variation: None, quantity, total: None }
     }
 
     /// `quantity` of a variation.
     pub fn of_variation(product: ProductId, variation: VariationId, quantity: i64) -> Self {
-        Self {
-            product,
-            variation: Some(variation),
-            quantity,
-            total: None,
-        }
+        Self { product, variation: Some(variation), quantity, total: None }
     }
 }
 

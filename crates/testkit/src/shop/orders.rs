@@ -216,11 +216,7 @@ impl Shop {
         let line = Line {
             id,
             product: parent.unwrap_or(new.product),
-            variation: if parent.is_some() {
-                Some(variation_id(holder))
-            } else {
-                new.variation
-            },
+            variation: if parent.is_some() { Some(variation_id(holder)) } else { new.variation },
             name: row.map_or_else(|| "".into(), |row| row.name.clone()),
             quantity: new.quantity,
             total_cents: new
@@ -269,30 +265,18 @@ impl Shop {
         now: Timestamp,
     ) -> Option<RefundId> {
         let id = RefundId(self.take_id());
-        let lines = lines
-            .iter()
-            .map(|(line, units)| (self.take_line(), *line, *units))
-            .collect();
-        let refund = Refund {
-            id,
-            reason,
-            amount_cents,
-            created: to_second(now),
-            lines,
-        };
+        let lines = lines.iter().map(|(line, units)| (self.take_line(), *line, *units)).collect();
+        let refund = Refund { id, reason, amount_cents, created: to_second(now), lines };
         self.orders.get_mut(&order)?.refunds.push(refund);
         Some(id)
     }
 
     /// What a line shows as its product: 0 once that is deleted.
     pub(super) fn shown_product(&self, line: &Line) -> Option<ProductId> {
-        self.products
-            .get(&line.product.into())
-            .map(|row| product_id(row.id))
+        self.products.get(&line.product.into()).map(|row| product_id(row.id))
     }
 
     pub(super) fn shown_variation(&self, line: &Line) -> Option<VariationId> {
-        line.variation
-            .filter(|variation| self.products.contains_key(&(*variation).into()))
+        line.variation.filter(|variation| self.products.contains_key(&(*variation).into()))
     }
 }

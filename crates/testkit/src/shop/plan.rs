@@ -13,10 +13,7 @@ const DRAFT_AGE_MAX: Duration = Duration::from_hours(24);
 
 impl Shop {
     fn status_of(&self, order: OrderId) -> Result<Status, Refusal> {
-        self.orders
-            .get(&order)
-            .map(|row| row.status)
-            .ok_or(Refusal::UnknownOrder(order))
+        self.orders.get(&order).map(|row| row.status).ok_or(Refusal::UnknownOrder(order))
     }
 
     fn live(&self, order: OrderId) -> Result<Status, Refusal> {
@@ -40,17 +37,10 @@ impl Shop {
                 vec![Step::InsertOrder(Box::new(new))]
             }
             Change::OpenCheckout(new) => {
-                let new = NewOrder {
-                    status: Status::CheckoutDraft,
-                    ..new
-                };
+                let new = NewOrder { status: Status::CheckoutDraft, ..new };
                 vec![Step::InsertOrder(Box::new(new))]
             }
-            Change::Checkout {
-                order,
-                status,
-                payment_method,
-            } => {
+            Change::Checkout { order, status, payment_method } => {
                 let found = self.status_of(order)?;
                 if found != Status::CheckoutDraft {
                     return Err(Refusal::WrongStatus(order, found));
@@ -82,6 +72,10 @@ impl Shop {
                 self.status_of(order)?;
                 vec![Step::DropOrder(order)]
             }
+            Change::PaymentComplete(order) => {
+                self.live(order)?;
+                vec![Step::PaymentComplete(order), Step::SaveOrder(order)]
+            }
             Change::TouchOrder(order) => {
                 self.live(order)?;
                 vec![Step::SaveOrder(order)]
@@ -92,10 +86,7 @@ impl Shop {
             }
             Change::CancelUnpaid { hold } => {
                 let unpaid = self.orders_of(Status::Pending, hold, true, now);
-                unpaid
-                    .into_iter()
-                    .map(|order| Step::StatusRow(order, Status::Cancelled))
-                    .collect()
+                unpaid.into_iter().map(|order| Step::StatusRow(order, Status::Cancelled)).collect()
             }
             _ => Vec::new(),
         };
@@ -124,11 +115,7 @@ impl Shop {
 
     pub(super) fn plan_edit(&self, change: Change, writing: &mut Writing) -> Result<Vec<Step>, Refusal> {
         let steps = match change {
-            Change::EditLine {
-                order,
-                line,
-                quantity,
-            } => {
+            Change::EditLine { order, line, quantity } => {
                 let adjusts = self.line_status(order, line)?.takes_stock();
                 let mut steps = vec![Step::LineQuantity(order, line, quantity)];
                 if adjusts {
@@ -146,11 +133,7 @@ impl Shop {
             }
             Change::RemoveLine { order, line } => {
                 self.line_status(order, line)?;
-                vec![
-                    Step::AdjustStock(order, line, 0),
-                    Step::SaveOrder(order),
-                    Step::DropLine(order, line),
-                ]
+                vec![Step::AdjustStock(order, line, 0), Step::SaveOrder(order), Step::DropLine(order, line)]
             }
             change => self.plan_refund(change, writing)?,
         };
@@ -160,36 +143,20 @@ impl Shop {
     fn line_status(&self, order: OrderId, line: LineId) -> Result<Status, Refusal> {
         let status = self.live(order)?;
         let row = self.orders.get(&order).ok_or(Refusal::UnknownOrder(order))?;
-        row.line(line)
-            .map(|_| status)
-            .ok_or(Refusal::UnknownLine(order, line))
+        row.line(line).map(|_| status).ok_or(Refusal::UnknownLine(order, line))
     }
 
     fn plan_refund(&self, change: Change, writing: &mut Writing) -> Result<Vec<Step>, Refusal> {
         let steps = match change {
-            Change::Refund {
-                order,
-                lines,
-                amount,
-                restock,
-            } => {
+            Change::Refund { order, lines, amount, restock } => {
                 for (line, _) in &lines {
                     self.line_status(order, *line)?;
                 }
                 let amount =
                     self.refundable(order, amount.unwrap_or_else(|| self.price_of(order, &lines)))?;
-                let mut steps = vec![Step::InsertRefund {
-                    order,
-                    lines: lines.clone(),
-                    amount,
-                    reason: "",
-                }];
+                let mut steps = vec![Step::InsertRefund { order, lines: lines.clone(), amount, reason: "" }];
                 if restock {
-                    steps.extend(
-                        lines
-                            .iter()
-                            .map(|(line, units)| Step::Restock(order, *line, *units)),
-                    );
+                    steps.extend(lines.iter().map(|(line, units)| Step::Restock(order, *line, *units)));
                 }
                 steps.extend([Step::RefundedInFull(order), Step::SaveOrder(order)]);
                 steps
@@ -199,12 +166,7 @@ impl Shop {
                 let all = self.orders.get(&order).map_or(0, Order::remaining_cents);
                 let amount = self.refundable(order, amount.unwrap_or(all))?;
                 vec![
-                    Step::InsertRefund {
-                        order,
-                        lines: Vec::new(),
-                        amount,
-                        reason: "",
-                    },
+                    Step::InsertRefund { order, lines: Vec::new(), amount, reason: "" },
                     Step::RefundedInFull(order),
                     Step::SaveOrder(order),
                 ]
@@ -238,9 +200,7 @@ impl Shop {
             return 0;
         };
         let price = |(line, units): &(LineId, i64)| {
-            row.line(*line).map_or(0, |line| {
-                line.total_cents.saturating_mul(*units) / line.quantity.max(1)
-            })
+            row.line(*line).map_or(0, |line| line.total_cents.saturating_mul(*units) / line.quantity.max(1))
         };
         lines.iter().map(price).sum()
     }
@@ -256,34 +216,18 @@ impl Shop {
             Ok(vec![Step::ReadProduct(holder, Box::new(edit))])
         };
         match change {
-            Change::SetStock { holder, quantity } => edit(
-                holder,
-                ProductEdit {
-                    stock: Some(quantity),
-                    ..ProductEdit::default()
-                },
-            ),
-            Change::DeltaStock { holder, delta } => edit(
-                holder,
-                ProductEdit {
-                    delta: Some(delta),
-                    ..ProductEdit::default()
-                },
-            ),
-            Change::RenameSku { holder, sku } => edit(
-                holder,
-                ProductEdit {
-                    sku: Some(sku),
-                    ..ProductEdit::default()
-                },
-            ),
-            Change::SetManageStock { holder, manage } => edit(
-                holder,
-                ProductEdit {
-                    manage: Some(manage),
-                    ..ProductEdit::default()
-                },
-            ),
+            Change::SetStock { holder, quantity } => {
+                edit(holder, ProductEdit { stock: Some(quantity), ..ProductEdit::default() })
+            }
+            Change::DeltaStock { holder, delta } => {
+                edit(holder, ProductEdit { delta: Some(delta), ..ProductEdit::default() })
+            }
+            Change::RenameSku { holder, sku } => {
+                edit(holder, ProductEdit { sku: Some(sku), ..ProductEdit::default() })
+            }
+            Change::SetManageStock { holder, manage } => {
+                edit(holder, ProductEdit { manage: Some(manage), ..ProductEdit::default() })
+            }
             Change::SaveProduct { holder, edit: wanted } => edit(holder, wanted),
             Change::SetStockSilently { holder, quantity } => Ok(vec![Step::SilentStock(holder, quantity)]),
             Change::CreateProduct(new) => {
@@ -295,10 +239,7 @@ impl Shop {
                 if !self.products.contains_key(&parent.into()) {
                     return Err(Refusal::UnknownProduct(parent.into()));
                 }
-                Ok(vec![Step::Product(Box::new(Change::CreateVariation {
-                    parent,
-                    variation,
-                }))])
+                Ok(vec![Step::Product(Box::new(Change::CreateVariation { parent, variation }))])
             }
             Change::TrashProduct(holder) | Change::UntrashProduct(holder) | Change::DeleteProduct(holder) => {
                 if !self.products.contains_key(&holder) {

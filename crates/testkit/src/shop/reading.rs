@@ -54,6 +54,10 @@ pub struct OrderFilter {
     pub modified_after: Option<Timestamp>,
     /// Only those modified in an earlier second than this one's.
     pub modified_before: Option<Timestamp>,
+    /// Only those made in a later second than this one's.
+    pub created_after: Option<Timestamp>,
+    /// Only those made in an earlier second than this one's.
+    pub created_before: Option<Timestamp>,
     /// Sorted by.
     pub order_by: OrderBy,
     /// Oldest first.
@@ -71,6 +75,8 @@ impl Default for OrderFilter {
             include: Vec::new(),
             modified_after: None,
             modified_before: None,
+            created_after: None,
+            created_before: None,
             order_by: OrderBy::Date,
             ascending: false,
             page: 1,
@@ -158,9 +164,7 @@ impl Shop {
         if !filter.ascending {
             found.reverse();
         }
-        let mut page = page_of(&found, filter.page, filter.per_page, |order| {
-            self.view_order(order)
-        });
+        let mut page = page_of(&found, filter.page, filter.per_page, |order| self.view_order(order));
         if page.items.is_empty() {
             (page.total, page.pages) = (0, 0);
         }
@@ -170,29 +174,19 @@ impl Shop {
     fn matching_orders(&self, filter: &OrderFilter) -> Vec<&Order> {
         let takes = |order: &&Order| {
             filter.status.takes(order.status)
-                && filter
-                    .modified_after
-                    .is_none_or(|after| order.modified.seconds() > after.seconds())
-                && filter
-                    .modified_before
-                    .is_none_or(|before| order.modified.seconds() < before.seconds())
+                && filter.modified_after.is_none_or(|after| order.modified.seconds() > after.seconds())
+                && filter.modified_before.is_none_or(|before| order.modified.seconds() < before.seconds())
         };
         if !filter.include.is_empty() {
             let mut ids = filter.include.clone();
             ids.sort_unstable();
             ids.dedup();
-            return ids
-                .iter()
-                .filter_map(|id| self.orders.get(id))
-                .filter(takes)
-                .collect();
+            return ids.iter().filter_map(|id| self.orders.get(id)).filter(takes).collect();
         }
         match filter.modified_after {
             Some(after) => {
-                let from = (
-                    Timestamp::from_seconds(after.seconds() + 1),
-                    OrderId::new(1).expect("1 is an id"),
-                );
+                let from =
+                    (Timestamp::from_seconds(after.seconds() + 1), OrderId::new(1).expect("1 is an id"));
                 let ids = self.orders_by_date.range(from..).map(|(_, id)| id);
                 ids.filter_map(|id| self.orders.get(id)).filter(takes).collect()
             }
@@ -206,11 +200,7 @@ impl Shop {
         self.list_rows(filter, |row| {
             let sku = row.sku.as_ref().map_or("", |sku| sku.as_str());
             (by_sku || row.kind != Kind::Variation)
-                && (!by_sku
-                    || filter
-                        .skus
-                        .iter()
-                        .any(|wanted| !sku.is_empty() && skus_agree(wanted, sku)))
+                && (!by_sku || filter.skus.iter().any(|wanted| !sku.is_empty() && skus_agree(wanted, sku)))
                 && filter
                     .search_sku
                     .as_ref()
@@ -239,11 +229,7 @@ impl Shop {
             })
             .filter(|row| filter.include.is_empty() || filter.include.contains(&row.id))
             .filter(|row| filter.kind.is_none_or(|kind| row.kind == kind))
-            .filter(|row| {
-                filter
-                    .modified_after
-                    .is_none_or(|after| row.modified.seconds() > after.seconds())
-            })
+            .filter(|row| filter.modified_after.is_none_or(|after| row.modified.seconds() > after.seconds()))
             .collect();
         match filter.order_by {
             OrderBy::Date => found.sort_by_key(|row| (row.created, row.id)),
@@ -260,15 +246,6 @@ impl Shop {
 fn page_of<R, T>(found: &[&R], page: usize, per_page: usize, view: impl Fn(&R) -> T) -> Page<T> {
     let per_page = per_page.max(1);
     let skipped = page.max(1).saturating_sub(1).saturating_mul(per_page);
-    let items = found
-        .iter()
-        .skip(skipped)
-        .take(per_page)
-        .map(|row| view(row))
-        .collect();
-    Page {
-        items,
-        total: found.len(),
-        pages: found.len().div_ceil(per_page),
-    }
+    let items = found.iter().skip(skipped).take(per_page).map(|row| view(row)).collect();
+    Page { items, total: found.len(), pages: found.len().div_ceil(per_page) }
 }

@@ -7,9 +7,7 @@ use super::{Backorders, NewLine, Refusal, Shop, Writing};
 impl Shop {
     /// The quantity a row of the catalogue shows: its own, or its parent's if that is where it is managed.
     pub fn stock(&self, holder: HolderId) -> Option<i64> {
-        self.stock_holder(holder)
-            .and_then(|holder| self.products.get(&holder))
-            .and_then(|row| row.stock)
+        self.stock_holder(holder).and_then(|holder| self.products.get(&holder)).and_then(|row| row.stock)
     }
 
     /// The row at which the stock of `holder` is managed: itself, its parent, or none.
@@ -24,10 +22,7 @@ impl Shop {
 
     /// The product object WooCommerce finds for a line: the variation; if that is gone the product; else none.
     pub(super) fn line_product(&self, line: &super::orders::Line) -> Option<HolderId> {
-        let variation = line
-            .variation
-            .map(HolderId::from)
-            .filter(|id| self.products.contains_key(id));
+        let variation = line.variation.map(HolderId::from).filter(|id| self.products.contains_key(id));
         variation.or_else(|| Some(HolderId::from(line.product)).filter(|id| self.products.contains_key(id)))
     }
 
@@ -71,15 +66,9 @@ impl Shop {
         line: LineId,
         now: Timestamp,
     ) -> bool {
-        let reduced = self
-            .orders
-            .get(&order)
-            .and_then(|order| order.line(line))
-            .and_then(|line| line.reduced);
-        match (
-            self.line_stock(order, line),
-            reduced.filter(|reduced| *reduced != 0),
-        ) {
+        let reduced =
+            self.orders.get(&order).and_then(|order| order.line(line)).and_then(|line| line.reduced);
+        match (self.line_stock(order, line), reduced.filter(|reduced| *reduced != 0)) {
             (Some(holder), Some(reduced)) => {
                 self.move_stock(writing, holder, reduced, now);
                 true
@@ -97,11 +86,8 @@ impl Shop {
         quantity: i64,
         now: Timestamp,
     ) -> bool {
-        let reduced = self
-            .orders
-            .get(&order)
-            .and_then(|order| order.line(line))
-            .and_then(|line| line.reduced);
+        let reduced =
+            self.orders.get(&order).and_then(|order| order.line(line)).and_then(|line| line.reduced);
         if quantity == 0 || reduced.unwrap_or(0) == 0 {
             return false;
         }
@@ -146,10 +132,7 @@ impl Shop {
             }
         }
         for &(holder, units) in &held {
-            let row = self
-                .products
-                .get(&holder)
-                .ok_or(Refusal::UnknownProduct(holder))?;
+            let row = self.products.get(&holder).ok_or(Refusal::UnknownProduct(holder))?;
             let reserved = self.reserved.get(&holder).copied().unwrap_or(0);
             if row.backorders == Backorders::No && row.stock.unwrap_or(0) - reserved < units {
                 return Err(Refusal::NotEnoughStock(holder));

@@ -50,9 +50,7 @@ impl Bench {
 
     fn create(&mut self, status: Status, quantity: i64) -> OrderId {
         let lines = vec![NewLine::of(self.product, quantity)];
-        self.run(Change::CreateOrder(NewOrder::by_rest(status, lines)))
-            .order
-            .unwrap()
+        self.run(Change::CreateOrder(NewOrder::by_rest(status, lines))).order.unwrap()
     }
 
     fn status(&mut self, order: OrderId, status: Status) {
@@ -78,9 +76,7 @@ impl Bench {
             match &delivery.payload {
                 Payload::Order(order) => format!("{topic} {}", order.status),
                 Payload::Product(product) => {
-                    let stock = product
-                        .stock
-                        .map_or_else(|| "-".to_owned(), |stock| stock.to_string());
+                    let stock = product.stock.map_or_else(|| "-".to_owned(), |stock| stock.to_string());
                     format!("{topic} {stock}")
                 }
                 Payload::DeletedId(_) => topic.to_owned(),
@@ -133,11 +129,7 @@ fn cancelling_gives_back_what_was_taken() {
         let order = bench.create(status, 2);
         bench.due();
         bench.status(order, Status::Cancelled);
-        let due = if taken {
-            vec!["up cancelled", "pu 25"]
-        } else {
-            vec!["up cancelled"]
-        };
+        let due = if taken { vec!["up cancelled", "pu 25"] } else { vec!["up cancelled"] };
         assert_eq!(bench.due(), due, "{status}");
         assert_eq!((bench.stock(), bench.line(order).reduced), (25, None));
     }
@@ -167,11 +159,9 @@ fn statuses_back_and_forth() {
 
 #[test]
 fn paying_ends_in_completed_for_cod_and_processing_otherwise() {
-    for (method, status) in [
-        ("cod", Status::Completed),
-        ("bacs", Status::Processing),
-        ("", Status::Processing),
-    ] {
+    for (method, status) in
+        [("cod", Status::Completed), ("bacs", Status::Processing), ("", Status::Processing)]
+    {
         let mut bench = bench();
         let lines = vec![NewLine::of(bench.product, 1)];
         let new = NewOrder {
@@ -180,10 +170,7 @@ fn paying_ends_in_completed_for_cod_and_processing_otherwise() {
             ..NewOrder::by_rest(Status::Pending, lines)
         };
         bench.run(Change::CreateOrder(new));
-        assert_eq!(
-            bench.due(),
-            [format!("cr {status}"), format!("up {status}"), "pu 24".to_owned()]
-        );
+        assert_eq!(bench.due(), [format!("cr {status}"), format!("up {status}"), "pu 24".to_owned()]);
     }
 }
 
@@ -195,42 +182,23 @@ fn refunds() {
     bench.due();
     let before = bench.shop.order(order).unwrap().date_modified;
     let refund = bench
-        .run(Change::Refund {
-            order,
-            lines: vec![(line, 2)],
-            amount: None,
-            restock: true,
-        })
+        .run(Change::Refund { order, lines: vec![(line, 2)], amount: None, restock: true })
         .refund
         .unwrap();
     assert_eq!(bench.due(), ["pu 22", "up processing"]);
-    assert_eq!(
-        (bench.line(order).reduced, bench.line(order).restocked),
-        (Some(3), Some(2))
-    );
+    assert_eq!((bench.line(order).reduced, bench.line(order).restocked), (Some(3), Some(2)));
     let modified = bench.shop.order(order).unwrap().date_modified;
     assert!(modified > before);
 
     bench.run(Change::DeleteRefund { order, refund });
     assert_eq!(bench.due(), Vec::<String>::new());
-    assert_eq!(
-        (bench.stock(), bench.shop.order(order).unwrap().date_modified),
-        (22, modified)
-    );
+    assert_eq!((bench.stock(), bench.shop.order(order).unwrap().date_modified), (22, modified));
 
-    bench.run(Change::Refund {
-        order,
-        lines: vec![(line, 1)],
-        amount: None,
-        restock: false,
-    });
+    bench.run(Change::Refund { order, lines: vec![(line, 1)], amount: None, restock: false });
     assert_eq!(bench.due(), ["up processing"]);
     bench.status(order, Status::Cancelled);
     assert_eq!(bench.due(), ["up cancelled", "pu 25"]);
-    assert_eq!(
-        (bench.line(order).reduced, bench.line(order).restocked),
-        (None, Some(2))
-    );
+    assert_eq!((bench.line(order).reduced, bench.line(order).restocked), (None, Some(2)));
 }
 
 #[test]
@@ -239,16 +207,8 @@ fn full_refunds() {
         let line = bench.line(order).id;
         [
             Change::RefundAmount { order, amount: None },
-            Change::SetStatus {
-                order,
-                status: Status::Refunded,
-            },
-            Change::Refund {
-                order,
-                lines: vec![(line, 2)],
-                amount: None,
-                restock: false,
-            },
+            Change::SetStatus { order, status: Status::Refunded },
+            Change::Refund { order, lines: vec![(line, 2)], amount: None, restock: false },
         ]
     };
     for which in 0..3 {
@@ -271,55 +231,31 @@ fn refunding_everything_with_restock_leaves_a_zero() {
     let order = bench.create(Status::Processing, 2);
     let line = bench.line(order).id;
     bench.due();
-    bench.run(Change::Refund {
-        order,
-        lines: vec![(line, 2)],
-        amount: None,
-        restock: true,
-    });
+    bench.run(Change::Refund { order, lines: vec![(line, 2)], amount: None, restock: true });
     assert_eq!(bench.due(), ["pu 25", "up refunded"]);
-    assert_eq!(
-        (bench.line(order).reduced, bench.line(order).restocked),
-        (Some(0), Some(2))
-    );
+    assert_eq!((bench.line(order).reduced, bench.line(order).restocked), (Some(0), Some(2)));
     bench.status(order, Status::Cancelled);
-    assert_eq!(
-        (bench.due(), bench.stock()),
-        (vec!["up cancelled".to_owned()], 25)
-    );
+    assert_eq!((bench.due(), bench.stock()), (vec!["up cancelled".to_owned()], 25));
 }
 
 #[test]
 fn edits_of_lines() {
     let mut bench = bench();
-    let other = bench
-        .shop
-        .add_product(NewProduct::simple(sku("SIM-002"), 35), bench.now);
+    let other = bench.shop.add_product(NewProduct::simple(sku("SIM-002"), 35), bench.now);
     let order = bench.create(Status::Processing, 4);
     let line = bench.line(order).id;
     bench.due();
-    bench.run(Change::EditLine {
-        order,
-        line,
-        quantity: 6,
-    });
+    bench.run(Change::EditLine { order, line, quantity: 6 });
     assert_eq!(
         (bench.due(), bench.line(order).reduced),
         (vec!["pu 19".into(), "up processing".into()], Some(6))
     );
-    bench.run(Change::EditLine {
-        order,
-        line,
-        quantity: 1,
-    });
+    bench.run(Change::EditLine { order, line, quantity: 1 });
     assert_eq!(
         (bench.due(), bench.line(order).reduced),
         (vec!["pu 24".into(), "up processing".into()], Some(1))
     );
-    bench.run(Change::AddLine {
-        order,
-        line: NewLine::of(other, 2),
-    });
+    bench.run(Change::AddLine { order, line: NewLine::of(other, 2) });
     assert_eq!(bench.due(), ["pu 33", "up processing"]);
     assert_eq!(bench.shop.order(order).unwrap().lines[1].reduced, Some(2));
     bench.run(Change::RemoveLine { order, line });
@@ -339,10 +275,7 @@ fn trash_gives_nothing_back_and_deletion_says_nothing() {
     bench.run(Change::Trash(order));
     assert_eq!((bench.due(), bench.stock()), (vec!["del".to_owned()], 23));
     let live = |bench: &Bench| bench.shop.list_orders(&OrderFilter::default()).total;
-    let trash = OrderFilter {
-        status: StatusFilter::trash(),
-        ..OrderFilter::default()
-    };
+    let trash = OrderFilter { status: StatusFilter::trash(), ..OrderFilter::default() };
     assert_eq!((live(&bench), bench.shop.list_orders(&trash).total), (0, 1));
     bench.status(order, Status::Processing);
     assert_eq!((bench.due(), live(&bench)), (Vec::<String>::new(), 1));
@@ -350,18 +283,12 @@ fn trash_gives_nothing_back_and_deletion_says_nothing() {
     bench.run(Change::Untrash(order));
     assert_eq!(bench.due(), ["del", "res processing"]);
     bench.run(Change::DeleteForever(order));
-    assert_eq!(
-        (bench.due(), bench.stock(), bench.shop.order(order)),
-        (Vec::new(), 23, None)
-    );
+    assert_eq!((bench.due(), bench.stock(), bench.shop.order(order)), (Vec::new(), 23, None));
 }
 
 #[test]
 fn orders_in_posts_tell_of_products_that_are_none() {
-    let mut bench = bench_with(ShopOptions {
-        orders_in_posts: true,
-        ..ShopOptions::default()
-    });
+    let mut bench = bench_with(ShopOptions { orders_in_posts: true, ..ShopOptions::default() });
     let order = bench.create(Status::Processing, 2);
     bench.due();
     bench.run(Change::Trash(order));
@@ -374,20 +301,11 @@ fn orders_in_posts_tell_of_products_that_are_none() {
 fn the_block_checkout_updates_before_it_creates() {
     let mut bench = bench();
     let lines = vec![NewLine::of(bench.product, 2)];
-    let draft = NewOrder {
-        created_via: CreatedVia::StoreApi,
-        ..NewOrder::by_rest(Status::CheckoutDraft, lines)
-    };
+    let draft =
+        NewOrder { created_via: CreatedVia::StoreApi, ..NewOrder::by_rest(Status::CheckoutDraft, lines) };
     let order = bench.run(Change::OpenCheckout(draft.clone())).order.unwrap();
-    assert_eq!(
-        (bench.due(), bench.stock()),
-        (vec!["up checkout-draft".to_owned()], 25)
-    );
-    bench.run(Change::Checkout {
-        order,
-        status: Status::Processing,
-        payment_method: "cod".into(),
-    });
+    assert_eq!((bench.due(), bench.stock()), (vec!["up checkout-draft".to_owned()], 25));
+    bench.run(Change::Checkout { order, status: Status::Processing, payment_method: "cod".into() });
     assert_eq!(bench.due(), ["up processing", "cr processing", "pu 23"]);
 
     let abandoned = bench.run(Change::OpenCheckout(draft)).order.unwrap();
@@ -406,16 +324,9 @@ fn the_storefront_does_not_sell_the_last_unit_twice() {
     let refused = bench.shop.begin(order.clone(), bench.now).unwrap_err();
     assert_eq!(refused, Refusal::NotEnoughStock(bench.holder()));
     while bench.shop.step(&mut first, bench.now) == Progress::More {}
-    assert_eq!(
-        (bench.stock(), bench.shop.begin(order, bench.now).unwrap_err()),
-        (0, refused)
-    );
+    assert_eq!((bench.stock(), bench.shop.begin(order, bench.now).unwrap_err()), (0, refused));
     let order = bench.create(Status::Processing, 999);
-    assert_eq!(
-        (bench.stock(), bench.line(order).reduced),
-        (-999, Some(999)),
-        "REST checks nothing"
-    );
+    assert_eq!((bench.stock(), bench.line(order).reduced), (-999, Some(999)), "REST checks nothing");
 }
 
 #[test]
@@ -425,48 +336,26 @@ fn unpaid_orders_are_cancelled_without_stock() {
     bench.run(Change::CreateOrder(NewOrder::by_checkout(Status::Pending, lines)));
     bench.due();
     bench.now = bench.now + Duration::from_mins(61);
-    bench.run(Change::CancelUnpaid {
-        hold: Duration::from_hours(1),
-    });
-    assert_eq!(
-        (bench.due(), bench.stock()),
-        (vec!["up cancelled".to_owned()], 25)
-    );
+    bench.run(Change::CancelUnpaid { hold: Duration::from_hours(1) });
+    assert_eq!((bench.due(), bench.stock()), (vec!["up cancelled".to_owned()], 25));
 }
 
 #[test]
 fn variations_parents_and_untracked() {
     let mut bench = bench();
     let now = bench.now;
-    let own = bench
-        .shop
-        .add_product(NewProduct::variable(sku("VAR-A"), None), now);
-    let small = bench
-        .shop
-        .add_variation(own, NewVariation::with_stock(sku("VAR-A-S"), 10), now);
-    let shared = bench
-        .shop
-        .add_product(NewProduct::variable(sku("VARP"), Some(40)), now);
-    let red = bench
-        .shop
-        .add_variation(shared, NewVariation::at_parent(sku("VARP-RED")), now);
-    let untracked = bench
-        .shop
-        .add_product(NewProduct::unmanaged(sku("NOSTOCK-001")), now);
+    let own = bench.shop.add_product(NewProduct::variable(sku("VAR-A"), None), now);
+    let small = bench.shop.add_variation(own, NewVariation::with_stock(sku("VAR-A-S"), 10), now);
+    let shared = bench.shop.add_product(NewProduct::variable(sku("VARP"), Some(40)), now);
+    let red = bench.shop.add_variation(shared, NewVariation::at_parent(sku("VARP-RED")), now);
+    let untracked = bench.shop.add_product(NewProduct::unmanaged(sku("NOSTOCK-001")), now);
     let order = |bench: &mut Bench, line| {
         let lines = vec![line];
-        bench
-            .run(Change::CreateOrder(NewOrder::by_rest(Status::Processing, lines)))
-            .order
-            .unwrap()
+        bench.run(Change::CreateOrder(NewOrder::by_rest(Status::Processing, lines))).order.unwrap()
     };
     for (line, due, reduced) in [
         (NewLine::of_variation(own, small, 3), Some("pu 7"), Some(3)),
-        (
-            NewLine::of(ProductId::new(small.get()).unwrap(), 1),
-            Some("pu 6"),
-            Some(1),
-        ),
+        (NewLine::of(ProductId::new(small.get()).unwrap(), 1), Some("pu 6"), Some(1)),
         (NewLine::of_variation(shared, red, 3), Some("pu 37"), Some(3)),
         (NewLine::of(own, 1), None, None),
         (NewLine::of(untracked, 1), None, None),
@@ -477,41 +366,19 @@ fn variations_parents_and_untracked() {
     }
     let red = bench.shop.product(red.into()).unwrap();
     assert_eq!((red.manage, red.stock), (Manage::Parent, Some(37)));
-    bench.run(Change::SetStock {
-        holder: red.id,
-        quantity: 7,
-    });
-    assert_eq!(
-        (bench.due(), bench.shop.stock(shared.into())),
-        (vec!["pu 37".to_owned()], Some(37))
-    );
-    bench.run(Change::SetStock {
-        holder: untracked.into(),
-        quantity: 7,
-    });
-    assert_eq!(
-        (bench.due(), bench.shop.stock(untracked.into())),
-        (vec!["pu -".to_owned()], None)
-    );
+    bench.run(Change::SetStock { holder: red.id, quantity: 7 });
+    assert_eq!((bench.due(), bench.shop.stock(shared.into())), (vec!["pu 37".to_owned()], Some(37)));
+    bench.run(Change::SetStock { holder: untracked.into(), quantity: 7 });
+    assert_eq!((bench.due(), bench.shop.stock(untracked.into())), (vec!["pu -".to_owned()], None));
 }
 
 #[test]
 fn one_product_on_two_lines_has_two_metas() {
     let mut bench = bench();
     let lines = vec![NewLine::of(bench.product, 1), NewLine::of(bench.product, 2)];
-    let order = bench
-        .run(Change::CreateOrder(NewOrder::by_rest(Status::Processing, lines)))
-        .order
-        .unwrap();
+    let order = bench.run(Change::CreateOrder(NewOrder::by_rest(Status::Processing, lines))).order.unwrap();
     assert_eq!(bench.due(), ["cr processing", "up processing", "pu 22"]);
-    let reduced: Vec<_> = bench
-        .shop
-        .order(order)
-        .unwrap()
-        .lines
-        .iter()
-        .map(|line| line.reduced)
-        .collect();
+    let reduced: Vec<_> = bench.shop.order(order).unwrap().lines.iter().map(|line| line.reduced).collect();
     assert_eq!(reduced, [Some(1), Some(2)]);
 }
 
@@ -520,20 +387,14 @@ fn skus_are_live_and_products_may_go() {
     let mut bench = bench();
     let holder = bench.holder();
     let order = bench.create(Status::Processing, 2);
-    bench.run(Change::RenameSku {
-        holder,
-        sku: sku("NEW"),
-    });
+    bench.run(Change::RenameSku { holder, sku: sku("NEW") });
     assert_eq!(bench.line(order).sku, sku("NEW"));
     bench.run(Change::DeleteProduct(holder));
     let line = bench.line(order);
     assert_eq!((line.product, line.sku, line.reduced), (None, None, Some(2)));
     bench.due();
     bench.status(order, Status::Cancelled);
-    assert_eq!(
-        (bench.due(), bench.line(order).reduced),
-        (vec!["up cancelled".to_owned()], Some(2))
-    );
+    assert_eq!((bench.due(), bench.line(order).reduced), (vec!["up cancelled".to_owned()], Some(2)));
 }
 
 #[test]
@@ -555,14 +416,9 @@ fn deliveries_coalesce_and_show_the_present() {
 fn a_delivery_id_is_of_webhook_and_second() {
     let mut bench = bench();
     let holder = bench.holder();
-    let other = bench
-        .shop
-        .add_product(NewProduct::simple(sku("SIM-002"), 35), bench.now);
+    let other = bench.shop.add_product(NewProduct::simple(sku("SIM-002"), 35), bench.now);
     bench.run(Change::SetStock { holder, quantity: 9 });
-    bench.run(Change::SetStock {
-        holder: other.into(),
-        quantity: 9,
-    });
+    bench.run(Change::SetStock { holder: other.into(), quantity: 9 });
     let both = bench.shop.run_queue(bench.now, 25);
     assert_eq!(both[0].delivery_id, both[1].delivery_id);
     bench.run(Change::SetStock { holder, quantity: 9 });
@@ -577,10 +433,7 @@ fn a_delivery_id_is_of_webhook_and_second() {
 fn a_sale_inside_a_delta_is_lost_and_a_silent_write_is_silent() {
     let mut bench = bench();
     let holder = bench.holder();
-    let mut push = bench
-        .shop
-        .begin(Change::DeltaStock { holder, delta: 1 }, bench.now)
-        .unwrap();
+    let mut push = bench.shop.begin(Change::DeltaStock { holder, delta: 1 }, bench.now).unwrap();
     assert_eq!(bench.shop.step(&mut push, bench.now), Progress::More);
     bench.create(Status::Processing, 5);
     while bench.shop.step(&mut push, bench.now) == Progress::More {}
@@ -594,10 +447,7 @@ fn a_sale_inside_a_delta_is_lost_and_a_silent_write_is_silent() {
 fn a_put_of_what_was_read_writes_nothing() {
     let mut bench = bench();
     let holder = bench.holder();
-    let mut push = bench
-        .shop
-        .begin(Change::SetStock { holder, quantity: 25 }, bench.now)
-        .unwrap();
+    let mut push = bench.shop.begin(Change::SetStock { holder, quantity: 25 }, bench.now).unwrap();
     bench.shop.step(&mut push, bench.now);
     bench.create(Status::Processing, 5);
     while bench.shop.step(&mut push, bench.now) == Progress::More {}
@@ -610,24 +460,10 @@ fn what_is_seen_between_the_steps() {
     let order = bench.create(Status::Pending, 2);
     let seen = |bench: &Bench| {
         let view = bench.shop.order(order).unwrap();
-        (
-            view.status,
-            bench.stock(),
-            view.lines[0].reduced,
-            view.date_modified.since(bench.now).as_secs(),
-        )
+        (view.status, bench.stock(), view.lines[0].reduced, view.date_modified.since(bench.now).as_secs())
     };
     let start = bench.now;
-    let mut sale = bench
-        .shop
-        .begin(
-            Change::SetStatus {
-                order,
-                status: Status::Processing,
-            },
-            start,
-        )
-        .unwrap();
+    let mut sale = bench.shop.begin(Change::SetStatus { order, status: Status::Processing }, start).unwrap();
     assert_eq!(bench.shop.step(&mut sale, start), Progress::More);
     assert_eq!(seen(&bench), (Status::Processing, 25, None, 0));
     bench.shop.step(&mut sale, start);
@@ -638,36 +474,17 @@ fn what_is_seen_between_the_steps() {
     bench.shop.step(&mut sale, start);
     assert_eq!(seen(&bench), (Status::Processing, 23, Some(2), 0));
     bench.shop.step(&mut sale, start + Duration::from_secs(1));
-    assert_eq!(
-        seen(&bench),
-        (Status::Processing, 23, Some(2), 1),
-        "the date moves again"
-    );
+    assert_eq!(seen(&bench), (Status::Processing, 23, Some(2), 1), "the date moves again");
     assert_eq!(bench.shop.step(&mut sale, start), Progress::Done);
 
     let line = bench.line(order).id;
-    let refund = Change::Refund {
-        order,
-        lines: vec![(line, 1)],
-        amount: None,
-        restock: true,
-    };
+    let refund = Change::Refund { order, lines: vec![(line, 1)], amount: None, restock: true };
     let mut refund = bench.shop.begin(refund, start).unwrap();
     bench.shop.step(&mut refund, start);
     bench.shop.step(&mut refund, start);
-    assert_eq!(
-        (
-            bench.stock(),
-            bench.line(order).reduced,
-            bench.line(order).restocked
-        ),
-        (24, Some(2), None)
-    );
+    assert_eq!((bench.stock(), bench.line(order).reduced, bench.line(order).restocked), (24, Some(2), None));
     bench.shop.step(&mut refund, start);
-    assert_eq!(
-        (bench.line(order).reduced, bench.line(order).restocked),
-        (Some(1), Some(1))
-    );
+    assert_eq!((bench.line(order).reduced, bench.line(order).restocked), (Some(1), Some(1)));
     while bench.shop.step(&mut refund, start) == Progress::More {}
 }
 
@@ -701,9 +518,7 @@ fn the_seventh_failure_disables() {
     assert_eq!(bench.due(), ["up pending"]);
     let activate = |bench: &mut Bench| {
         let now = bench.now;
-        bench
-            .shop
-            .edit_webhook(hook, now, |hook| hook.status = WebhookStatus::Active);
+        bench.shop.edit_webhook(hook, now, |hook| hook.status = WebhookStatus::Active);
     };
     activate(&mut bench);
     bench.shop.answered(hook, false);
@@ -712,15 +527,9 @@ fn the_seventh_failure_disables() {
     bench.shop.answered(hook, true);
     assert_eq!(of(&bench), (0, WebhookStatus::Active));
     bench.create(Status::Pending, 1);
-    bench
-        .shop
-        .edit_webhook(hook, bench.now, |hook| hook.status = WebhookStatus::Paused);
+    bench.shop.edit_webhook(hook, bench.now, |hook| hook.status = WebhookStatus::Paused);
     bench.shop.delete_webhook(WebhookId(2));
-    assert_eq!(
-        bench.due(),
-        ["cr pending"],
-        "queued ones are sent, but not of a deleted webhook"
-    );
+    assert_eq!(bench.due(), ["cr pending"], "queued ones are sent, but not of a deleted webhook");
 }
 
 #[test]
@@ -731,30 +540,14 @@ fn lists_of_orders() {
     let date = bench.shop.order(first).unwrap().date_modified;
     let ids = |bench: &Bench, filter: &OrderFilter| {
         let page = bench.shop.list_orders(filter);
-        (
-            page.items.iter().map(|order| order.id).collect::<Vec<_>>(),
-            page.total,
-        )
+        (page.items.iter().map(|order| order.id).collect::<Vec<_>>(), page.total)
     };
-    assert_eq!(
-        ids(&bench, &OrderFilter::poll(date, 1)),
-        (vec![second], 1),
-        "after is exclusive"
-    );
+    assert_eq!(ids(&bench, &OrderFilter::poll(date, 1)), (vec![second], 1), "after is exclusive");
     assert_eq!(ids(&bench, &OrderFilter::default()), (vec![second, first], 2));
     bench.status(first, Status::Completed);
-    assert_eq!(
-        ids(&bench, &OrderFilter::poll(Timestamp::default(), 1)),
-        (vec![second, first], 2)
-    );
-    assert_eq!(
-        ids(&bench, &OrderFilter::poll(Timestamp::default(), 2)),
-        (vec![], 0)
-    );
-    let one = OrderFilter {
-        include: vec![first],
-        ..OrderFilter::default()
-    };
+    assert_eq!(ids(&bench, &OrderFilter::poll(Timestamp::default(), 1)), (vec![second, first], 2));
+    assert_eq!(ids(&bench, &OrderFilter::poll(Timestamp::default(), 2)), (vec![], 0));
+    let one = OrderFilter { include: vec![first], ..OrderFilter::default() };
     assert_eq!(ids(&bench, &one), (vec![first], 1));
 }
 
@@ -762,40 +555,18 @@ fn lists_of_orders() {
 fn lists_of_products() {
     let mut bench = bench();
     let now = bench.now;
-    let own = bench
-        .shop
-        .add_product(NewProduct::variable(sku("VAR-A"), None), now);
-    let small = bench
-        .shop
-        .add_variation(own, NewVariation::with_stock(sku("VAR-A-S"), 10), now);
+    let own = bench.shop.add_product(NewProduct::variable(sku("VAR-A"), None), now);
+    let small = bench.shop.add_variation(own, NewVariation::with_stock(sku("VAR-A-S"), 10), now);
     let ids = |filter: &ProductFilter| {
-        bench
-            .shop
-            .list_products(filter)
-            .items
-            .iter()
-            .map(|row| row.id)
-            .collect::<Vec<_>>()
+        bench.shop.list_products(filter).items.iter().map(|row| row.id).collect::<Vec<_>>()
     };
     let holder = bench.product.into();
     assert_eq!(ids(&ProductFilter::default()), [own.into(), holder]);
-    let include = ProductFilter {
-        include: vec![small.into(), holder],
-        ..ProductFilter::default()
-    };
+    let include = ProductFilter { include: vec![small.into(), holder], ..ProductFilter::default() };
     assert_eq!(ids(&include), [holder]);
     let skus = vec!["var-a-s".to_owned(), "SIM-001".to_owned(), "NOPE".to_owned()];
-    assert_eq!(
-        ids(&ProductFilter {
-            skus,
-            ..ProductFilter::default()
-        }),
-        [small.into(), holder]
-    );
-    let part = ProductFilter {
-        search_sku: Some("SIM-".to_owned()),
-        ..ProductFilter::default()
-    };
+    assert_eq!(ids(&ProductFilter { skus, ..ProductFilter::default() }), [small.into(), holder]);
+    let part = ProductFilter { search_sku: Some("SIM-".to_owned()), ..ProductFilter::default() };
     assert_eq!(ids(&part), [holder]);
     assert_eq!(bench.shop.list_variations(&ProductFilter::default()).total, 1);
 }
@@ -812,10 +583,7 @@ fn products_come_and_go() {
     assert_eq!(bench.due(), ["product.deleted"]);
     bench.run(Change::UntrashProduct(holder));
     assert_eq!(bench.due(), ["pu 3", "product.restored 3"]);
-    bench.run(Change::SetManageStock {
-        holder,
-        manage: false,
-    });
+    bench.run(Change::SetManageStock { holder, manage: false });
     bench.run(Change::SetManageStock { holder, manage: true });
     assert_eq!(bench.due(), ["pu -"]);
     bench.run(Change::DeleteProduct(holder));
@@ -831,27 +599,14 @@ fn unknown_things_are_refused() {
     let line = LineId::new(1).unwrap();
     let now = bench.now;
     for change in [
-        Change::SetStatus {
-            order,
-            status: Status::Completed,
-        },
-        Change::EditLine {
-            order,
-            line,
-            quantity: 1,
-        },
+        Change::SetStatus { order, status: Status::Completed },
+        Change::EditLine { order, line, quantity: 1 },
         Change::Trash(order),
         Change::RefundAmount { order, amount: None },
     ] {
         assert_eq!(bench.shop.run(change, now), Err(Refusal::UnknownOrder(order)));
     }
     let known = bench.create(Status::Processing, 1);
-    let too_much = Change::RefundAmount {
-        order: known,
-        amount: Some(1_001),
-    };
-    assert_eq!(
-        bench.shop.run(too_much, now),
-        Err(Refusal::InvalidRefundAmount(known, 1_000))
-    );
+    let too_much = Change::RefundAmount { order: known, amount: Some(1_001) };
+    assert_eq!(bench.shop.run(too_much, now), Err(Refusal::InvalidRefundAmount(known, 1_000)));
 }

@@ -215,22 +215,15 @@ impl Shop {
         if row.variations.is_empty() {
             return row.stock_status;
         }
-        let in_stock = row
-            .variations
-            .iter()
-            .filter_map(|id| self.products.get(&(*id).into()))
-            .any(|variation| {
+        let in_stock =
+            row.variations.iter().filter_map(|id| self.products.get(&(*id).into())).any(|variation| {
                 if variation.manage {
                     variation.stock.unwrap_or(0) > 0
                 } else {
                     variation.stock_status == StockStatus::InStock
                 }
             });
-        if in_stock {
-            StockStatus::InStock
-        } else {
-            StockStatus::OutOfStock
-        }
+        if in_stock { StockStatus::InStock } else { StockStatus::OutOfStock }
     }
 
     /// All variations of a product, newest first; empty if there is no such product.
@@ -238,19 +231,13 @@ impl Shop {
         let Some(row) = self.products.get(&parent.into()) else {
             return Vec::new();
         };
-        let rows = row
-            .variations
-            .iter()
-            .rev()
-            .filter_map(|id| self.products.get(&(*id).into()));
+        let rows = row.variations.iter().rev().filter_map(|id| self.products.get(&(*id).into()));
         rows.map(|row| self.view_product(row)).collect()
     }
 
     /// Whether `variation` is one of `parent`'s.
     pub fn is_variation_of(&self, variation: HolderId, parent: ProductId) -> bool {
-        self.products
-            .get(&parent.into())
-            .is_some_and(|row| row.variations.contains(&variation_id(variation)))
+        self.products.get(&parent.into()).is_some_and(|row| row.variations.contains(&variation_id(variation)))
     }
 }
 
@@ -263,11 +250,7 @@ fn view_refund(refund: &Refund) -> RefundView {
         lines: refund
             .lines
             .iter()
-            .map(|&(id, refunded, quantity)| RefundLineView {
-                id,
-                refunded,
-                quantity,
-            })
+            .map(|&(id, refunded, quantity)| RefundLineView { id, refunded, quantity })
             .collect(),
     }
 }

@@ -107,9 +107,7 @@ impl WebhookStatus {
 
     /// The status of that name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Paused, Self::Disabled]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        [Self::Active, Self::Paused, Self::Disabled].into_iter().find(|status| status.as_str() == text)
     }
 }
 
@@ -339,10 +337,7 @@ impl Shop {
             .values()
             .filter(|webhook| webhook.topic == topic && webhook.status == WebhookStatus::Active);
         for webhook in hearing {
-            let due = Due {
-                webhook: webhook.id,
-                resource,
-            };
+            let due = Due { webhook: webhook.id, resource };
             if !writing.events.contains(&due) {
                 writing.events.push(due);
             }
@@ -363,21 +358,13 @@ impl Shop {
 }
 
 fn gone(code: &'static str) -> Payload {
-    Payload::SignedError {
-        code,
-        message: "Invalid ID.",
-        status: 404,
-    }
+    Payload::SignedError { code, message: "Invalid ID.", status: 404 }
 }
 
 /// A hash of webhook and second (FNV-1a): the same for all deliveries of a webhook in one second.
 fn delivery_id(webhook: WebhookId, now: Timestamp) -> u128 {
     const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let bytes = webhook
-        .0
-        .to_le_bytes()
-        .into_iter()
-        .chain(now.seconds().to_le_bytes());
+    let bytes = webhook.0.to_le_bytes().into_iter().chain(now.seconds().to_le_bytes());
     bytes.fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
 }

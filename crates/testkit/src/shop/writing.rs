@@ -53,12 +53,7 @@ pub(super) enum Step {
     AddedLine(OrderId, NewLine),
     TakenLine(OrderId, NewLine, Option<i64>),
     DropLine(OrderId, LineId),
-    InsertRefund {
-        order: OrderId,
-        lines: Vec<(LineId, i64)>,
-        amount: i64,
-        reason: &'static str,
-    },
+    InsertRefund { order: OrderId, lines: Vec<(LineId, i64)>, amount: i64, reason: &'static str },
     Restock(OrderId, LineId, i64),
     RestockedMeta(OrderId, LineId, i64),
     RefundedInFull(OrderId),
@@ -88,6 +83,7 @@ impl Shop {
             | Change::OpenCheckout(_)
             | Change::Checkout { .. }
             | Change::SetStatus { .. }
+            | Change::PaymentComplete(_)
             | Change::CleanUpDrafts
             | Change::CancelUnpaid { .. }
             | Change::Trash(_)
@@ -174,12 +170,7 @@ impl Shop {
                 }
             }
             Step::Product(change) => self.write_catalogue(writing, *change, now),
-            Step::InsertRefund {
-                order,
-                lines,
-                amount,
-                reason,
-            } => {
+            Step::InsertRefund { order, lines, amount, reason } => {
                 writing.outcome.order = Some(order);
                 writing.outcome.refund = self.insert_refund(order, &lines, amount, reason, now);
             }
@@ -213,9 +204,7 @@ impl Shop {
             }
             Step::GiveStock(order, line) => {
                 let given = self.give_for_line(writing, order, line, now);
-                writing
-                    .steps
-                    .extend(given.then_some(Step::TakenMeta(order, line, None)));
+                writing.steps.extend(given.then_some(Step::TakenMeta(order, line, None)));
             }
             Step::TakenMeta(order, line, reduced) => {
                 if let Some(line) = self.orders.get_mut(&order).and_then(|row| row.line_mut(line)) {
@@ -235,11 +224,7 @@ impl Shop {
             Step::AddedLine(order, new) => self.write_added_line(writing, order, new, now),
             Step::TakenLine(order, new, taken) => {
                 let line = self.insert_line(order, &new);
-                let row = self
-                    .orders
-                    .get_mut(&order)
-                    .zip(line)
-                    .and_then(|(row, line)| row.line_mut(line));
+                let row = self.orders.get_mut(&order).zip(line).and_then(|(row, line)| row.line_mut(line));
                 if let Some(row) = row {
                     row.reduced = taken;
                 }
@@ -251,9 +236,7 @@ impl Shop {
             }
             Step::Restock(order, line, units) => {
                 let restocked = self.restock_for_line(writing, order, line, units, now);
-                writing
-                    .steps
-                    .extend(restocked.then_some(Step::RestockedMeta(order, line, units)));
+                writing.steps.extend(restocked.then_some(Step::RestockedMeta(order, line, units)));
             }
             Step::RestockedMeta(order, line, units) => {
                 if let Some(line) = self.orders.get_mut(&order).and_then(|row| row.line_mut(line)) {
@@ -267,11 +250,7 @@ impl Shop {
 
     fn write_new_order(&mut self, writing: &mut Writing, new: NewOrder, now: Timestamp) {
         let draft = new.status == Status::CheckoutDraft;
-        let row_status = if draft {
-            Status::CheckoutDraft
-        } else {
-            Status::Pending
-        };
+        let row_status = if draft { Status::CheckoutDraft } else { Status::Pending };
         let order = self.insert_order(&new, row_status, now);
         writing.outcome.order = Some(order);
         if !draft {
@@ -292,15 +271,8 @@ impl Shop {
             return;
         };
         row.paid = Some(to_second(now));
-        let status = if &*row.payment_method == "cod" {
-            Status::Completed
-        } else {
-            Status::Processing
-        };
-        if matches!(
-            row.status,
-            Status::Pending | Status::OnHold | Status::Failed | Status::Cancelled
-        ) {
+        let status = if &*row.payment_method == "cod" { Status::Completed } else { Status::Processing };
+        if matches!(row.status, Status::Pending | Status::OnHold | Status::Failed | Status::Cancelled) {
             writing.steps.push(Step::StatusRow(order, status));
         }
     }
@@ -321,14 +293,10 @@ impl Shop {
         }
         if status.takes_stock() && !stock_reduced {
             writing.steps.push(Step::StockHandled(order, true));
-            writing
-                .steps
-                .extend(lines.into_iter().map(|line| Step::TakeStock(order, line)));
+            writing.steps.extend(lines.into_iter().map(|line| Step::TakeStock(order, line)));
         } else if status.gives_back() && stock_reduced {
             writing.steps.push(Step::StockHandled(order, false));
-            writing
-                .steps
-                .extend(lines.into_iter().map(|line| Step::GiveStock(order, line)));
+            writing.steps.extend(lines.into_iter().map(|line| Step::GiveStock(order, line)));
         } else if status == Status::Refunded && remaining > 0 {
             writing.steps.push(Step::InsertRefund {
                 order,
@@ -342,9 +310,7 @@ impl Shop {
     /// A line added to an order that has taken stock: stock first, then the line together with its meta.
     fn write_added_line(&mut self, writing: &mut Writing, order: OrderId, new: NewLine, now: Timestamp) {
         let holder = new.variation.map_or_else(|| new.product.into(), HolderId::from);
-        let keeper = self
-            .stock_holder(holder)
-            .filter(|_| self.orders.contains_key(&order));
+        let keeper = self.stock_holder(holder).filter(|_| self.orders.contains_key(&order));
         if let Some(keeper) = keeper {
             self.move_stock(writing, keeper, -new.quantity, now);
         }
