@@ -29,7 +29,8 @@ const IDLE_CONNECTIONS_MAX: usize = 4;
 /// How long things may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// To find the host, connect, and agree on encryption.
+    /// To find the host, connect, and agree on encryption; at most half of `read`, whose time runs meanwhile: if
+    /// that ended first, it would not be certain that nothing was sent.
     pub connect: Duration,
     /// Between two parts of an answer.
     pub read: Duration,
@@ -148,7 +149,7 @@ impl Transport {
             .no_proxy()
             .referer(false)
             .dns_resolver(std::sync::Arc::new(resolver))
-            .connect_timeout(timeouts.connect)
+            .connect_timeout(timeouts.connect.min(timeouts.read / 2))
             .read_timeout(timeouts.read)
             .timeout(timeouts.call)
             .pool_idle_timeout(IDLE_MAX)

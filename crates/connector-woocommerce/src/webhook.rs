@@ -47,7 +47,12 @@ pub enum Content {
     /// The shop could not read what it wanted to send.
     Error(SignedError),
     /// Signed, but of no use; with a number, read that again.
-    Unusable(Unusable),
+    Unusable {
+        /// What it seems to be.
+        of: HintOf,
+        /// What is wrong with it.
+        what: Unusable,
+    },
 }
 
 /// What a number may belong to.
@@ -139,18 +144,23 @@ struct ErrorData {
 
 /// What a signed body holds.
 pub fn content(body: &[u8]) -> Content {
-    let unusable = |reason: &str| Content::Unusable(Unusable { id: None, reason: reason.to_owned() });
+    let unusable = |id: Option<i64>, reason: &str| Content::Unusable {
+        of: HintOf::Anything,
+        what: Unusable { id, reason: reason.to_owned() },
+    };
     let Ok(text) = std::str::from_utf8(body) else {
-        return unusable("the body is not UTF-8");
+        return unusable(None, "the body is not UTF-8");
     };
     let Ok(outline) = serde_json::from_str::<Outline<'_>>(text) else {
-        return unusable("the body is not a JSON object that can be read");
+        return unusable(None, "the body is not a JSON object that can be read");
     };
     if outline.line_items.is_some() && outline.status.is_some() {
-        return order::order(text).map_or_else(Content::Unusable, Content::Order);
+        let unusable = |what| Content::Unusable { of: HintOf::Order, what };
+        return order::order(text).map_or_else(unusable, Content::Order);
     }
     if outline.manage_stock.is_some() {
-        return product::listing(text, None).map_or_else(Content::Unusable, Content::Listing);
+        let unusable = |what| Content::Unusable { of: HintOf::Product, what };
+        return product::listing(text, None).map_or_else(unusable, Content::Listing);
     }
     let wrapped = [(HintOf::Order, outline.order), (HintOf::Product, outline.product)];
     for (of, inner) in wrapped {
@@ -168,10 +178,7 @@ pub fn content(body: &[u8]) -> Content {
     }
     match id {
         Some(id) if is_only_an_id(text) => Content::Hint { of: HintOf::Anything, id },
-        Some(id) => {
-            Content::Unusable(Unusable { id: Some(id), reason: "neither an order nor a product".to_owned() })
-        }
-        None => unusable("neither an order nor a product"),
+        id => unusable(id, "neither an order nor a product"),
     }
 }
 
@@ -224,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_body_decides() {
-        let unusable = |id: Option<i64>| move |content: &Content| matches!(content, Content::Unusable(unusable) if unusable.id == id);
+        let unusable = |id: Option<i64>| move |content: &Content| matches!(content, Content::Unusable { what, .. } if what.id == id);
         let hint = |of, id| move |content: &Content| *content == Content::Hint { of, id };
         let error = |gone: bool, rights: bool| {
             move |content: &Content| {
@@ -269,7 +276,7 @@ mod tests {
             ["[", "{\"id\":", "{\"line_items\":[{\"meta_data\":", "{\"status\":\"x\",\"line_items\":["]
         {
             let body = open.repeat(100_000);
-            assert!(matches!(content(body.as_bytes()), Content::Unusable(_)), "{open}");
+            assert!(matches!(content(body.as_bytes()), Content::Unusable { .. }), "{open}");
         }
         let deep = format!(
             r#"{{"id":1,"status":"x","date_modified_gmt":"2026-11-22T03:48:13","line_items":[{{"id":1,"quantity":1,"meta_data":[{{"key":"k","value":{}{}}}]}}]}}"#,

@@ -1,0 +1,9 @@
+//! The client over real connections, against a server that answers as a shop does, and as a broken one does.
+
+#![expect(clippy::unwrap_used, reason = "in a test a failed assumption is a failed test")]
+
+mod changes;
+mod connection;
+mod diagnosis;
+mod reads;
+mod shop;
