@@ -2,7 +2,7 @@
 
 use values::{Epoch, Quantity, ReadNumber, Timestamp};
 
-use crate::state::{Base, StockPush};
+use crate::state::{Base, PushRecord, StockPush};
 
 /// What a shop showed, and what was known of it: sent by inventory once all orders up to then were applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +13,10 @@ pub struct Settle {
     pub epoch: Epoch,
     /// What the stock showed.
     pub shown: Quantity,
-    /// When, by the shop's own clock.
+    /// When, by the shop's own clock (its `Date`, whole seconds).
     pub t1: Timestamp,
+    /// When the read was sent, by the hub's clock.
+    pub read_at: Timestamp,
     /// What the shop's orders had taken by then.
     pub taken_total: Quantity,
     /// No order touched the stock from a margin before `t1` on, and none is missing.
@@ -60,8 +62,7 @@ impl StockPush {
         if let Some(distrust) = self.distrust(settle) {
             return Settled::Untrusted(distrust);
         }
-        let since: Quantity =
-            self.log.iter().filter(|push| starts_after(push.started, settle.t1)).map(|push| push.delta).sum();
+        let since: Quantity = self.since(settle).map(|push| push.delta).sum();
         let proven = settle.shown + settle.taken_total + since;
         let known = self.comparable_base();
         let difference = known.map_or(Quantity::ZERO, |base| proven - base.quantity);
@@ -79,11 +80,16 @@ impl StockPush {
             Some(Drift::LoweredElsewhere(difference.abs()))
         };
         self.base = Some(Base { epoch: settle.epoch, quantity: proven, slack: Quantity::ZERO, withheld });
-        self.log.retain(|push| starts_after(push.started, settle.t1));
+        self.log.retain(|push| push.is_after(settle.t1, settle.read_at));
         self.log_floor = None;
         self.pushed_since_settle = !self.log.is_empty();
         self.settled = settle.number;
         Settled::Trusted(drift)
+    }
+
+    /// The pushes that took effect after the stock was read.
+    fn since(&self, settle: &Settle) -> impl Iterator<Item = &PushRecord> {
+        self.log.iter().filter(|push| push.is_after(settle.t1, settle.read_at))
     }
 
     fn distrust(&self, settle: &Settle) -> Option<Distrust> {
@@ -97,15 +103,10 @@ impl StockPush {
             return Some(Distrust::NotQuiet);
         }
         let in_flight = self.log.iter().any(|push| {
-            !starts_after(push.started, settle.t1) && push.ended.is_none_or(|ended| ended >= settle.t1)
-                || push.ended.is_none()
+            !push.is_before(settle.t1, settle.read_at) && !push.is_after(settle.t1, settle.read_at)
         });
-        let forgotten = self.log_floor.is_some_and(|floor| floor >= settle.t1);
+        let forgotten = self.log_floor.is_some_and(|floor| floor >= settle.read_at);
         (self.intent.is_some() || self.doubtful_until.is_some() || in_flight || forgotten)
             .then_some(Distrust::PushInFlight)
     }
-}
-
-fn starts_after(started: Option<Timestamp>, t1: Timestamp) -> bool {
-    started.is_some_and(|started| started > t1)
 }

@@ -37,6 +37,18 @@ pub struct Intent {
     pub started_at: Timestamp,
 }
 
+impl PushRecord {
+    /// Whether it had taken effect when a stock was read at `t1` by the shop's clock and `read_at` by the hub's.
+    pub(crate) fn is_before(&self, t1: Timestamp, read_at: Timestamp) -> bool {
+        self.ended.is_some_and(|ended| ended < t1) && self.hub_ended < read_at
+    }
+
+    /// Whether it had certainly not begun to take effect then.
+    pub(crate) fn is_after(&self, t1: Timestamp, read_at: Timestamp) -> bool {
+        self.ended.is_some() && self.started.is_some_and(|started| started > t1) && self.hub_started > read_at
+    }
+}
+
 impl Intent {
     /// After this it no longer takes effect.
     pub fn deadline(&self) -> Timestamp {
@@ -44,13 +56,18 @@ impl Intent {
     }
 }
 
-/// A push that was sent, in the shop's own time.
+/// A push that was sent, by two clocks: a settle is only trusted if both agree on what came first, so that neither a shop's
+/// clock that is set back nor a skew between our own services can prove something false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PushRecord {
-    /// It did not take effect before this; `None` if that is not known.
+    /// By the shop's clock: it did not take effect before this; `None` if that is not known.
     pub started: Option<Timestamp>,
-    /// It did not take effect after this; `None` while that is not known: the push is doubtful.
+    /// By the shop's clock: it did not take effect after this; `None` while that is not known: the push is doubtful.
     pub ended: Option<Timestamp>,
+    /// By the hub's clock: when it was journaled.
+    pub hub_started: Timestamp,
+    /// By the hub's clock: when it was answered, or could no longer take effect.
+    pub hub_ended: Timestamp,
     /// The difference sent.
     pub delta: Quantity,
 }
@@ -83,7 +100,7 @@ pub struct StockPush {
     pub doubtful_until: Option<Timestamp>,
     /// Pushes since the last trusted settle, oldest first; at most [`PUSH_LOG_MAX`].
     pub log: Vec<PushRecord>,
-    /// End of the newest push that was dropped from the log.
+    /// End, by the hub's clock, of the newest push that was dropped from the log.
     pub log_floor: Option<Timestamp>,
     /// A push was begun since the last trusted settle: a difference may be ours.
     pub pushed_since_settle: bool,
@@ -149,8 +166,13 @@ impl StockPush {
     pub fn succeeded(&mut self, date: Timestamp, took: Duration) {
         if let Some(intent) = self.intent.take() {
             self.shift_base(intent.delta);
-            let started = Some(date - took - DATE_RESOLUTION);
-            self.remember(PushRecord { started, ended: Some(date + DATE_RESOLUTION), delta: intent.delta });
+            self.remember(PushRecord {
+                started: Some(date - took - DATE_RESOLUTION),
+                ended: Some(date + DATE_RESOLUTION),
+                hub_started: intent.started_at,
+                hub_ended: intent.started_at + took + DATE_RESOLUTION,
+                delta: intent.delta,
+            });
         }
     }
 
@@ -167,7 +189,13 @@ impl StockPush {
                 base.slack += intent.delta.abs();
             }
             self.doubtful_until = Some(intent.deadline());
-            self.remember(PushRecord { started: None, ended: None, delta: intent.delta });
+            self.remember(PushRecord {
+                started: None,
+                ended: None,
+                hub_started: intent.started_at,
+                hub_ended: intent.deadline(),
+                delta: intent.delta,
+            });
         }
     }
 
@@ -215,7 +243,7 @@ impl StockPush {
         self.log.push(record);
         if self.log.len() > PUSH_LOG_MAX {
             let dropped = self.log.remove(0);
-            self.log_floor = self.log_floor.max(dropped.ended);
+            self.log_floor = self.log_floor.max(Some(dropped.hub_ended));
         }
     }
 }

@@ -55,6 +55,8 @@ pub enum Bug {
     SettleAnytime,
     /// A sale inside a push is not looked for.
     IgnoreSaleInsidePush,
+    /// What no poll confirms is not read again by its id.
+    NeverConfirm,
     /// Orders modified in the second of the last poll are not asked for again.
     NoOverlap,
 }

@@ -65,6 +65,7 @@ impl Egress {
                 epoch: row.epoch,
                 shown: proof.shown,
                 t1: proof.t1,
+                read_at: proof.read_at,
                 taken_total: proof.taken_total,
                 quiet: proof.quiet,
             });

@@ -1,10 +1,11 @@
 //! Inventory, in memory: orders, ledger and levels on the rules of the `ledger` crate.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ledger::{
-    Applying, Book, Cause, Decision, Listed, Operation, OperationOutcome, Order, Routing, Seen, Snapshot,
-    StatusMap, StatusRule, StockChange, apply, level, operate, release_orphan, resolve_lines,
+    Applying, Book, Cause, Decision, Listed, Operation, OperationOutcome, Order, Origin, Routing, Seen,
+    Snapshot, StatusMap, StatusRule, StockChange, apply, level, operate, release_orphan, resolve_lines,
 };
 use values::{
     Epoch, HolderId, OrderId, Quantity, ReadNumber, Revision, ShopId, Sku, Step, Timestamp, WarehouseId,
@@ -12,6 +13,10 @@ use values::{
 
 use crate::bug::Bug;
 use crate::listings::Registry;
+use crate::reader::SettleJob;
+
+/// The polls confirm an order within two of their periods; what they have not by then they never will.
+const CONFIRM_WITHIN: Duration = Duration::from_mins(3);
 
 /// What a shop showed at a settle, as inventory passes it on.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +24,7 @@ pub(crate) struct Proof {
     pub(crate) number: ReadNumber,
     pub(crate) shown: Quantity,
     pub(crate) t1: Timestamp,
+    pub(crate) read_at: Timestamp,
     pub(crate) taken_total: Quantity,
     pub(crate) quiet: bool,
 }
@@ -67,6 +73,8 @@ pub(crate) struct Inventory {
     pub(crate) rows: BTreeMap<(usize, HolderId), Row>,
     /// What a shop's own orders did to available, by SKU.
     effects: BTreeMap<(usize, Sku), Quantity>,
+    /// Orders that no read has confirmed yet, and since when.
+    pub(crate) unconfirmed: BTreeMap<(usize, OrderId), Timestamp>,
     /// Every movement ever made, for the fold.
     pub(crate) journal: Vec<ledger::Movement>,
 }
@@ -80,6 +88,7 @@ impl Inventory {
             orders: BTreeMap::new(),
             rows: BTreeMap::new(),
             effects: BTreeMap::new(),
+            unconfirmed: BTreeMap::new(),
             journal: Vec::new(),
         }
     }
@@ -151,7 +160,7 @@ impl Inventory {
     }
 
     /// Applies what was seen of an order.
-    pub(crate) fn snapshot(&mut self, shop: usize, snapshot: &Snapshot) -> Effects {
+    pub(crate) fn snapshot(&mut self, shop: usize, snapshot: &Snapshot, now: Timestamp) -> Effects {
         let Some(terms) = self.shops.get(shop).cloned() else { return Effects::default() };
         let known = self.orders.contains_key(&(shop, snapshot.order));
         let order =
@@ -171,6 +180,13 @@ impl Inventory {
         if verdict.reread.is_some() && bug != Some(Bug::DropUnordered) {
             effects.reread.push(snapshot.order);
         }
+        let confirmed =
+            order.applied.is_none_or(|applied| applied.confirmed && applied.origin == Origin::Read);
+        if confirmed {
+            self.unconfirmed.remove(&(shop, snapshot.order));
+        } else {
+            self.unconfirmed.entry((shop, snapshot.order)).or_insert(now);
+        }
         if !known && order.applied.is_none() {
             self.orders.remove(&(shop, snapshot.order));
         }
@@ -180,25 +196,38 @@ impl Inventory {
         effects
     }
 
+    /// Orders that reads should have confirmed long ago: they are read once more by their ids.
+    pub(crate) fn overdue(&self, shop: usize, now: Timestamp) -> Vec<OrderId> {
+        if self.has(Bug::NeverConfirm) {
+            return Vec::new();
+        }
+        let overdue = self
+            .unconfirmed
+            .iter()
+            .filter(|((owner, _), since)| *owner == shop && now.since(**since) > CONFIRM_WITHIN);
+        overdue.map(|((_, order), _)| *order).collect()
+    }
+
     /// A stock was read at a settle, and every order up to then was applied.
     pub(crate) fn shown(
         &mut self,
         shop: usize,
         holder: HolderId,
-        read: (ReadNumber, Quantity, Timestamp),
+        (shown, job): (Quantity, &SettleJob),
         now: Timestamp,
     ) {
-        let (number, shown, t1) = read;
+        let (number, t1) = (job.number, job.t1);
         let outstanding = self.orders.iter().any(|((owner, _), order)| *owner == shop && order.reread);
         let any_time = self.has(Bug::SettleAnytime);
         let Some(row) = self.rows.get_mut(&(shop, holder)) else { return };
         let quiet = any_time
             || !outstanding && row.last_order_date.is_none_or(|date| date < t1 - ledger::CONFIRM_MARGIN);
-        row.proof = Some(Proof { number, shown, t1, taken_total: row.taken_total, quiet });
+        row.proof =
+            Some(Proof { number, shown, t1, read_at: job.read_at, taken_total: row.taken_total, quiet });
         row.revision = row.revision.next();
         row.dirty = true;
-        let untaken = row.untaken;
         let Some(sku) = row.sku.clone() else { return };
+        let untaken = self.held_untaken(shop, holder);
         let Some(terms) = self.shops.get_mut(shop) else { return };
         if quiet && terms.opening.remove(&holder) {
             let effect = self.effects.get(&(shop, sku.clone())).copied().unwrap_or_default();
@@ -206,6 +235,14 @@ impl Inventory {
             let quantity = shown - untaken - effect;
             self.operate(&Operation::Opening { sku, warehouse, quantity }, now);
         }
+    }
+
+    /// What the hub holds for a shop's orders without the shop having taken it: not missing from what it shows.
+    fn held_untaken(&self, shop: usize, holder: HolderId) -> Quantity {
+        let lines =
+            self.orders.iter().filter(|((owner, _), _)| *owner == shop).flat_map(|(_, order)| &order.lines);
+        let lines = lines.filter(|line| line.stock == Some(holder));
+        lines.map(|line| (line.held() - line.taken_or_zero()).or_zero()).sum()
     }
 
     pub(crate) fn operate(&mut self, operation: &Operation, now: Timestamp) -> OperationOutcome {

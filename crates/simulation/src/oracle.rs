@@ -88,12 +88,10 @@ impl Oracle {
             Status::OnHold | Status::Processing | Status::Completed => (ordered, ordered, 0),
             Status::Cancelled | Status::CheckoutDraft => (0, 0, 0),
             Status::Refunded | Status::Failed | Status::Trash | Status::Custom if taken_before => {
-                (taken, taken, 0)
+                (taken.max(0), taken.max(0), 0)
             }
-            // Never taken: held if it was seen before, not if it was not.
-            Status::Refunded | Status::Failed | Status::Trash | Status::Custom => {
-                (0, before.map_or(0, |before| before.most), 0)
-            }
+            // Never taken: held if it was seen while pending, not if it was not.
+            Status::Refunded | Status::Failed | Status::Trash | Status::Custom => (0, ordered, 0),
         };
         Demand { sku, holder, least, most, untaken, taken_before }
     }
@@ -116,6 +114,13 @@ impl Oracle {
             }
         }
         (least, most)
+    }
+
+    /// What one order keeps of a SKU.
+    pub(crate) fn demand_of(&self, shop: usize, order: OrderId, sku: &Sku) -> (i64, i64) {
+        let lines = self.demands.get(&(shop, order)).into_iter().flat_map(|lines| lines.values());
+        let lines = lines.filter(|demand| demand.sku.as_ref() == Some(sku));
+        lines.fold((0, 0), |(least, most), demand| (least + demand.least, most + demand.most))
     }
 
     /// The most a stock may show without offering what is not there: what is available, and what its own orders will take.

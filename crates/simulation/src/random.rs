@@ -15,7 +15,7 @@ const SKUS: [&str; 4] = ["A", "B", "C", "D"];
 
 /// Runs one seed: one to three shops on one warehouse, buyers, refunds, edits, receipts and faults for forty minutes, then
 /// quiet until everything must agree.
-pub fn run_seed(seed: u64) -> Report {
+pub fn run_seed(seed: u64, trace: bool) -> Report {
     let mut dice = crate::dice::Dice::new(seed ^ 0x5eed);
     let rough = dice.chance(70);
     let faults = |dice: &mut crate::dice::Dice, most| if rough { dice.below(most) } else { 0 };
@@ -28,8 +28,9 @@ pub fn run_seed(seed: u64) -> Report {
         crashes: faults(&mut dice, 6),
         poll_fails: faults(&mut dice, 20),
         webhooks: !dice.chance(20),
-        // Lowerings may be doubtful several times in a row, and polls may fail.
-        lag: Duration::from_mins(if rough { 30 } else { 6 }),
+        // The trash is read every ten minutes; lowerings may be doubtful several times in a row, and polls may fail.
+        lag: Duration::from_mins(if rough { 40 } else { 15 }),
+        trace,
         ..Options::default()
     };
     let mut world = World::new(seed, options);
@@ -89,6 +90,7 @@ fn act(world: &mut World, shop: usize, stocks: &[HolderId]) {
     let slow = world.dice.chance(20);
     let gap = if slow { (200, 4_000) } else { (1, 60) };
     let Some(&holder) = world.dice.pick(stocks) else { return };
+    let opened = world.inventory.shops.get(shop).is_some_and(|terms| !terms.opening.contains(&holder));
     let change = match world.dice.below(20) {
         0..=8 => sale(world, holder, stocks),
         9..=15 => match later(world, shop) {
@@ -96,8 +98,11 @@ fn act(world: &mut World, shop: usize, stocks: &[HolderId]) {
             None => return,
         },
         16 | 17 => return operate(world),
-        18 if world.dice.chance(30) => Change::SetStock { holder, quantity: world.dice.between(0, 30) },
-        18 if world.dice.chance(30) => {
+        // What a person writes before the opening is what the SKU opens with; that is not an edit.
+        18 if opened && world.dice.chance(30) => {
+            Change::SetStock { holder, quantity: world.dice.between(0, 30) }
+        }
+        18 if opened && world.dice.chance(30) => {
             Change::SetStockSilently { holder, quantity: world.dice.between(0, 30) }
         }
         _ => return world.settle_now(shop),

@@ -34,6 +34,8 @@ struct Cursor {
 pub(crate) struct SettleJob {
     pub(crate) number: ReadNumber,
     pub(crate) t1: Timestamp,
+    /// The hub's time.
+    pub(crate) read_at: Timestamp,
     pub(crate) shown: Vec<(HolderId, Quantity)>,
 }
 
@@ -136,7 +138,7 @@ impl Reader {
     }
 
     /// First half of a settle: what the stocks show now.
-    pub(crate) fn begin_settle(&mut self, shop: &Shop, shop_now: Timestamp) {
+    pub(crate) fn begin_settle(&mut self, shop: &Shop, shop_now: Timestamp, read_at: Timestamp) {
         let number = self.next_number();
         let t1 = Timestamp::from_seconds(shop_now.seconds());
         let wanted = std::mem::take(&mut self.settle);
@@ -147,7 +149,7 @@ impl Reader {
                 Some((holder, Quantity::from_units(stock)))
             })
             .collect();
-        self.job = Some(SettleJob { number, t1, shown });
+        self.job = Some(SettleJob { number, t1, read_at, shown });
     }
 }
 

@@ -31,8 +31,8 @@ impl std::fmt::Debug for Scenario {
 
 impl Scenario {
     /// Runs it, with a rule broken or without.
-    pub fn run(&self, seed: u64, bug: Option<Bug>) -> Report {
-        let mut world = World::new(seed, Options { bug, ..(self.options)() });
+    pub fn run(&self, seed: u64, bug: Option<Bug>, trace: bool) -> Report {
+        let mut world = World::new(seed, Options { bug, trace, ..(self.options)() });
         (self.script)(&mut world);
         world.finish();
         let pushes = world.report.push_count;
@@ -83,6 +83,13 @@ pub fn scenarios() -> Vec<Scenario> {
             replayed_body,
         ),
         scenario("shop clock back 1 h", &[Bug::CursorNeverBack], None, reads_only, clock_back),
+        scenario(
+            "late body from before the clock went back",
+            &[Bug::NeverConfirm],
+            None,
+            reads_only,
+            late_body,
+        ),
         scenario("modified in the second of a poll", &[Bug::NoOverlap], None, reads_only, second_of_a_poll),
         scenario(
             "sale unseen during a push",
@@ -256,6 +263,21 @@ fn clock_back(world: &mut World) {
     let first = world.last_order(0);
     world.run_for(minutes(15));
     world.act(0, Change::SetStatus { order: first, status: Status::Cancelled });
+    world.run_for(minutes(15));
+}
+
+/// The shop's clock is set back; a body from before arrives after a read of what happened since, and is dated later.
+fn late_body(world: &mut World) {
+    let a = one_shop(world);
+    second_shop(world, 10);
+    world.act(0, order(Status::Processing, a, 3));
+    world.run_for(minutes(5));
+    let id = world.last_order(0);
+    let Some(body) = world.body(0, id) else { return };
+    world.move_clock(0, -3_600);
+    world.act(0, Change::SetStatus { order: id, status: Status::Completed });
+    world.run_for(minutes(5));
+    world.replay(0, body);
     world.run_for(minutes(15));
 }
 

@@ -8,7 +8,7 @@ use crate::{Bug, Scenario, run_seed, scenarios};
 const SEEDS: u64 = 1_000;
 
 fn failures(scenario: &Scenario, bug: Option<Bug>) -> Vec<String> {
-    (0..3).flat_map(|seed| scenario.run(seed, bug).failures).collect()
+    (0..3).flat_map(|seed| scenario.run(seed, bug, false).failures).collect()
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn scenarios_notice_their_bugs() {
 #[test]
 fn random_runs_pass() {
     for seed in 0..SEEDS {
-        let report = run_seed(seed);
+        let report = run_seed(seed, false);
         assert!(report.failures.is_empty(), "seed {seed}: {:#?}", report.failures);
     }
 }

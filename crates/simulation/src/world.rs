@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ledger::{CONFIRM_MARGIN, Operation, Routing, Seen, Snapshot, StatusMap, StatusRule};
-use values::{HolderId, ListingId, OrderId, Quantity, ReadNumber, ShopId, Sku, Timestamp, VariationId};
+use values::{HolderId, ListingId, OrderId, Quantity, ShopId, Sku, Timestamp, VariationId};
 
 use crate::agenda::Agenda;
 use crate::bug::Bug;
@@ -14,7 +14,7 @@ use crate::egress::{Answer, Egress, Wish};
 use crate::inventory::{Effects, Inventory, ShopTerms, warehouse};
 use crate::listings::Registry;
 use crate::oracle::Oracle;
-use crate::reader::{Reader, Which, snapshot};
+use crate::reader::{Reader, SettleJob, Which, snapshot};
 use testkit::shop::{
     Change, Delivery, Manage, NewProduct, Payload, ProductFilter, Progress, Shop, ShopOptions, Topic, Writing,
 };
@@ -59,6 +59,8 @@ pub(crate) struct Options {
     /// How long a shop may offer too much before that is a fault.
     pub(crate) lag: Duration,
     pub(crate) webhooks: bool,
+    /// Write down what happens.
+    pub(crate) trace: bool,
 }
 
 impl Default for Options {
@@ -75,6 +77,7 @@ impl Default for Options {
             polls: true,
             lag: Duration::from_mins(6),
             webhooks: true,
+            trace: false,
         }
     }
 }
@@ -96,6 +99,8 @@ pub struct Report {
     pub virtual_time: Duration,
     /// Units the shops' own writes lost inside pushes.
     pub lost_inside_push: i64,
+    /// What happened, line by line, if that was asked for.
+    pub trace: Vec<String>,
 }
 
 type Script = Box<dyn FnOnce(&mut World)>;
@@ -132,7 +137,7 @@ enum Message {
     Snapshots(Vec<Snapshot>),
     Hint(OrderId),
     Audit,
-    Shown(Vec<(HolderId, Quantity)>, ReadNumber, Timestamp),
+    Shown(SettleJob),
 }
 
 /// What becomes of a call.
@@ -215,6 +220,13 @@ impl World {
         const FAILURES_MAX: usize = 20;
         if self.report.failures.len() < FAILURES_MAX {
             self.report.failures.push(what);
+        }
+    }
+
+    /// Writes down what happens, if that is wanted.
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        if self.options.trace {
+            self.report.trace.push(format!("{} {}", self.now, what()));
         }
     }
 
@@ -377,10 +389,19 @@ impl World {
             Change::SetStock { holder, .. } | Change::SetStockSilently { holder, .. } => {
                 self.shops[shop].disturbed.insert(*holder);
             }
-            Change::DeleteForever(order) => self.oracle.blur(shop, *order),
+            Change::DeleteForever(order) => self.forget(shop, *order),
             _ => {}
         }
         self.begin(shop, change, Writer::Person { gap });
+    }
+
+    /// An order is about to be deleted: nobody can know before an audit.
+    fn forget(&mut self, shop: usize, order: OrderId) {
+        self.oracle.blur(shop, order);
+        if let Some(known) = self.inventory.orders.get(&(shop, order)) {
+            let holders = known.lines.iter().filter_map(|line| line.stock);
+            self.shops[shop].disturbed.extend(holders);
+        }
     }
 
     /// Does something within one moment, so that nobody sees it half done; `None` if the shop refuses.
@@ -429,6 +450,7 @@ impl World {
     fn begin(&mut self, shop: usize, change: Change, writer: Writer) {
         let now = self.shop_now(shop);
         // What the shop refuses (a sale of what it does not have) does not happen.
+        self.note(|| format!("shop {shop}: {change:?}"));
         if let Ok(writing) = self.shops[shop].model.begin(change, now) {
             let number = self.next_writing;
             self.next_writing += 1;
@@ -477,6 +499,7 @@ impl World {
 
     pub(crate) fn operate(&mut self, operation: &Operation) -> ledger::OperationOutcome {
         let outcome = self.inventory.operate(operation, self.now);
+        self.note(|| format!("{operation:?} {outcome:?}"));
         if outcome == ledger::OperationOutcome::Applied {
             match operation {
                 Operation::Receive { sku, quantity, .. } => {
@@ -661,7 +684,8 @@ impl World {
         match message {
             Message::Snapshots(snapshots) => {
                 for snapshot in snapshots {
-                    let effects = self.inventory.snapshot(shop, &snapshot);
+                    let effects = self.inventory.snapshot(shop, &snapshot, self.now);
+                    self.note(|| format!("shop {shop}: apply {snapshot:?} -> {effects:?}"));
                     self.take_effects(shop, effects);
                 }
             }
@@ -675,9 +699,10 @@ impl World {
                     Effects { reread: known.map(|(_, order)| *order).collect(), ..Effects::default() };
                 self.take_effects(shop, effects);
             }
-            Message::Shown(shown, number, t1) => {
-                for (holder, quantity) in shown {
-                    self.inventory.shown(shop, holder, (number, quantity, t1), self.now);
+            Message::Shown(job) => {
+                self.note(|| format!("shop {shop}: {job:?}"));
+                for (holder, shown) in &job.shown {
+                    self.inventory.shown(shop, *holder, (*shown, &job), self.now);
                 }
             }
         }
@@ -697,10 +722,10 @@ impl World {
     }
 
     fn poll(&mut self, shop: usize, which: Which) {
-        if self.options.polls || self.quiet {
-            if !self.faulty(self.options.poll_fails) {
-                self.poll_now(shop, which);
-            }
+        if (self.options.polls || self.quiet) && !self.faulty(self.options.poll_fails) {
+            self.poll_now(shop, which);
+            let overdue = self.inventory.overdue(shop, self.now);
+            self.take_effects(shop, Effects { reread: overdue, ..Effects::default() });
         }
         let period = if which == Which::Any { POLL_PERIOD } else { TRASH_PERIOD };
         self.plan(period, Event::Poll { shop, which });
@@ -745,7 +770,7 @@ impl World {
         let shop_now = self.shop_now(shop);
         let side = &mut self.shops[shop];
         side.reader.settle_planned = false;
-        side.reader.begin_settle(&side.model, shop_now);
+        side.reader.begin_settle(&side.model, shop_now, self.now);
         let wait = if self.has(Bug::BaseAtFirstSight) { Duration::ZERO } else { SETTLE_WAIT };
         self.plan(wait, Event::SettleOrders(shop));
     }
@@ -764,7 +789,7 @@ impl World {
             self.poll_now(shop, Which::Any);
             self.poll_now(shop, Which::Trash);
         }
-        self.publish(shop, Message::Shown(job.shown, job.number, job.t1));
+        self.publish(shop, Message::Shown(job));
         let more = std::mem::take(&mut self.shops[shop].reader.settle).into_iter().collect();
         self.want_settle(shop, more, SETTLE_DELAY);
     }
@@ -820,6 +845,7 @@ impl World {
         let begun = self.shops[shop].egress.begin(self.now, &mut self.next_call);
         for (holder, call, intent) in begun {
             let fate = self.fate(shop);
+            self.note(|| format!("shop {shop}: push {holder} {intent:?} {fate:?}"));
             let delta = if self.has(Bug::AbsoluteWrite) { self.goal(shop, holder) } else { intent.delta };
             let latency = self.dice.millis(5, 80);
             self.plan(latency, Event::Call { shop, holder, call, delta, fate });
@@ -1012,12 +1038,26 @@ impl World {
                 self.inventory.book.available(sku, [*warehouse]).whole_units().unwrap_or(i64::MIN);
             let (least, most) = self.oracle.available(sku);
             if available < least || available > most {
+                let unlike = self.unlike_orders(sku);
                 wrong.push(format!(
-                    "{sku}: the ledger has {available} available, the truth is {least} to {most}"
+                    "{sku}: the ledger has {available} available, the truth is {least} to {most}: {unlike:?}"
                 ));
             }
         }
         wrong.into_iter().for_each(|what| self.fail(what));
+    }
+
+    /// Orders that hold something else than the truth.
+    fn unlike_orders(&self, sku: &Sku) -> Vec<String> {
+        let known = self.inventory.orders.iter().filter_map(|((shop, id), order)| {
+            let lines = order.lines.iter().filter(|line| line.sku.as_ref() == Some(sku));
+            let held = lines.map(ledger::Line::held).sum::<Quantity>().whole_units().unwrap_or(0);
+            let (least, most) = self.oracle.demand_of(*shop, *id, sku);
+            (held < least || held > most).then(|| {
+                format!("order {id} of shop {shop} holds {held}, should {least} to {most}: {order:?}")
+            })
+        });
+        known.collect()
     }
 
     fn check_orders(&mut self, shop: usize) {

@@ -32,6 +32,7 @@ fn settle(number: u64, shown: i64, t1: i64, taken: i64) -> Settle {
         epoch: Epoch::new(1),
         shown: units(shown),
         t1: at(t1),
+        read_at: at(t1),
         taken_total: units(taken),
         quiet: true,
     }
@@ -197,6 +198,21 @@ fn a_sale_in_the_second_of_a_push_asks_for_a_settle() {
     assert!(!stock.sale_inside_push(at(90), at(90)));
     assert!(!stock.sale_inside_push(at(110), at(110)));
     assert!(stock.sale_inside_push(at(90), at(110)), "several sales, told of together");
+}
+
+#[test]
+fn a_clock_that_was_set_back_proves_nothing() {
+    let mut stock = settled();
+    stock.retarget(target(2, 7, 0, 0));
+    stock.begin(units(-3), at(5_000));
+    stock.succeeded(at(5_000), Duration::from_secs(1));
+    // Read after the push, says the hub; long before, says the shop.
+    let set_back = Settle { t1: at(1_500), read_at: at(5_100), ..settle(2, 7, 0, 0) };
+    assert_eq!(stock.settle(&set_back), Settled::Untrusted(Distrust::PushInFlight));
+    let skewed = Settle { t1: at(5_100), read_at: at(4_500), ..settle(3, 7, 0, 0) };
+    assert_eq!(stock.settle(&skewed), Settled::Untrusted(Distrust::PushInFlight));
+    let agreed = Settle { t1: at(5_100), read_at: at(5_100), ..settle(4, 7, 0, 0) };
+    assert_eq!(stock.settle(&agreed), Settled::Trusted(None));
 }
 
 #[test]
