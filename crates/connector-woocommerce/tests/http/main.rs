@@ -5,5 +5,6 @@
 mod changes;
 mod connection;
 mod diagnosis;
+mod model;
 mod reads;
 mod shop;
