@@ -181,7 +181,9 @@ async fn stopping_refuses_new_clients_and_finishes_the_old() {
 
 #[tokio::test]
 async fn a_connection_is_asked_to_end_after_its_life() {
-    let limits = Limits { connection_life_max: Duration::from_millis(50), ..Limits::default() };
+    let life = Duration::from_millis(50);
+    let limits =
+        Limits { connection_life_max: life, header_read_timeout: PATIENCE * 10, ..Limits::default() };
     let served = served(limits).await;
     let kept = connect(&served, "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(answer(kept).await.contains("200 OK"));
