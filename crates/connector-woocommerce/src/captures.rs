@@ -3,8 +3,10 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use connector::{ListingFact, ListingKind, OrderFact};
+use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::Value;
 use values::{HolderId, ProductId, Quantity};
@@ -193,4 +195,62 @@ fn every_order_and_product_of_the_transcripts_can_be_read() {
     }
     assert_eq!(absurd, ["product-stock-huge"], "a stock of a hundred billion is no quantity");
     assert_eq!((orders, listings), (56, 213));
+}
+
+/// Bodies of recorded webhooks, one of each length, to be broken.
+fn bodies() -> Vec<Vec<u8>> {
+    let mut bodies: Vec<Vec<u8>> = recordings("webhooks")
+        .iter()
+        .flat_map(|(_, deliveries)| deliveries.lines())
+        .map(|delivery| serde_json::from_str::<Value>(delivery).unwrap())
+        .map(|delivery| delivery["body"].as_str().unwrap().as_bytes().to_vec())
+        .collect();
+    bodies.sort_by_key(Vec::len);
+    bodies.dedup_by_key(|body| body.len());
+    bodies
+}
+
+/// Pieces that have broken parsers before.
+const PIECES: [&str; 12] = [
+    "null",
+    "-1",
+    "1e309",
+    "99999999999999999999",
+    "\"\"",
+    "[]",
+    "{}",
+    "\\ud800",
+    "\0",
+    "\"id\":",
+    "]",
+    "true",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// A signed body may be anything a plugin makes of it.
+    #[test]
+    fn a_broken_body_breaks_nothing(
+        which in any::<prop::sample::Index>(),
+        breaks in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..40, 0_usize..PIECES.len()), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        static BODIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(bodies);
+        let mut body = which.get(&BODIES).clone();
+        for (at, removed, piece) in breaks {
+            let at = at.index(body.len() + 1);
+            let end = (at + removed).min(body.len());
+            body.splice(at..end, PIECES[piece].bytes());
+        }
+        if let Some(cut) = cut {
+            body.truncate(cut.index(body.len() + 1));
+        }
+        if let Content::Order(order) = crate::webhook::content(&body) {
+            for line in order.lines {
+                prop_assert!(!line.quantity.is_negative() && !line.restocked.is_negative());
+                prop_assert!(line.taken.is_none_or(|taken| !taken.is_negative()));
+            }
+        }
+    }
 }

@@ -1,14 +1,18 @@
 //! The connection itself: who we say we are, where we do not go, how much we read, and what never shows.
 
 use std::error::Error;
+use std::io::Write as _;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Response;
 use connector::{CallError, NotSentCause, OrderSet, OrdersCursor, ReadOrders, UncertainCause};
-use onhand_connector_woocommerce::{Access, Client, ClientError, RESPONSE_BYTES_MAX, SignIn};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use onhand_connector_woocommerce::{Access, Client, ClientError, RESPONSE_BYTES_MAX, SignIn, Timeouts};
 use values::Timestamp;
 
-use crate::shop::{KEY, SECRET, SHORT, Shop, access, client, html, json, raw, with};
+use crate::shop::{KEY, SECRET, SHORT, Shop, access, client, drip, html, json, raw, with};
 
 async fn read(client: &Client) -> Result<(), CallError> {
     let cursor = OrdersCursor::since(OrderSet::Live, Timestamp::from_seconds(0));
@@ -109,6 +113,33 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
     .await;
     let error = read(&shop.client()).await.unwrap_err();
     assert!(matches!(error, CallError::BadReply { reason: "it is too large", .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_unpacks_without_end_is_not_unpacked_to_its_end() {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    for _ in 0..64 {
+        packer.write_all(&vec![b' '; 1024 * 1024]).unwrap();
+    }
+    let packed = packer.finish().unwrap();
+    assert!(packed.len() < 128 * 1024, "64 MiB in {} bytes", packed.len());
+    let shop = Shop::start(move |request| {
+        assert!(request.headers["accept-encoding"].to_str().unwrap().contains("gzip"));
+        let answer = Response::builder().status(200).header("content-encoding", "gzip");
+        answer.body(Body::from(packed.clone())).unwrap()
+    })
+    .await;
+    let error = read(&shop.client()).await.unwrap_err();
+    assert!(matches!(error, CallError::BadReply { reason: "it is too large", .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_is_given_up() {
+    let address = drip().await;
+    let times = Timeouts { call: Duration::from_secs(1), ..SHORT };
+    let dripping = Client::with_timeouts(access(&format!("http://{address}")), times).unwrap();
+    let error = read(&dripping).await.unwrap_err();
+    assert!(matches!(error, CallError::Uncertain { cause: UncertainCause::Timeout, .. }), "{error:?}");
 }
 
 #[tokio::test]

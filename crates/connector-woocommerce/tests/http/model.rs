@@ -26,7 +26,7 @@ fn client(shop: &FakeShop) -> Client {
     let access = access_to(shop, FakeShopOptions::KEY, FakeShopOptions::SECRET);
     let timeouts = Timeouts {
         connect: Duration::from_millis(500),
-        read: Duration::from_millis(1_000),
+        read: Duration::from_secs(1),
         call: Duration::from_secs(2),
     };
     Client::with_timeouts(access, timeouts).unwrap()
@@ -261,7 +261,7 @@ async fn webhooks_made_by_us_deliver_what_we_can_verify() {
     let verifier = Verifier::new(&secret, None).unwrap();
     let mut said = Vec::new();
     for request in hub.seen() {
-        let signature = request.headers.get(SIGNATURE_HEADER).map(|value| value.as_bytes());
+        let signature = request.headers.get(SIGNATURE_HEADER).map(axum::http::HeaderValue::as_bytes);
         said.push(match classify(&verifier, signature, request.body.as_bytes()) {
             Incoming::Ping { .. } => "ping".to_owned(),
             Incoming::Authentic(Content::Order(fact)) => format!("order {}", fact.status),

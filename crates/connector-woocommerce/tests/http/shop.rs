@@ -225,3 +225,24 @@ pub(crate) async fn raw(bytes: Option<&'static [u8]>) -> SocketAddr {
     });
     address
 }
+
+/// Answers byte by byte, each in time, for ever.
+#[expect(clippy::disallowed_methods, reason = "the server of one test ends with its runtime")]
+pub(crate) async fn drip() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut tick = tokio::time::interval(Duration::from_millis(20));
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
+            let mut request = vec![0; 64 * 1024];
+            let asked = stream.read(&mut request).await.is_ok();
+            let mut alive = asked && stream.write_all(head).await.is_ok();
+            while alive {
+                tick.tick().await;
+                alive = stream.write_all(b" ").await.is_ok();
+            }
+        }
+    });
+    address
+}
