@@ -37,6 +37,8 @@ pub(crate) struct Row {
     pub(crate) untaken: Quantity,
     pub(crate) taken_total: Quantity,
     pub(crate) last_order_date: Option<Timestamp>,
+    /// When an order was last applied to it, by the hub's clock.
+    pub(crate) last_applied_at: Option<Timestamp>,
     /// Dates of the orders applied since the row was last published.
     pub(crate) order_dates: Option<(Timestamp, Timestamp)>,
     pub(crate) epoch: Epoch,
@@ -107,6 +109,7 @@ impl Inventory {
             untaken: Quantity::ZERO,
             taken_total: Quantity::ZERO,
             last_order_date: None,
+            last_applied_at: None,
             order_dates: None,
             epoch: Epoch::ZERO,
             revision: Revision::ZERO,
@@ -155,7 +158,7 @@ impl Inventory {
                     row.proof = None;
                 }
             }
-            self.settle_up(shop, &changes, None);
+            self.settle_up(shop, &changes, None, Timestamp::default());
         }
     }
 
@@ -192,7 +195,7 @@ impl Inventory {
         }
         let dated =
             matches!(verdict.decision, Decision::Apply { .. }).then_some(snapshot.modified_at).flatten();
-        self.settle_up(shop, &changes, dated);
+        self.settle_up(shop, &changes, dated, now);
         effects
     }
 
@@ -220,8 +223,7 @@ impl Inventory {
         let outstanding = self.orders.iter().any(|((owner, _), order)| *owner == shop && order.reread);
         let any_time = self.has(Bug::SettleAnytime);
         let Some(row) = self.rows.get_mut(&(shop, holder)) else { return };
-        let quiet = any_time
-            || !outstanding && row.last_order_date.is_none_or(|date| date < t1 - ledger::CONFIRM_MARGIN);
+        let quiet = any_time || !outstanding && row.is_quiet(t1, job.read_at);
         row.proof =
             Some(Proof { number, shown, t1, read_at: job.read_at, taken_total: row.taken_total, quiet });
         row.revision = row.revision.next();
@@ -258,13 +260,14 @@ impl Inventory {
         outcome
     }
 
-    fn settle_up(&mut self, shop: usize, changes: &[StockChange], dated: Option<Timestamp>) {
+    fn settle_up(&mut self, shop: usize, changes: &[StockChange], dated: Option<Timestamp>, now: Timestamp) {
         for change in changes {
             let Some(row) = self.rows.get_mut(&(shop, change.holder)) else { continue };
             row.taken_total += change.taken_delta;
             row.untaken += change.untaken_delta;
             if let Some(date) = dated {
                 row.last_order_date = row.last_order_date.max(Some(date));
+                row.last_applied_at = Some(now);
                 let (first, last) = row.order_dates.unwrap_or((date, date));
                 row.order_dates = Some((first.min(date), last.max(date)));
             }
@@ -306,6 +309,17 @@ impl Inventory {
                 row.dirty = true;
             }
         }
+    }
+}
+
+impl Row {
+    /// Whether no order touched the stock around the moment it was read: `t1` by the shop's clock, `read_at` by the hub's.
+    fn is_quiet(&self, t1: Timestamp, read_at: Timestamp) -> bool {
+        let Some(date) = self.last_order_date else { return true };
+        // Dated after the read, yet known well before it: the shop's clock was set back in between.
+        let set_back = date > t1 + ledger::CONFIRM_MARGIN
+            && self.last_applied_at.is_some_and(|at| at + ledger::CONFIRM_MARGIN < read_at);
+        date < t1 - ledger::CONFIRM_MARGIN || set_back
     }
 }
 

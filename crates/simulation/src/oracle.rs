@@ -91,7 +91,9 @@ impl Oracle {
                 (taken.max(0), taken.max(0), 0)
             }
             // Never taken: held if it was seen while pending, not if it was not.
-            Status::Refunded | Status::Failed | Status::Trash | Status::Custom => (0, ordered, 0),
+            Status::Refunded | Status::Failed | Status::Trash | Status::Custom => {
+                (0, before.map_or(ordered, |before| before.most.max(ordered)), 0)
+            }
         };
         Demand { sku, holder, least, most, untaken, taken_before }
     }

@@ -131,6 +131,10 @@ fn sale(world: &mut World, holder: HolderId, stocks: &[HolderId]) -> Change {
 fn later(world: &mut World, shop: usize) -> Option<Change> {
     let placed = world.shops.get(shop)?.placed.clone();
     let order = *world.dice.pick(&placed)?;
+    // Two requests that write one order at once leave it in a state nobody meant.
+    if world.is_being_written(shop, order) {
+        return None;
+    }
     let view = world.shops.get(shop)?.model.order(order)?;
     let line = world.dice.pick(&view.lines)?.clone();
     Some(match world.dice.below(12) {

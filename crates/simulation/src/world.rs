@@ -395,6 +395,12 @@ impl World {
         self.begin(shop, change, Writer::Person { gap });
     }
 
+    /// Whether a request is writing this order now.
+    pub(crate) fn is_being_written(&self, shop: usize, order: OrderId) -> bool {
+        let mut writings = self.shops[shop].writings.values();
+        writings.any(|(writing, _)| writing.outcome().order == Some(order))
+    }
+
     /// An order is about to be deleted: nobody can know before an audit.
     fn forget(&mut self, shop: usize, order: OrderId) {
         self.oracle.blur(shop, order);
