@@ -1,6 +1,6 @@
 //! The client over real connections, against a server that answers as a shop does, and as a broken one does.
 
-#![expect(clippy::unwrap_used, reason = "in a test a failed assumption is a failed test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a failed assumption is a failed test")]
 
 mod changes;
 mod connection;

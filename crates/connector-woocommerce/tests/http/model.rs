@@ -6,30 +6,24 @@ use connector::{
     CallError, ChangeOutcome, ChangeStocks, Effect, ListingKind, OrderSet, OrdersCursor, ReadCatalogue,
     ReadOrders, ReadStocks, Shown, StockBatch, StockChange, StockRef, TestConnection,
 };
+use futures_util::future::join_all;
 use onhand_connector_woocommerce::{
-    Access, CatalogueCursor, Client, Content, Incoming, SIGNATURE_HEADER, TOPICS, Timeouts, Verifier,
-    classify,
+    Access, CatalogueCursor, Client, Content, Incoming, SIGNATURE_HEADER, TOPICS, Verifier, classify,
 };
 use secrecy::SecretString;
 use testkit::fake_shop::{ApiKey, FakeShop, FakeShopOptions, Fault, FaultKind, Permissions, RetryAfter};
 use testkit::shop::{Change, NewLine, NewOrder, NewProduct, NewVariation, Status};
 use values::{HolderId, ListingId, OrderId, ProductId, Quantity, Timestamp, VariationId};
 
-use crate::shop::{Shop, access, json};
+use crate::shop::{SHORT, Shop, access, json};
 
 fn access_to(shop: &FakeShop, key: &str, secret: &str) -> Access {
     Access { consumer_key: key.into(), consumer_secret: secret.into(), ..access(&shop.url()) }
 }
 
-/// Gives up early enough for the faults that hang.
 fn client(shop: &FakeShop) -> Client {
     let access = access_to(shop, FakeShopOptions::KEY, FakeShopOptions::SECRET);
-    let timeouts = Timeouts {
-        connect: Duration::from_millis(500),
-        read: Duration::from_secs(1),
-        call: Duration::from_secs(2),
-    };
-    Client::with_timeouts(access, timeouts).unwrap()
+    Client::with_timeouts(access, SHORT).unwrap()
 }
 
 async fn shop() -> FakeShop {
@@ -171,40 +165,43 @@ fn faults() -> Vec<(FaultKind, Option<Effect>)> {
         (FaultKind::CutAfter, Some(Effect::Unknown)),
         (FaultKind::HangBefore, Some(Effect::Unknown)),
         (FaultKind::HangAfter, Some(Effect::Unknown)),
-        (FaultKind::LateEffect(Duration::from_millis(1_500)), Some(Effect::Unknown)),
+        (FaultKind::LateEffect(2 * SHORT.read), Some(Effect::Unknown)),
         (FaultKind::Html, Some(Effect::Unknown)),
         (FaultKind::TruncatedJson, Some(Effect::Unknown)),
         (FaultKind::Slow(Duration::from_millis(200)), None),
     ]
 }
 
+async fn change_under(fault: FaultKind, expected: Option<Effect>) {
+    let shop = shop().await;
+    let product = simple(&shop, "A", 10);
+    let change = StockChange { holder: product.into(), delta: Quantity::from_units(-2) };
+    let batch = StockBatch { parent: None, changes: vec![change] };
+    shop.fault(Fault::next("POST products/batch", fault.clone()));
+    let changed = client(&shop).change_stocks(&batch).await;
+    let stock = shop.with_model(|model, _| model.stock(product.into())).unwrap();
+    match (&changed, expected) {
+        (Ok(changed), None) => {
+            let shown = Quantity::from_units(8);
+            assert_eq!(changed.outcomes, [ChangeOutcome::Applied { shown }], "{fault:?}");
+            assert_eq!(stock, 8, "{fault:?}");
+        }
+        (Err(error), Some(effect)) => {
+            assert_eq!(error.effect(), effect, "{fault:?}: {error:?}");
+            assert!(effect == Effect::Unknown || stock == 10, "{fault:?} changed the stock");
+        }
+        other => panic!("{fault:?}: {other:?}"),
+    }
+    if let FaultKind::TooMany(RetryAfter::Date(wait)) = fault {
+        let told = changed.unwrap_err().retry_after().unwrap();
+        assert!(told <= wait && told + Duration::from_secs(2) >= wait, "{told:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_we_are_sure_of_is_so_whatever_breaks() {
-    for (fault, expected) in faults() {
-        let shop = shop().await;
-        let product = simple(&shop, "A", 10);
-        let change = StockChange { holder: product.into(), delta: Quantity::from_units(-2) };
-        let batch = StockBatch { parent: None, changes: vec![change] };
-        shop.fault(Fault::next("POST products/batch", fault.clone()));
-        let changed = client(&shop).change_stocks(&batch).await;
-        let stock = shop.with_model(|model, _| model.stock(product.into())).unwrap();
-        match (&changed, expected) {
-            (Ok(changed), None) => {
-                let shown = Quantity::from_units(8);
-                assert_eq!(changed.outcomes, [ChangeOutcome::Applied { shown }], "{fault:?}");
-                assert_eq!(stock, 8, "{fault:?}");
-            }
-            (Err(error), Some(effect)) => {
-                assert_eq!(error.effect(), effect, "{fault:?}: {error:?}");
-                assert!(effect == Effect::Unknown || stock == 10, "{fault:?} changed the stock");
-            }
-            other => panic!("{fault:?}: {other:?}"),
-        }
-        if let FaultKind::TooMany(RetryAfter::Date(wait)) = fault {
-            let told = changed.unwrap_err().retry_after().unwrap();
-            assert!(told <= wait && told + Duration::from_secs(2) >= wait, "{told:?}");
-        }
-    }
+    // At once, as some of them take as long as we wait.
+    join_all(faults().into_iter().map(|(fault, expected)| change_under(fault, expected))).await;
 }
 
 #[tokio::test]
