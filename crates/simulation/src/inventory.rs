@@ -220,7 +220,7 @@ impl Inventory {
         now: Timestamp,
     ) {
         let (number, t1) = (job.number, job.t1);
-        let outstanding = self.orders.iter().any(|((owner, _), order)| *owner == shop && order.reread);
+        let outstanding = self.is_doubtful(shop, holder);
         let any_time = self.has(Bug::SettleAnytime);
         let Some(row) = self.rows.get_mut(&(shop, holder)) else { return };
         let quiet = any_time || !outstanding && row.is_quiet(t1, job.read_at);
@@ -237,6 +237,15 @@ impl Inventory {
             let quantity = shown - untaken - effect;
             self.operate(&Operation::Opening { sku, warehouse, quantity }, now);
         }
+    }
+
+    /// Whether an order on the stock waits to be read again, or to be confirmed by a read: what it took may be something else.
+    fn is_doubtful(&self, shop: usize, holder: HolderId) -> bool {
+        self.orders.iter().any(|((owner, id), order)| {
+            *owner == shop
+                && (order.reread || self.unconfirmed.contains_key(&(shop, *id)))
+                && order.lines.iter().any(|line| line.stock.is_none_or(|stock| stock == holder))
+        })
     }
 
     /// What the hub holds for a shop's orders without the shop having taken it: not missing from what it shows.

@@ -15,6 +15,8 @@ struct Demand {
     most: i64,
     untaken: i64,
     taken_before: bool,
+    /// The most that was ever ordered.
+    peak: i64,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +85,7 @@ impl Oracle {
         let taken = line.reduced.unwrap_or(0);
         let taken_before = before.is_some_and(|before| before.taken_before) || taken > 0;
         let ordered = line.reduced.unwrap_or(line.quantity - line.restocked.unwrap_or(0)).max(0);
+        let peak = before.map_or(ordered, |before| before.peak.max(ordered));
         let (least, most, untaken) = match order.status {
             Status::Pending => (ordered, ordered, ordered - taken),
             Status::OnHold | Status::Processing | Status::Completed => (ordered, ordered, 0),
@@ -91,11 +94,9 @@ impl Oracle {
                 (taken.max(0), taken.max(0), 0)
             }
             // Never taken: held if it was seen while pending, not if it was not.
-            Status::Refunded | Status::Failed | Status::Trash | Status::Custom => {
-                (0, before.map_or(ordered, |before| before.most.max(ordered)), 0)
-            }
+            Status::Refunded | Status::Failed | Status::Trash | Status::Custom => (0, peak, 0),
         };
-        Demand { sku, holder, least, most, untaken, taken_before }
+        Demand { sku, holder, least, most, untaken, taken_before, peak }
     }
 
     /// Forgets that the last states of an order differ: it was deleted before anybody could read them all.

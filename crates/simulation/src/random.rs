@@ -45,6 +45,7 @@ pub fn run_seed(seed: u64, trace: bool) -> Report {
     }
     if dice.chance(10) {
         let after = dice.millis(0, 1_800_000);
+        world.options.lag = Duration::from_mins(75);
         world.plan_script(after, |world| world.move_clock(0, -3_600));
     }
     world.run_for(ACTIVE);
