@@ -11,14 +11,8 @@ fn main() -> std::io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto/fixtures");
     for (name, message) in cases::messages() {
         let bytes = message.encode().map_err(std::io::Error::other)?;
-        fs::write(
-            folder.join(format!("{name}.txt")),
-            cases::fixture(&bytes, &message),
-        )?;
+        fs::write(folder.join(format!("{name}.txt")), cases::fixture(&bytes, &message))?;
     }
     let envelope = cases::envelope();
-    fs::write(
-        folder.join("stored.txt"),
-        cases::fixture(&envelope.clone().into_bytes(), &envelope),
-    )
+    fs::write(folder.join("stored.txt"), cases::fixture(&envelope.clone().into_bytes(), &envelope))
 }

@@ -88,15 +88,8 @@ impl Envelope {
 
     /// Properties and message as one run of bytes.
     pub fn into_bytes(self) -> Vec<u8> {
-        let Properties {
-            message_id,
-            message_type,
-            content_type,
-            timestamp,
-            app_id,
-            traceparent,
-            shard_key,
-        } = self.properties;
+        let Properties { message_id, message_type, content_type, timestamp, app_id, traceparent, shard_key } =
+            self.properties;
         wire::Stored {
             message_id: message_id.as_bytes().to_vec(),
             message_type,
@@ -110,12 +103,15 @@ impl Envelope {
         .encode_to_vec()
     }
 
+    /// The same, keeping the envelope for a second try.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.clone().into_bytes()
+    }
+
     /// Reads what [`Envelope::into_bytes`] wrote. The message inside is not looked at.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let stored = wire::Stored::decode(bytes).map_err(|error| DecodeError::Malformed {
-            message: STORED,
-            source: Malformed(error),
-        })?;
+        let stored = wire::Stored::decode(bytes)
+            .map_err(|error| DecodeError::Malformed { message: STORED, source: Malformed(error) })?;
         let message_id = Uuid::from_slice(&stored.message_id).map_err(|_| FieldProblem::NotUuid);
         let properties = Properties {
             message_id: message_id.at("message_id").map_err(|error| error.of(STORED))?,
@@ -129,19 +125,12 @@ impl Envelope {
                 .transpose()?,
             shard_key: ShardKey::new(stored.shard_key),
         };
-        Ok(Self {
-            properties,
-            body: stored.body,
-        })
+        Ok(Self { properties, body: stored.body })
     }
 }
 
 fn short(field: &str, text: String, max: usize) -> Result<String, DecodeError> {
     let chars = text.chars().count();
-    let fitting = if chars <= max {
-        Ok(text)
-    } else {
-        Err(ParseTextError::TooLong { chars, max })
-    };
+    let fitting = if chars <= max { Ok(text) } else { Err(ParseTextError::TooLong { chars, max }) };
     fitting.at(field).map_err(|error| error.of(STORED))
 }

@@ -116,11 +116,7 @@ impl FieldError {
     }
 
     pub(crate) fn of(self, message: &'static str) -> DecodeError {
-        DecodeError::Field {
-            message,
-            field: self.path,
-            problem: self.problem,
-        }
+        DecodeError::Field { message, field: self.path, problem: self.problem }
     }
 }
 
@@ -131,10 +127,7 @@ pub(crate) trait At<T> {
 
 impl<T, E: Into<FieldProblem>> At<T> for Result<T, E> {
     fn at(self, field: &str) -> Result<T, FieldError> {
-        self.map_err(|error| FieldError {
-            path: field.to_owned(),
-            problem: error.into(),
-        })
+        self.map_err(|error| FieldError { path: field.to_owned(), problem: error.into() })
     }
 }
 

@@ -65,10 +65,7 @@ impl Kind {
         match version {
             VERSION => Ok(kind),
             0 => Err(unknown()),
-            version => Err(DecodeError::FutureVersion {
-                name: kind.name(),
-                version,
-            }),
+            version => Err(DecodeError::FutureVersion { name: kind.name(), version }),
         }
     }
 
@@ -146,23 +143,12 @@ mod tests {
     fn newer_versions_are_told_from_strangers() {
         assert!(matches!(
             Kind::parse("order.observed.v2"),
-            Err(DecodeError::FutureVersion {
-                name: "order.observed",
-                version: 2
-            })
+            Err(DecodeError::FutureVersion { name: "order.observed", version: 2 })
         ));
-        for stranger in [
-            "",
-            "order.observed",
-            "order.observed.v0",
-            "order.observed.vx",
-            "order.vanished.v1",
-            "v1",
-        ] {
-            assert!(
-                matches!(Kind::parse(stranger), Err(DecodeError::UnknownType(_))),
-                "{stranger}"
-            );
+        for stranger in
+            ["", "order.observed", "order.observed.v0", "order.observed.vx", "order.vanished.v1", "v1"]
+        {
+            assert!(matches!(Kind::parse(stranger), Err(DecodeError::UnknownType(_))), "{stranger}");
         }
     }
 
@@ -175,9 +161,6 @@ mod tests {
         for shop in 1..=8_000 {
             counts[usize::from(shard(shop, 8))] += 1;
         }
-        assert!(
-            counts.iter().all(|count| (900..1_100).contains(count)),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|count| (900..1_100).contains(count)), "{counts:?}");
     }
 }

@@ -35,12 +35,7 @@ impl<const MAX: usize> Text<MAX> {
     /// Makes any text fit: cut after `MAX` characters, control characters replaced by blanks.
     pub fn clipped(text: &str) -> Self {
         let fitting = text.chars().take(MAX);
-        Self(
-            fitting
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .collect::<String>()
-                .into(),
-        )
+        Self(fitting.map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().into())
     }
 
     /// The text itself.
@@ -90,21 +85,14 @@ mod tests {
     fn clipped_text_always_parses() {
         for text in ["", "processing", "a\tb\n", &"ż".repeat(500)] {
             let clipped = StatusText::clipped(text);
-            assert_eq!(
-                clipped.as_str().parse::<StatusText>().as_ref(),
-                Ok(&clipped),
-                "{text}"
-            );
+            assert_eq!(clipped.as_str().parse::<StatusText>().as_ref(), Ok(&clipped), "{text}");
         }
         assert_eq!(StatusText::clipped("a\tb").as_str(), "a b");
     }
 
     #[test]
     fn too_much_is_refused() {
-        assert_eq!(
-            "x".repeat(41).parse::<Word>(),
-            Err(ParseTextError::TooLong { chars: 41, max: 40 })
-        );
+        assert_eq!("x".repeat(41).parse::<Word>(), Err(ParseTextError::TooLong { chars: 41, max: 40 }));
         assert_eq!("a\u{7}".parse::<Word>(), Err(ParseTextError::Control));
     }
 }

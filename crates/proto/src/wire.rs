@@ -55,20 +55,13 @@ impl Message {
 }
 
 fn parse<T: prost::Message + Default>(kind: Kind, bytes: &[u8]) -> Result<T, DecodeError> {
-    T::decode(bytes).map_err(|error| DecodeError::Malformed {
-        message: kind.type_name(),
-        source: Malformed(error),
-    })
+    T::decode(bytes)
+        .map_err(|error| DecodeError::Malformed { message: kind.type_name(), source: Malformed(error) })
 }
 
 fn sendable(kind: Kind, field: &'static str, count: usize, max: usize) -> Result<(), EncodeError> {
     if count > max {
-        return Err(EncodeError::TooMany {
-            message: kind.type_name(),
-            field,
-            count,
-            max,
-        });
+        return Err(EncodeError::TooMany { message: kind.type_name(), field, count, max });
     }
     Ok(())
 }
@@ -93,11 +86,7 @@ where
 }
 
 fn acceptable(count: usize, max: usize) -> Result<(), FieldProblem> {
-    if count > max {
-        Err(FieldProblem::TooMany { count, max })
-    } else {
-        Ok(())
-    }
+    if count > max { Err(FieldProblem::TooMany { count, max }) } else { Ok(()) }
 }
 
 fn each<W, T>(
@@ -117,15 +106,13 @@ impl OrderObserved {
     fn to_wire(&self) -> Result<schema::OrderObserved, EncodeError> {
         let source = match self.source {
             Source::Webhook => order_observed::Source::Webhook(order_observed::Webhook {}),
-            Source::Read {
-                number,
-                read_at,
-                baseline,
-            } => order_observed::Source::Read(order_observed::Read {
-                number: number.get(),
-                read_at_micros: read_at.micros(),
-                baseline,
-            }),
+            Source::Read { number, read_at, baseline } => {
+                order_observed::Source::Read(order_observed::Read {
+                    number: number.get(),
+                    read_at_micros: read_at.micros(),
+                    baseline,
+                })
+            }
         };
         let state = match &self.state {
             OrderState::Present { status, lines } => {
@@ -158,12 +145,7 @@ impl OrderObserved {
         let state = match wire.state.at("state")? {
             order_observed::State::Present(present) => OrderState::Present {
                 status: text(&present.status).at("present.status")?,
-                lines: each(
-                    "present.lines",
-                    ORDER_LINES_MAX,
-                    &present.lines,
-                    OrderLine::from_wire,
-                )?,
+                lines: each("present.lines", ORDER_LINES_MAX, &present.lines, OrderLine::from_wire)?,
             },
             order_observed::State::Gone(_) => OrderState::Gone,
         };
@@ -329,16 +311,13 @@ impl LevelChanged {
             taken_total_thousandths: self.taken_total.thousandths(),
             step_thousandths: self.step.quantity().thousandths(),
             last_order_at_micros: self.last_order_date.map(Timestamp::micros),
-            settle: self
-                .settle
-                .as_ref()
-                .map(|settled| schema::level_changed::Settled {
-                    number: settled.number.get(),
-                    shown_thousandths: settled.shown.map(Quantity::thousandths),
-                    t1_micros: settled.t1.micros(),
-                    taken_total_thousandths: settled.taken_total.thousandths(),
-                    quiet: settled.quiet,
-                }),
+            settle: self.settle.as_ref().map(|settled| schema::level_changed::Settled {
+                number: settled.number.get(),
+                shown_thousandths: settled.shown.map(Quantity::thousandths),
+                t1_micros: settled.t1.micros(),
+                taken_total_thousandths: settled.taken_total.thousandths(),
+                quiet: settled.quiet,
+            }),
             removed: self.removed,
         }
     }
@@ -346,10 +325,7 @@ impl LevelChanged {
     fn from_wire(wire: &schema::LevelChanged) -> Result<Self, FieldError> {
         let step = Quantity::from_thousandths(wire.step_thousandths);
         Ok(Self {
-            stock: StockId {
-                shop: id(wire.shop).at("shop")?,
-                holder: id(wire.holder).at("holder")?,
-            },
+            stock: StockId { shop: id(wire.shop).at("shop")?, holder: id(wire.holder).at("holder")? },
             epoch: Epoch::new(wire.epoch),
             revision: Revision::new(wire.revision),
             sku: sku(&wire.sku).at("sku")?,
@@ -387,29 +363,19 @@ impl ReadWanted {
             }
             Wanted::OrderAudit => read_wanted::What::OrderAudit(read_wanted::OrderAudit {}),
         };
-        Ok(schema::ReadWanted {
-            shop: self.shop.get(),
-            what: Some(what),
-        })
+        Ok(schema::ReadWanted { shop: self.shop.get(), what: Some(what) })
     }
 
     fn from_wire(wire: schema::ReadWanted) -> Result<Self, FieldError> {
         let what = match wire.what.at("what")? {
             read_wanted::What::Orders(wanted) => {
-                Wanted::Orders(each("orders", READ_IDS_MAX, &wanted.orders, |raw| {
-                    id(*raw).at("id")
-                })?)
+                Wanted::Orders(each("orders", READ_IDS_MAX, &wanted.orders, |raw| id(*raw).at("id"))?)
             }
             read_wanted::What::Stocks(wanted) => {
-                Wanted::Stocks(each("holders", READ_IDS_MAX, &wanted.holders, |raw| {
-                    id(*raw).at("id")
-                })?)
+                Wanted::Stocks(each("holders", READ_IDS_MAX, &wanted.holders, |raw| id(*raw).at("id"))?)
             }
             read_wanted::What::OrderAudit(_) => Wanted::OrderAudit,
         };
-        Ok(Self {
-            shop: id(wire.shop).at("shop")?,
-            what,
-        })
+        Ok(Self { shop: id(wire.shop).at("shop")?, what })
     }
 }

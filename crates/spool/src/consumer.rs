@@ -187,6 +187,13 @@ impl Consumer {
         }
     }
 
+    /// An orderly end: what is out and not settled is left to the next consumer without counting as an attempt.
+    pub async fn release(mut self) -> Result<(), SpoolError> {
+        self.flush().await?;
+        let queue = Arc::clone(&self.queue.state);
+        self.queue.shared.ask(|answer| Command::Claim { queue, to: 0, answer }).await
+    }
+
     async fn send(&mut self, settlement: Settlement) -> Result<(), SpoolError> {
         if settlement.is_empty() {
             return Ok(());

@@ -111,6 +111,22 @@ async fn what_was_appended_survives_and_keeps_its_order() {
 }
 
 #[tokio::test]
+async fn an_append_returns_after_its_commit_and_not_before() {
+    let process = Process::start().await;
+    let queue = process.queue().await;
+    let mut other = look(&process.path()).await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let mut appending = Box::pin(append(&queue, [1]));
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut appending).await;
+    assert!(early.is_err(), "nobody can commit while another holds the lock");
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    appending.await;
+    let stored: i64 =
+        sqlx::query_scalar("SELECT sum(records) FROM queue_1").fetch_one(&mut other).await.unwrap();
+    assert_eq!(stored, 1);
+}
+
+#[tokio::test]
 async fn queues_do_not_see_each_other() {
     let process = Process::start().await;
     let (orders, levels) = (process.queue().await, process.spool.queue("levels").await.unwrap());
@@ -170,6 +186,24 @@ async fn a_crash_counts_as_an_attempt_of_what_was_given_out() {
     assert_eq!(attempts, [3, 3, 3, 3, 0, 0, 0, 0, 0, 0]);
     settle(&mut consumer, &batch[..1], &Outcome::Retry).await;
     assert_eq!(consumer.claim(ALL).await.unwrap()[0].attempts, 4);
+}
+
+#[tokio::test]
+async fn an_orderly_end_is_no_attempt() {
+    let process = Process::start().await;
+    let queue = process.queue().await;
+    append(&queue, 0..3).await;
+    let mut consumer = queue.consumer().await.unwrap();
+    let batch = consumer.claim(ALL).await.unwrap();
+    consumer.settle(vec![(batch[0].seq, Outcome::Ack)]).await.unwrap();
+    consumer.release().await.unwrap();
+    drop(queue);
+    let process = process.killed().await;
+    let batch = process.queue().await.consumer().await.unwrap().claim(ALL).await.unwrap();
+    assert_eq!(
+        batch.iter().map(|claimed| (claimed.key, claimed.attempts)).collect::<Vec<_>>(),
+        [(1, 0), (2, 0)]
+    );
 }
 
 #[tokio::test]

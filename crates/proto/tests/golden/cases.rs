@@ -39,11 +39,7 @@ fn listing(product: i64, variation: Option<i64>) -> ListingId {
 }
 
 fn orders() -> Vec<(&'static str, Message)> {
-    let read = Source::Read {
-        number: ReadNumber::new(88),
-        read_at: at(31),
-        baseline: true,
-    };
+    let read = Source::Read { number: ReadNumber::new(88), read_at: at(31), baseline: true };
     let lines = vec![
         OrderLine {
             line: LineId::new(1).unwrap(),
@@ -62,51 +58,25 @@ fn orders() -> Vec<(&'static str, Message)> {
             restocked: Quantity::from_thousandths(500),
         },
     ];
-    let present = |status: &str, lines| OrderState::Present {
-        status: StatusText::clipped(status),
-        lines,
-    };
+    let present = |status: &str, lines| OrderState::Present { status: StatusText::clipped(status), lines };
     let observed = |source, modified_at, state| {
-        OrderObserved {
-            shop: shop(),
-            order: order(),
-            source,
-            modified_at,
-            state,
-        }
-        .into()
+        OrderObserved { shop: shop(), order: order(), source, modified_at, state }.into()
     };
     vec![
         (
             "order.observed.v1.webhook",
             observed(Source::Webhook, Some(at(0)), present("processing", lines.clone())),
         ),
-        (
-            "order.observed.v1.read",
-            observed(read, Some(at(0)), present("wc-custom", lines)),
-        ),
-        (
-            "order.observed.v1.empty",
-            observed(Source::Webhook, Some(at(1)), present("cancelled", Vec::new())),
-        ),
+        ("order.observed.v1.read", observed(read, Some(at(0)), present("wc-custom", lines))),
+        ("order.observed.v1.empty", observed(Source::Webhook, Some(at(1)), present("cancelled", Vec::new()))),
         ("order.observed.v1.gone", observed(read, None, OrderState::Gone)),
         (
             "order.unreadable.v1.known",
-            OrderUnreadable {
-                shop: shop(),
-                order: Some(order()),
-                reason: Word::clipped("only-id"),
-            }
-            .into(),
+            OrderUnreadable { shop: shop(), order: Some(order()), reason: Word::clipped("only-id") }.into(),
         ),
         (
             "order.unreadable.v1.unknown",
-            OrderUnreadable {
-                shop: shop(),
-                order: None,
-                reason: Word::clipped("error-body"),
-            }
-            .into(),
+            OrderUnreadable { shop: shop(), order: None, reason: Word::clipped("error-body") }.into(),
         ),
     ]
 }
@@ -126,10 +96,7 @@ fn facts() -> Vec<(&'static str, Message)> {
         reserve: Quantity::from_units(reserve),
     };
     vec![
-        (
-            "stock.shown.v1.managed",
-            shown(Some(Quantity::from_units(-3))).into(),
-        ),
+        ("stock.shown.v1.managed", shown(Some(Quantity::from_units(-3))).into()),
         ("stock.shown.v1.unmanaged", shown(None).into()),
         (
             "listing.observed.v1.managed",
@@ -159,10 +126,7 @@ fn facts() -> Vec<(&'static str, Message)> {
 
 fn requests() -> Vec<(&'static str, Message)> {
     let level = |settle, last_order_date, removed| LevelChanged {
-        stock: StockId {
-            shop: shop(),
-            holder: holder(21),
-        },
+        stock: StockId { shop: shop(), holder: holder(21) },
         epoch: Epoch::new(1),
         revision: Revision::new(42),
         sku: sku("TEE-RED-M"),
@@ -183,19 +147,10 @@ fn requests() -> Vec<(&'static str, Message)> {
     };
     let wanted = |what| ReadWanted { shop: shop(), what }.into();
     vec![
-        (
-            "level.changed.v1.settled",
-            level(Some(settled), Some(at(0)), false).into(),
-        ),
+        ("level.changed.v1.settled", level(Some(settled), Some(at(0)), false).into()),
         ("level.changed.v1.removed", level(None, None, true).into()),
-        (
-            "read.wanted.v1.orders",
-            wanted(Wanted::Orders(vec![order(), OrderId::new(i64::MAX).unwrap()])),
-        ),
-        (
-            "read.wanted.v1.stocks",
-            wanted(Wanted::Stocks(vec![holder(20), holder(21)])),
-        ),
+        ("read.wanted.v1.orders", wanted(Wanted::Orders(vec![order(), OrderId::new(i64::MAX).unwrap()]))),
+        ("read.wanted.v1.stocks", wanted(Wanted::Stocks(vec![holder(20), holder(21)]))),
         ("read.wanted.v1.audit", wanted(Wanted::OrderAudit)),
     ]
 }

@@ -13,10 +13,7 @@ fn check(bytes: &[u8]) {
         }
     }
     if let Ok(envelope) = Envelope::from_bytes(bytes) {
-        assert_eq!(
-            Envelope::from_bytes(&envelope.clone().into_bytes()).unwrap(),
-            envelope
-        );
+        assert_eq!(Envelope::from_bytes(&envelope.clone().into_bytes()).unwrap(), envelope);
     }
 }
 

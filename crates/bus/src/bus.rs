@@ -1,0 +1,149 @@
+//! The bus itself: one handle to publish, to consume and to look into queues, over one of several transports.
+
+use std::time::{Duration, SystemTime};
+
+use proto::Envelope;
+use tokio_util::sync::CancellationToken;
+
+use crate::consume::{self, ConsumeError, Handler, Limits};
+use crate::local::Local;
+use crate::publish::Publisher;
+use crate::topology::{QueueName, Topology};
+
+/// The bus could not be looked into or changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BusError {
+    /// The queue is none of this topology.
+    #[error("there is no queue {0}; was the number of shards changed?")]
+    UnknownQueue(QueueName),
+    /// The local transport failed.
+    #[error("the local transport failed")]
+    Spool(#[source] spool::SpoolError),
+}
+
+/// How much waits in a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Messages that are not settled.
+    pub messages: u64,
+    /// Age of the oldest of them.
+    pub oldest: Option<Duration>,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+/// Identity of a dead letter within its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeadLetterId(i64);
+
+impl DeadLetterId {
+    /// From a list shown before.
+    pub const fn new(raw: i64) -> Self {
+        Self(raw)
+    }
+
+    /// The number itself.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// A message that could not be handled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its identity.
+    pub id: DeadLetterId,
+    /// The message; `None` if not even its envelope can be read.
+    pub envelope: Option<Envelope>,
+    /// How often it was delivered before.
+    pub delivery_count: u32,
+    /// Why it is here.
+    pub reason: String,
+    /// When it was published.
+    pub published_at: SystemTime,
+    /// When it came here.
+    pub died_at: SystemTime,
+}
+
+/// The transport. Clones share it.
+#[derive(Debug, Clone)]
+pub enum Bus {
+    /// Within one process, over a spool.
+    Local(Local),
+}
+
+impl Bus {
+    /// A bus over `spool`, with every queue of `topology` made. The spool's writer has to be running.
+    pub async fn local(spool: &spool::Spool, topology: Topology) -> Result<Self, BusError> {
+        Ok(Self::Local(Local::new(spool, topology).await?))
+    }
+
+    /// Its queues.
+    pub fn topology(&self) -> Topology {
+        match self {
+            Self::Local(local) => local.topology(),
+        }
+    }
+
+    /// To publish with.
+    pub fn publisher(&self) -> Publisher {
+        match self {
+            Self::Local(local) => Publisher::local(local.clone()),
+        }
+    }
+
+    /// Gives the messages of `queue` to `handler` until `stop`; then what was handed over is finished first. There can
+    /// be one consumer of a queue at a time.
+    pub async fn consume<H: Handler>(
+        &self,
+        queue: QueueName,
+        limits: Limits,
+        handler: &mut H,
+        stop: &CancellationToken,
+    ) -> Result<(), ConsumeError> {
+        match self {
+            Self::Local(local) => consume::run(local, queue, limits, handler, stop).await,
+        }
+    }
+
+    /// How much waits in `queue`.
+    pub async fn depth(&self, queue: QueueName) -> Result<Depth, BusError> {
+        match self {
+            Self::Local(local) => local.depth(queue).await,
+        }
+    }
+
+    /// Dead letters of `queue` after `after`, oldest first, at most `limit`.
+    pub async fn dead_letters(
+        &self,
+        queue: QueueName,
+        after: Option<DeadLetterId>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetter>, BusError> {
+        match self {
+            Self::Local(local) => local.dead_letters(queue, after, limit).await,
+        }
+    }
+
+    /// Puts dead letters back at the end of `queue` as if newly published; gives back how many were there.
+    pub async fn replay(&self, queue: QueueName, ids: &[DeadLetterId]) -> Result<u64, BusError> {
+        match self {
+            Self::Local(local) => local.replay(queue, ids).await,
+        }
+    }
+
+    /// Deletes dead letters for good; gives back how many were there.
+    pub async fn discard(&self, queue: QueueName, ids: &[DeadLetterId]) -> Result<u64, BusError> {
+        match self {
+            Self::Local(local) => local.discard(queue, ids).await,
+        }
+    }
+
+    /// Names of queues that are not of this topology and still hold messages: left by another number of shards, and
+    /// consumed by nobody until that number is set again.
+    pub async fn stranded(&self) -> Result<Vec<String>, BusError> {
+        match self {
+            Self::Local(local) => local.stranded().await,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A message handed to a handler, and what the handler may decide about it.
+
+use std::time::Duration;
+
+use proto::Envelope;
+
+/// A message that was delivered this often before is delivered alone, so that no neighbour suffers from it.
+pub const ALONE_FROM: u32 = 2;
+/// A message that was delivered more often than this before is dead-lettered instead of being delivered once more:
+/// quorum queues of `RabbitMQ` count the same way.
+pub const DELIVERY_LIMIT: u32 = 100;
+/// Longest reason kept with a dead letter, in characters.
+pub const REASON_CHARS_MAX: usize = 300;
+
+/// One message, delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message, still sealed.
+    pub envelope: Envelope,
+    /// How often it was delivered before without being settled.
+    pub delivery_count: u32,
+}
+
+impl Delivery {
+    /// Its effects may be there already.
+    pub const fn redelivered(&self) -> bool {
+        self.delivery_count > 0
+    }
+}
+
+/// What is to become of a delivered message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disposition {
+    /// It is handled, durably: forget it.
+    Ack,
+    /// It could not be handled. It is delivered again after this time, which counts; the shard waits with it.
+    RetryAfter(Duration),
+    /// It can never be handled: keep it aside.
+    DeadLetter {
+        /// Why, for the operator; starts with a code. No personal data.
+        reason: String,
+    },
+}
+
+/// The handler cannot work now, through no fault of the messages: its database is away. The same batch is handed to
+/// it again after this time, which does not count as a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause(pub Duration);

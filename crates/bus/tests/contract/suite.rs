@@ -1,0 +1,410 @@
+//! The clauses of the contract, for any transport.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use onhand_bus::{
+    Bus, ConsumeError, DELIVERY_LIMIT, Delivery, Disposition, Flow, Handler, Limits, Pause, PublishError,
+    QueueName, Topology,
+};
+use proto::{Envelope, Message, OrderUnreadable, Word};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use values::{OrderId, ShopId, Timestamp};
+
+/// Everything is over long before; a test that hangs fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+const LIMITS: Limits = Limits { messages_max: 1_000, bytes_max: 1 << 20, wait_max: Duration::ZERO };
+
+/// Makes a bus of some transport, and lets its process die.
+pub(crate) trait Factory: Sized {
+    fn start(topology: Topology) -> impl Future<Output = Self> + Send;
+    fn bus(&self) -> &Bus;
+    /// What a process that starts after a `kill -9` finds.
+    fn killed(self) -> impl Future<Output = Self> + Send;
+}
+
+pub(crate) fn shop(raw: i64) -> ShopId {
+    ShopId::new(raw).unwrap()
+}
+
+/// A message that carries a number.
+pub(crate) fn order(shop: ShopId, number: i64) -> Envelope {
+    let message = OrderUnreadable { shop, order: OrderId::new(number), reason: Word::clipped("test") };
+    let id = Uuid::from_u64_pair(shop.get().unsigned_abs(), number.unsigned_abs());
+    Envelope::seal(&message.into(), id, Timestamp::from_seconds(number), "ingress").unwrap()
+}
+
+fn number(envelope: &Envelope) -> i64 {
+    match envelope.open().unwrap() {
+        Message::OrderUnreadable(message) => message.order.unwrap().get(),
+        other => panic!("{other:?} was never published"),
+    }
+}
+
+fn numbers(batch: &[Delivery]) -> Vec<i64> {
+    batch.iter().map(|delivery| number(&delivery.envelope)).collect()
+}
+
+fn all(batch: &[Delivery], disposition: &Disposition) -> Vec<Disposition> {
+    vec![disposition.clone(); batch.len()]
+}
+
+struct Script<F>(F);
+
+impl<F: FnMut(&[Delivery]) -> Result<Vec<Disposition>, Pause> + Send> Handler for Script<F> {
+    async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
+        (self.0)(batch)
+    }
+}
+
+/// Consumes until the script stops it.
+async fn consume(
+    bus: &Bus,
+    queue: QueueName,
+    limits: Limits,
+    mut script: impl FnMut(&[Delivery], &CancellationToken) -> Result<Vec<Disposition>, Pause> + Send,
+) {
+    let stop = CancellationToken::new();
+    let mut handler = Script(|batch: &[Delivery]| script(batch, &stop));
+    timeout(PATIENCE, bus.consume(queue, limits, &mut handler, &stop)).await.unwrap().unwrap();
+}
+
+async fn publish(bus: &Bus, envelopes: &[Envelope]) {
+    for answer in timeout(PATIENCE, bus.publisher().publish(envelopes)).await.unwrap() {
+        answer.unwrap();
+    }
+}
+
+/// A bus with one queue of each flow, `count` messages of one shop in it.
+async fn filled<F: Factory>(count: i64) -> (F, QueueName) {
+    let factory = F::start(Topology::uniform(1).unwrap()).await;
+    let queue = factory.bus().topology().queues(Flow::InventoryOrders).next().unwrap();
+    let envelopes: Vec<Envelope> = (1..=count).map(|number| order(shop(1), number)).collect();
+    publish(factory.bus(), &envelopes).await;
+    (factory, queue)
+}
+
+/// Takes everything there is: the numbers and delivery counts, batch by batch.
+async fn take_all(bus: &Bus, queue: QueueName) -> Vec<Vec<(i64, u32)>> {
+    let mut batches = Vec::new();
+    let mut left = bus.depth(queue).await.unwrap().messages;
+    if left == 0 {
+        return batches;
+    }
+    consume(bus, queue, LIMITS, |batch, stop| {
+        batches.push(
+            numbers(batch).into_iter().zip(batch.iter().map(|delivery| delivery.delivery_count)).collect(),
+        );
+        left -= u64::try_from(batch.len()).unwrap();
+        if left == 0 {
+            stop.cancel();
+        }
+        Ok(all(batch, &Disposition::Ack))
+    })
+    .await;
+    assert_eq!(bus.depth(queue).await.unwrap().messages, 0);
+    batches
+}
+
+pub(crate) async fn confirmed_messages_survive_a_crash<F: Factory>() {
+    let (factory, queue) = filled::<F>(50).await;
+    let factory = factory.killed().await;
+    let depth = factory.bus().depth(queue).await.unwrap();
+    assert_eq!((depth.messages, depth.dead), (50, 0));
+    assert!(depth.oldest.is_some());
+    let batches = take_all(factory.bus(), queue).await;
+    let expected: Vec<(i64, u32)> = (1..=50).map(|number| (number, 0)).collect();
+    assert_eq!(batches.concat(), expected);
+    let factory = factory.killed().await;
+    assert_eq!(factory.bus().depth(queue).await.unwrap().messages, 0, "what was acknowledged stays away");
+}
+
+pub(crate) async fn messages_of_a_shop_keep_their_order<F: Factory>() {
+    const SHOPS: i64 = 12;
+    const EACH: i64 = 40;
+    let factory = F::start(Topology::uniform(3).unwrap()).await;
+    let mut publishing = tokio::task::JoinSet::new();
+    for shop_number in 1..=SHOPS {
+        let bus = factory.bus().clone();
+        publishing.spawn(async move {
+            for number in (1..=EACH).step_by(2) {
+                publish(&bus, &[order(shop(shop_number), number), order(shop(shop_number), number + 1)])
+                    .await;
+            }
+        });
+    }
+    publishing.join_all().await;
+    let mut by_shop: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
+    for queue in factory.bus().topology().queues(Flow::InventoryOrders) {
+        let mut left = factory.bus().depth(queue).await.unwrap().messages;
+        assert!(left > 0, "{queue} gets its share of {SHOPS} shops");
+        consume(factory.bus(), queue, Limits { messages_max: 7, ..LIMITS }, |batch, stop| {
+            for delivery in batch {
+                let key = delivery.envelope.properties.shard_key.get();
+                by_shop.entry(key).or_default().push(number(&delivery.envelope));
+            }
+            left -= u64::try_from(batch.len()).unwrap();
+            if left == 0 {
+                stop.cancel();
+            }
+            Ok(all(batch, &Disposition::Ack))
+        })
+        .await;
+    }
+    assert_eq!(by_shop.len(), usize::try_from(SHOPS).unwrap());
+    assert!(by_shop.values().all(|numbers| *numbers == (1..=EACH).collect::<Vec<_>>()), "{by_shop:?}");
+}
+
+pub(crate) async fn each_message_is_answered_for_itself<F: Factory>() {
+    let (factory, queue) = filled::<F>(0).await;
+    let mut future = order(shop(1), 2);
+    "order.unreadable.v2".clone_into(&mut future.properties.message_type);
+    let mut unknown = order(shop(1), 3);
+    "order.forgotten.v1".clone_into(&mut unknown.properties.message_type);
+    let answers =
+        factory.bus().publisher().publish(&[order(shop(1), 1), future, unknown, order(shop(1), 4)]).await;
+    assert!(answers[0].is_ok() && answers[3].is_ok());
+    for answer in &answers[1..3] {
+        assert!(matches!(answer, Err(PublishError::Unroutable { .. })), "{answer:?}");
+    }
+    assert_eq!(take_all(factory.bus(), queue).await, [vec![(1, 0), (4, 0)]]);
+    assert!(factory.bus().publisher().publish(&[]).await.is_empty());
+}
+
+/// Tells what it was given and never decides.
+struct Stuck(mpsc::Sender<Vec<i64>>);
+
+impl Handler for Stuck {
+    async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
+        self.0.send(numbers(batch)).await.unwrap();
+        std::future::pending().await
+    }
+}
+
+pub(crate) async fn a_crash_redelivers_and_counts<F: Factory>() {
+    let (mut factory, queue) = filled::<F>(6).await;
+    for crash in 0..2 {
+        let (sender, mut given) = mpsc::channel(1);
+        let (mut stuck, stop) = (Stuck(sender), CancellationToken::new());
+        let limits = Limits { messages_max: 4, ..LIMITS };
+        tokio::select! {
+            ended = factory.bus().consume(queue, limits, &mut stuck, &stop) => panic!("{ended:?}"),
+            batch = timeout(PATIENCE, given.recv()) => assert_eq!(batch.unwrap().unwrap(), [1, 2, 3, 4], "{crash}"),
+        }
+        factory = factory.killed().await;
+    }
+    let batches = take_all(factory.bus(), queue).await;
+    assert_eq!(batches, [vec![(1, 2)], vec![(2, 2)], vec![(3, 2)], vec![(4, 2)], vec![(5, 0), (6, 0)]]);
+}
+
+pub(crate) async fn nothing_overtakes_a_message_to_be_retried<F: Factory>() {
+    let (factory, queue) = filled::<F>(4).await;
+    let mut seen = Vec::new();
+    let started = Instant::now();
+    let wait = Duration::from_millis(50);
+    consume(factory.bus(), queue, Limits { messages_max: 2, ..LIMITS }, |batch, stop| {
+        seen.push(
+            batch
+                .iter()
+                .map(|delivery| (number(&delivery.envelope), delivery.redelivered()))
+                .collect::<Vec<_>>(),
+        );
+        if seen.len() == 1 {
+            return Ok(vec![Disposition::RetryAfter(wait), Disposition::RetryAfter(Duration::ZERO)]);
+        }
+        if seen.len() == 3 {
+            stop.cancel();
+        }
+        Ok(all(batch, &Disposition::Ack))
+    })
+    .await;
+    assert_eq!(
+        seen,
+        [vec![(1, false), (2, false)], vec![(1, true), (2, true)], vec![(3, false), (4, false)]]
+    );
+    assert!(started.elapsed() >= wait);
+}
+
+pub(crate) async fn what_failed_twice_is_delivered_alone<F: Factory>() {
+    let (factory, queue) = filled::<F>(5).await;
+    let mut seen = Vec::new();
+    consume(factory.bus(), queue, LIMITS, |batch, stop| {
+        seen.push(numbers(batch));
+        let decide = |delivery: &Delivery| match number(&delivery.envelope) {
+            3 if delivery.delivery_count < 3 => Disposition::RetryAfter(Duration::ZERO),
+            4 | 5 if seen.len() < 4 => Disposition::RetryAfter(Duration::ZERO),
+            _ => Disposition::Ack,
+        };
+        let decided: Vec<Disposition> = batch.iter().map(decide).collect();
+        if seen.len() == 6 {
+            stop.cancel();
+        }
+        Ok(decided)
+    })
+    .await;
+    assert_eq!(seen, [vec![1, 2, 3, 4, 5], vec![3, 4, 5], vec![3], vec![3], vec![4], vec![5]]);
+}
+
+pub(crate) async fn what_fails_for_ever_is_dead_lettered<F: Factory>() {
+    let (factory, queue) = filled::<F>(2).await;
+    let mut poison = 0;
+    consume(factory.bus(), queue, Limits { messages_max: 1, ..LIMITS }, |batch, stop| {
+        if numbers(batch) == [1] {
+            assert_eq!(batch[0].delivery_count, poison);
+            poison += 1;
+            return Ok(vec![Disposition::RetryAfter(Duration::ZERO)]);
+        }
+        stop.cancel();
+        Ok(vec![Disposition::Ack])
+    })
+    .await;
+    assert_eq!(poison, DELIVERY_LIMIT + 1);
+    let letters = factory.bus().dead_letters(queue, None, 10).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].reason.starts_with("delivery-limit"), "{}", letters[0].reason);
+    assert_eq!(letters[0].delivery_count, DELIVERY_LIMIT + 1);
+}
+
+pub(crate) async fn dead_letters_are_kept_replayed_and_discarded<F: Factory>() {
+    let (factory, queue) = filled::<F>(4).await;
+    consume(factory.bus(), queue, LIMITS, |batch, stop| {
+        stop.cancel();
+        let reason = |delivery: &Delivery| format!("no-sku: order {}", number(&delivery.envelope));
+        let decide = |delivery: &Delivery| match number(&delivery.envelope) {
+            1 | 3 => Disposition::DeadLetter { reason: reason(delivery) },
+            _ => Disposition::Ack,
+        };
+        Ok(batch.iter().map(decide).collect())
+    })
+    .await;
+    let factory = factory.killed().await;
+    let bus = factory.bus();
+    let letters = bus.dead_letters(queue, None, 10).await.unwrap();
+    let told: Vec<(i64, &str)> = letters
+        .iter()
+        .map(|letter| (number(letter.envelope.as_ref().unwrap()), letter.reason.as_str()))
+        .collect();
+    assert_eq!(told, [(1, "no-sku: order 1"), (3, "no-sku: order 3")]);
+    assert_eq!(bus.dead_letters(queue, Some(letters[0].id), 10).await.unwrap(), letters[1..]);
+    assert_eq!(bus.replay(queue, &[letters[1].id]).await.unwrap(), 1);
+    assert_eq!(bus.discard(queue, &[letters[0].id, letters[1].id]).await.unwrap(), 1);
+    assert_eq!(bus.depth(queue).await.unwrap().dead, 0);
+    publish(bus, &[order(shop(1), 5)]).await;
+    assert_eq!(take_all(bus, queue).await, [vec![(3, 0), (5, 0)]]);
+}
+
+pub(crate) async fn a_pause_keeps_the_batch_and_does_not_count<F: Factory>() {
+    let (factory, queue) = filled::<F>(3).await;
+    let mut calls = 0;
+    consume(factory.bus(), queue, LIMITS, |batch, stop| {
+        assert_eq!(numbers(batch), [1, 2, 3]);
+        assert!(batch.iter().all(|delivery| !delivery.redelivered()));
+        calls += 1;
+        if calls < 5 {
+            return Err(Pause(Duration::from_millis(1)));
+        }
+        stop.cancel();
+        Err(Pause(Duration::from_hours(1)))
+    })
+    .await;
+    assert_eq!(calls, 5);
+    assert_eq!(take_all(factory.bus(), queue).await, [vec![(1, 0), (2, 0), (3, 0)]]);
+}
+
+pub(crate) async fn a_slow_handler_gets_bounded_batches<F: Factory>() {
+    let (factory, queue) = filled::<F>(100).await;
+    let bytes = order(shop(1), 1).to_bytes().len();
+    let mut sizes = Vec::new();
+    let limits = Limits { messages_max: 30, bytes_max: bytes * 10, ..LIMITS };
+    let mut left = 100;
+    consume(factory.bus(), queue, limits, |batch, stop| {
+        sizes.push(batch.len());
+        left -= batch.len();
+        if left == 0 {
+            stop.cancel();
+        }
+        Ok(all(batch, &Disposition::Ack))
+    })
+    .await;
+    assert!(sizes.iter().all(|size| (1..=11).contains(size)), "{sizes:?}");
+}
+
+pub(crate) async fn a_batch_may_wait_to_fill<F: Factory>() {
+    let (factory, queue) = filled::<F>(1).await;
+    let publishing = async {
+        publish(factory.bus(), &[order(shop(1), 2)]).await;
+        publish(factory.bus(), &[order(shop(1), 3)]).await;
+    };
+    let limits = Limits { messages_max: 3, wait_max: PATIENCE, ..LIMITS };
+    let consuming = consume(factory.bus(), queue, limits, |batch, stop| {
+        assert_eq!(numbers(batch), [1, 2, 3]);
+        stop.cancel();
+        Ok(all(batch, &Disposition::Ack))
+    });
+    tokio::join!(consuming, publishing);
+}
+
+pub(crate) async fn a_waiting_consumer_is_woken<F: Factory>() {
+    const ROUNDS: i64 = 30;
+    let (factory, queue) = filled::<F>(0).await;
+    let (sender, mut handled) = mpsc::channel(1);
+    let started = Instant::now();
+    let publishing = async {
+        for round in 1..=ROUNDS {
+            publish(factory.bus(), &[order(shop(1), round)]).await;
+            assert_eq!(timeout(PATIENCE, handled.recv()).await.unwrap(), Some(round));
+        }
+    };
+    let consuming = consume(factory.bus(), queue, LIMITS, |batch, stop| {
+        for number in numbers(batch) {
+            sender.try_send(number).unwrap();
+            if number == ROUNDS {
+                stop.cancel();
+            }
+        }
+        Ok(all(batch, &Disposition::Ack))
+    });
+    tokio::join!(consuming, publishing);
+    assert!(started.elapsed() < Duration::from_secs(15), "polling once a second would take twice that");
+}
+
+pub(crate) async fn a_stop_finishes_what_was_handed_over<F: Factory>() {
+    let (factory, queue) = filled::<F>(4).await;
+    consume(factory.bus(), queue, Limits { messages_max: 3, ..LIMITS }, |batch, stop| {
+        stop.cancel();
+        let mut decided = all(batch, &Disposition::Ack);
+        decided[1] = Disposition::RetryAfter(Duration::from_hours(1));
+        Ok(decided)
+    })
+    .await;
+    let factory = factory.killed().await;
+    assert_eq!(take_all(factory.bus(), queue).await, [vec![(2, 1), (4, 0)]]);
+}
+
+pub(crate) async fn a_queue_has_one_consumer<F: Factory>() {
+    let (factory, queue) = filled::<F>(1).await;
+    let (sender, mut given) = mpsc::channel(1);
+    let (mut stuck, stop) = (Stuck(sender), CancellationToken::new());
+    tokio::select! {
+        ended = factory.bus().consume(queue, LIMITS, &mut stuck, &stop) => panic!("{ended:?}"),
+        () = async {
+            timeout(PATIENCE, given.recv()).await.unwrap();
+            let mut second = Script(|_: &[Delivery]| panic!("the second consumer got a message"));
+            let refused = factory.bus().consume(queue, LIMITS, &mut second, &stop).await;
+            assert!(matches!(refused, Err(ConsumeError::Open { .. })), "{refused:?}");
+        } => {}
+    }
+}
+
+pub(crate) async fn an_undecided_message_is_delivered_again<F: Factory>() {
+    let (factory, queue) = filled::<F>(2).await;
+    let stop = CancellationToken::new();
+    let mut forgetful = Script(|_: &[Delivery]| Ok(vec![Disposition::Ack]));
+    let ended = factory.bus().consume(queue, LIMITS, &mut forgetful, &stop).await;
+    assert!(matches!(ended, Err(ConsumeError::Undecided { delivered: 2, decided: 1, .. })), "{ended:?}");
+    assert_eq!(take_all(factory.bus(), queue).await, [vec![(1, 1), (2, 1)]]);
+}
