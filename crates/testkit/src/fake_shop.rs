@@ -3,8 +3,8 @@
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
-//! use testkit::fake_shop::{Fault, FaultKind, FakeShop, FakeShopOptions};
-//! use testkit::shop::NewProduct;
+//! use onhand_testkit::fake_shop::{Fault, FaultKind, FakeShop, FakeShopOptions};
+//! use onhand_testkit::shop::NewProduct;
 //!
 //! let shop = FakeShop::start(FakeShopOptions::default()).await?;
 //! shop.with_model(|model, now| model.add_product(NewProduct::simple(None, 25), now));
@@ -234,6 +234,12 @@ impl FakeShop {
     /// Moves the shop's clock: this many microseconds ahead of the machine's from now on.
     pub fn set_clock_offset_micros(&self, offset: i64) {
         self.inner.clock_offset_micros.store(offset, Ordering::Relaxed);
+    }
+
+    /// Sets the shop's clock; it runs on from there.
+    pub fn set_clock(&self, now: Timestamp) {
+        let ahead = now.micros().saturating_sub(self.inner.now().micros());
+        self.inner.clock_offset_micros.fetch_add(ahead, Ordering::Relaxed);
     }
 
     /// Looks into the model or acts on it at once, with the shop's time. It is locked meanwhile.

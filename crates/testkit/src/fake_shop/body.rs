@@ -74,7 +74,7 @@ pub(super) fn cents(value: &Value) -> Option<i64> {
     let units: i64 = units.parse().ok()?;
     let two: String = fraction.chars().chain("00".chars()).take(2).collect();
     let rest: i64 = two.parse().ok()?;
-    Some(units.checked_mul(100)?.checked_add(if negative { -rest } else { rest })?)
+    units.checked_mul(100)?.checked_add(if negative { -rest } else { rest })
 }
 
 /// true, "true", 1, "yes"…; the word "parent" is a yes that a variation's management ignores.

@@ -162,9 +162,13 @@ async fn exchange(url: &str, head: &[(&'static str, String)], body: &str) -> Opt
         "POST {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {USER_AGENT}\r\nAccept: */*\r\nAccept-Encoding: deflate, gzip, br, zstd\r\n"
     );
     for (name, value) in head {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        for part in [*name, ": ", value, "\r\n"] {
+            request.push_str(part);
+        }
     }
-    request.push_str(&format!("Connection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    let end = format!("Connection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    request.push_str(&end);
+    request.push_str(body);
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
     let mut part = [0; 4096];

@@ -149,15 +149,12 @@ fn variation(call: &Call, parent: i64, id: i64) -> Result<ProductView, Reply> {
 }
 
 /// A SKU field: absent, empty (none), or a SKU.
-fn sku_of(body: &Value) -> Result<Option<Option<Sku>>, Reply> {
-    let Some(value) = body.get("sku") else { return Ok(None) };
-    match value.as_str().map(str::trim) {
-        None | Some("") => Ok(Some(None)),
-        Some(text) => {
-            let sku = text.parse().map_err(|_| Reply::wrong_type("sku", "string"))?;
-            Ok(Some(Some(sku)))
-        }
-    }
+fn read_sku(edit: &mut ProductEdit, body: &Value) -> Result<(), Reply> {
+    let Some(value) = body.get("sku") else { return Ok(()) };
+    let text = value.as_str().map(str::trim).filter(|text| !text.is_empty());
+    let sku = text.map(str::parse::<Sku>).transpose().map_err(|_| Reply::wrong_type("sku", "string"))?;
+    edit.sku = Some(sku);
+    Ok(())
 }
 
 fn status_of(body: &Value) -> Option<ProductStatus> {
@@ -178,18 +175,20 @@ fn edit_of(body: &Value, batch: bool) -> Result<ProductEdit, Reply> {
         Some(value) => Some(integer(value, "stock_quantity")?),
     };
     let text = |name: &str| body.get(name).and_then(Value::as_str);
-    Ok(ProductEdit {
+    let mut edit = ProductEdit {
         stock,
         delta: body.get("inventory_delta").and_then(cast),
         manage: body.get("manage_stock").and_then(boolean),
-        sku: sku_of(body)?,
+        sku: None,
         name: text("name").map(Into::into),
         stock_status: text("stock_status").and_then(StockStatus::parse),
         status: status_of(body),
         price_cents: body.get("regular_price").and_then(cents),
         backorders: text("backorders")
             .map(|word| if word == "no" { Backorders::No } else { Backorders::Yes }),
-    })
+    };
+    read_sku(&mut edit, body)?;
+    Ok(edit)
 }
 
 /// Counts what was asked of a quantity and whether anything came of it.

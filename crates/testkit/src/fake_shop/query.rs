@@ -1,5 +1,7 @@
 //! The query of a request as PHP sees it, and the checks WordPress makes of it.
 
+use std::fmt::Write as _;
+
 use values::Timestamp;
 
 use super::dates;
@@ -153,7 +155,7 @@ pub(super) fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            write!(encoded, "%{byte:02X}").expect("a String takes everything");
         }
     }
     encoded

@@ -1,6 +1,6 @@
 //! Orders, products and webhooks as the bodies WooCommerce 10.5 writes, for REST and for deliveries alike.
 
-use values::Timestamp;
+use values::{ProductId, Timestamp, VariationId};
 
 use super::dates;
 use super::json::{Json, object};
@@ -14,6 +14,58 @@ const ATTRIBUTE_SLUG: &str = "rozmiar";
 /// Invented customer of all orders: personal data that must not show up anywhere else.
 const BILLING: &str = r#"{"first_name":"Jan","last_name":"Kowalski","company":"","address_1":"ul. Prosta 1","address_2":"","city":"\u0141\u00f3d\u017a","state":"","postcode":"90-001","country":"PL","email":"jan@example.test","phone":"500500500"}"#;
 const SHIPPING: &str = r#"{"first_name":"","last_name":"","company":"","address_1":"","address_2":"","city":"","state":"","postcode":"","country":"","phone":""}"#;
+
+/// Parts of bodies that are the same for all products, as JSON.
+const PRODUCT_TEXTS: [(&str, &str); 4] = [
+    ("featured", "false"),
+    ("catalog_visibility", "\"visible\""),
+    ("description", "\"\""),
+    ("short_description", "\"\""),
+];
+const PRODUCT_KIND: [(&str, &str); 11] = [
+    ("purchasable", "true"),
+    ("total_sales", "0"),
+    ("virtual", "false"),
+    ("downloadable", "false"),
+    ("downloads", "[]"),
+    ("download_limit", "-1"),
+    ("download_expiry", "-1"),
+    ("external_url", "\"\""),
+    ("button_text", "\"\""),
+    ("tax_status", "\"taxable\""),
+    ("tax_class", "\"\""),
+];
+const PRODUCT_SHIPPING: [(&str, &str); 12] = [
+    ("sold_individually", "false"),
+    ("weight", "\"\""),
+    ("dimensions", r#"{"length":"","width":"","height":""}"#),
+    ("shipping_required", "true"),
+    ("shipping_taxable", "true"),
+    ("shipping_class", "\"\""),
+    ("shipping_class_id", "0"),
+    ("reviews_allowed", "true"),
+    ("average_rating", "\"0\""),
+    ("rating_count", "0"),
+    ("upsell_ids", "[]"),
+    ("cross_sell_ids", "[]"),
+];
+const VARIATION_KIND: [(&str, &str); 8] = [
+    ("purchasable", "true"),
+    ("virtual", "false"),
+    ("downloadable", "false"),
+    ("downloads", "[]"),
+    ("download_limit", "-1"),
+    ("download_expiry", "-1"),
+    ("tax_status", "\"taxable\""),
+    ("tax_class", "\"parent\""),
+];
+const VARIATION_SHIPPING: [(&str, &str); 5] = [
+    ("weight", "\"\""),
+    ("dimensions", r#"{"length":"","width":"","height":""}"#),
+    ("shipping_class", "\"\""),
+    ("shipping_class_id", "0"),
+    ("image", "null"),
+];
 
 /// What a body depends on besides the thing itself.
 #[derive(Debug, Clone)]
@@ -124,8 +176,8 @@ impl Renderer {
             object! {
                 "id": line.id.get(),
                 "name": of.map_or("", |of| &*of.name),
-                "product_id": of.and_then(|of| of.product).map_or(0, |product| product.get()),
-                "variation_id": of.and_then(|of| of.variation).map_or(0, |variation| variation.get()),
+                "product_id": of.and_then(|of| of.product).map_or(0, ProductId::get),
+                "variation_id": of.and_then(|of| of.variation).map_or(0, VariationId::get),
                 "quantity": -line.quantity,
                 "tax_class": "",
                 "subtotal": "0.00",
@@ -134,7 +186,7 @@ impl Renderer {
                 "total_tax": "0.00",
                 "taxes": Vec::new(),
                 "meta_data": vec![meta],
-                "sku": of.map(|of| sku_of(of)),
+                "sku": of.map(sku_of),
                 "global_unique_id": "",
                 "price": 0_i64,
                 "image": Json::raw(r#"{"id":"","src":""}"#),
@@ -172,51 +224,15 @@ impl Renderer {
         self.dates_of(product, &mut body);
         body.push("type", product.kind.as_str());
         body.push("status", product.status.as_str());
-        for (key, value) in [
-            ("featured", "false"),
-            ("catalog_visibility", "\"visible\""),
-            ("description", "\"\""),
-            ("short_description", "\"\""),
-        ] {
-            body.push(key, Json::raw(value));
-        }
+        fixed(&mut body, &PRODUCT_TEXTS);
         body.push("sku", sku_text(product));
         prices(product, &mut body);
-        for (key, value) in [
-            ("purchasable", "true"),
-            ("total_sales", "0"),
-            ("virtual", "false"),
-            ("downloadable", "false"),
-            ("downloads", "[]"),
-            ("download_limit", "-1"),
-            ("download_expiry", "-1"),
-            ("external_url", "\"\""),
-            ("button_text", "\"\""),
-            ("tax_status", "\"taxable\""),
-            ("tax_class", "\"\""),
-        ] {
-            body.push(key, Json::raw(value));
-        }
+        fixed(&mut body, &PRODUCT_KIND);
         body.push("manage_stock", manage(product));
         body.push("stock_quantity", product.stock);
         stock_rest(product, &mut body);
-        for (key, value) in [
-            ("sold_individually", "false"),
-            ("weight", "\"\""),
-            ("dimensions", r#"{"length":"","width":"","height":""}"#),
-            ("shipping_required", "true"),
-            ("shipping_taxable", "true"),
-            ("shipping_class", "\"\""),
-            ("shipping_class_id", "0"),
-            ("reviews_allowed", "true"),
-            ("average_rating", "\"0\""),
-            ("rating_count", "0"),
-            ("upsell_ids", "[]"),
-            ("cross_sell_ids", "[]"),
-        ] {
-            body.push(key, Json::raw(value));
-        }
-        body.push("parent_id", product.parent.map_or(0, |parent| parent.get()));
+        fixed(&mut body, &PRODUCT_SHIPPING);
+        body.push("parent_id", product.parent.map_or(0, ProductId::get));
         body.push("purchase_note", "");
         for key in ["categories", "brands", "tags", "images"] {
             body.push(key, Vec::new());
@@ -244,7 +260,7 @@ impl Renderer {
     /// As the routes of variations show it.
     pub(super) fn variation(&self, product: &ProductView) -> Json {
         let id = product.id.get();
-        let parent = product.parent.map_or(0, |parent| parent.get());
+        let parent = product.parent.map_or(0, ProductId::get);
         let mut body = object! { "id": id, "type": product.kind.as_str() };
         self.dates_of(product, &mut body);
         body.push("description", "");
@@ -253,31 +269,12 @@ impl Renderer {
         body.push("global_unique_id", "");
         prices(product, &mut body);
         body.push("status", product.status.as_str());
-        for (key, value) in [
-            ("purchasable", "true"),
-            ("virtual", "false"),
-            ("downloadable", "false"),
-            ("downloads", "[]"),
-            ("download_limit", "-1"),
-            ("download_expiry", "-1"),
-            ("tax_status", "\"taxable\""),
-            ("tax_class", "\"parent\""),
-        ] {
-            body.push(key, Json::raw(value));
-        }
+        fixed(&mut body, &VARIATION_KIND);
         body.push("manage_stock", manage(product));
         body.push("stock_quantity", product.stock);
         body.push("stock_status", product.stock_status.as_str());
         stock_rest(product, &mut body);
-        for (key, value) in [
-            ("weight", "\"\""),
-            ("dimensions", r#"{"length":"","width":"","height":""}"#),
-            ("shipping_class", "\"\""),
-            ("shipping_class_id", "0"),
-            ("image", "null"),
-        ] {
-            body.push(key, Json::raw(value));
-        }
+        fixed(&mut body, &VARIATION_SHIPPING);
         body.push("attributes", attributes(product));
         body.push("menu_order", 0_i64);
         body.push("meta_data", Vec::new());
@@ -315,6 +312,12 @@ impl Renderer {
     }
 }
 
+fn fixed(body: &mut Json, parts: &[(&'static str, &str)]) {
+    for (key, value) in parts {
+        body.push(key, Json::raw(value));
+    }
+}
+
 fn line(line: &LineView) -> Json {
     let mut metas = Vec::new();
     let facts = [
@@ -330,8 +333,8 @@ fn line(line: &LineView) -> Json {
     object! {
         "id": line.id.get(),
         "name": &*line.name,
-        "product_id": line.product.map_or(0, |product| product.get()),
-        "variation_id": line.variation.map_or(0, |variation| variation.get()),
+        "product_id": line.product.map_or(0, ProductId::get),
+        "variation_id": line.variation.map_or(0, VariationId::get),
         "quantity": line.quantity,
         "tax_class": "",
         "subtotal": money(line.total_cents),

@@ -371,7 +371,7 @@ async fn faults_before_and_after_the_effect() {
             }
         }
     }
-    shop.fault(Fault::next("PUT", FaultKind::TooMany(RetryAfter::Date(Duration::from_secs(60)))));
+    shop.fault(Fault::next("PUT", FaultKind::TooMany(RetryAfter::Date(Duration::from_mins(1)))));
     let date = put(1).await.unwrap();
     assert!(jiff::fmt::rfc2822::parse(date.header("Retry-After")).is_ok());
     assert_eq!(shop.counts().faults, 10);

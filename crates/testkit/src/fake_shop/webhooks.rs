@@ -15,7 +15,7 @@ pub(super) async fn handle(call: &Call) -> Result<Reply, Reply> {
         Route::Webhooks => list(call),
         Route::WebhookCreate => create(call).await,
         Route::Webhook(id) => Ok(Reply::ok(call.inner.renderer.webhook(&find(call, id, 404)?, false))),
-        Route::WebhookUpdate(id) => update(call, id).await,
+        Route::WebhookUpdate(id) => update(call, id),
         Route::WebhookDelete(id) => {
             let webhook = find(call, id, 404)?;
             if !call.query.flag("force") {
@@ -85,7 +85,7 @@ async fn create(call: &Call) -> Result<Reply, Reply> {
     Ok(Reply::created(call.inner.renderer.webhook(&webhook, true)).header("Location", location))
 }
 
-async fn update(call: &Call, id: i64) -> Result<Reply, Reply> {
+fn update(call: &Call, id: i64) -> Result<Reply, Reply> {
     let webhook = find(call, id, 400)?;
     let body = &call.body;
     if body.get("topic").is_some() && topic_of(body).is_none() {

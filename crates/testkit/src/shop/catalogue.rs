@@ -375,7 +375,7 @@ impl Shop {
         self.emit(writing, Topic::ProductRestored, holder.get());
     }
 
-    pub(super) fn delete_product(&mut self, holder: HolderId) {
+    pub(super) fn delete_product(&mut self, holder: HolderId, now: Timestamp) {
         let Some(row) = self.products.remove(&holder) else {
             return;
         };
@@ -383,6 +383,7 @@ impl Shop {
             self.products.remove(&variation.into());
         }
         if let Some(parent) = row.parent.and_then(|parent| self.products.get_mut(&parent.into())) {
+            parent.modified = to_second(now);
             parent.variations.retain(|variation| HolderId::from(*variation) != holder);
         }
     }

@@ -359,7 +359,7 @@ impl Shop {
             }
             Change::TrashProduct(holder) => self.trash_product(writing, holder, now),
             Change::UntrashProduct(holder) => self.untrash_product(writing, holder, now),
-            Change::DeleteProduct(holder) => self.delete_product(holder),
+            Change::DeleteProduct(holder) => self.delete_product(holder, now),
             Change::TrashPage => {
                 let id = self.take_id();
                 self.emit(writing, Topic::ProductDeleted, id);

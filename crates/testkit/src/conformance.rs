@@ -1,0 +1,16 @@
+//! Whether a shop answers as WooCommerce 10.5 was recorded to answer: the transcripts, replayed and compared.
+//!
+//! [`replay`] sends the requests of recorded REST transcripts to any address (the fake shop in this crate's tests, a
+//! real shop when asked to) and compares what comes back: status, error code and body, the fields that carry meaning
+//! ([`MEANINGFUL`]), and the set of fields. Ids are mapped; what differs from run to run is not looked at.
+
+mod compare;
+mod ids;
+mod recorded;
+mod replay;
+mod transcript;
+
+pub use compare::MEANINGFUL;
+pub use recorded::{History, recorded_shop};
+pub use replay::{Credentials, Outcome, ReplayError, Report, SKIPPED, Target, replay};
+pub use transcript::{Key, LoadError, Origin, Transcript, fixtures, load};
