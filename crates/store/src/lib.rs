@@ -1,1 +1,40 @@
-//! store of onhand.
+//! Persistence behind one contract, the same on every backend: registry, orders, ledger, levels.
+//!
+//! Now on SQLite. SQL stays in each backend's own module; what is public knows no backend, and every backend passes the
+//! same tests (`tests/contract`).
+//!
+//! * A call either did all it was to do, durably, or nothing; [`Error::class`] says what can be done then.
+//! * A batch loads and writes every kind of row in one statement, however many rows there are.
+//! * What is read back is checked: a row that cannot be is [`Error::Damaged`], not a strange value.
+//! * Secrets are sealed under a [`SecretKey`], bound to their shop and field; of tokens only hashes are stored.
+#![warn(missing_docs)]
+
+mod batch;
+mod check;
+mod error;
+mod inventory;
+mod registry;
+mod report;
+mod secret;
+mod sqlite;
+mod store;
+
+pub use batch::InventoryTx;
+pub use check::{BROKEN_MAX, Broken};
+pub use error::{Class, Error};
+pub use inventory::{
+    Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook, ListingOutcome,
+    ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted, Posting, Settled,
+    ShopFilter, ShopListings, StockRow, Unpublished,
+};
+pub use registry::{
+    ApiToken, Changed, Connector, NewShop, PollSettings, ROUTING_MAX, Scope, Shop, ShopAdded, ShopSecrets,
+    ShopSettings, ShopState, Warehouse, WarehouseAdded, WarehouseKind,
+};
+pub use report::{
+    Explanation, MovementSum, OpenHold, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause, UnmappedStock,
+    Waiting, WarehouseTotal,
+};
+pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
+pub use sqlite::SqliteOptions;
+pub use store::Store;

@@ -1,0 +1,31 @@
+//! How fast a batch of inventory is saved, against a raw insert of as many rows into the same database.
+//!
+//! `cargo run --release -p onhand-store --example batch_rate -- [SKUS] [BATCHES]`
+
+extern crate onhand_store as store;
+
+#[path = "../../tests/contract/batch.rs"]
+mod batch;
+mod measure;
+
+use measure::Plan;
+
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let mut plan = Plan::default();
+    if let Some(skus) = arguments.next() {
+        plan.sku_count = skus.parse()?;
+    }
+    if let Some(batches) = arguments.next() {
+        plan.batch_count = batches.parse()?;
+    }
+    let directory = tempfile::tempdir()?;
+    let rates = measure::batch_rate(&directory.path().join("onhand.db"), plan).await?;
+    println!("{plan:?}");
+    println!("batch: {:>9.0} rows/s, {:>7.0} orders/s", rates.batch_rows_per_s, rates.orders_per_s);
+    println!("raw:   {:>9.0} rows/s", rates.raw_rows_per_s);
+    println!("ratio: {:>9.1} %", 100.0 * rates.batch_rows_per_s / rates.raw_rows_per_s);
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! One batch of inventory: load, decide with the ledger's rules, save, commit.
+
+use std::collections::BTreeSet;
+
+use ledger::Book;
+use values::{ListingId, OrderId, ShopId, Sku, StockId, Timestamp};
+
+use crate::error::Error;
+use crate::inventory::{
+    Approval, Changes, DeadMessage, Decided, KeyState, ListingBook, ListingOutcome, ListingSeen, OperationKey,
+    OrderRow, StockRow,
+};
+use crate::registry::Shop;
+use crate::sqlite::SqliteInventoryTx;
+
+/// A transaction of inventory. What is saved must have been loaded by the same transaction: only differences are written.
+/// After an error it is to be dropped; dropped without [`InventoryTx::commit`] it leaves nothing.
+#[derive(Debug)]
+pub struct InventoryTx {
+    backend: Backend,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Sqlite(Box<SqliteInventoryTx>),
+}
+
+impl InventoryTx {
+    pub(crate) fn sqlite(tx: SqliteInventoryTx) -> Self {
+        Self { backend: Backend::Sqlite(Box::new(tx)) }
+    }
+
+    /// Makes everything saved durable. The ack of a message comes after this.
+    pub async fn commit(self) -> Result<(), Error> {
+        match self.backend {
+            Backend::Sqlite(tx) => tx.commit().await,
+        }
+    }
+}
+
+macro_rules! on_every_backend {
+    ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $kind:ty),* $(,)?) -> $answer:ty;)*) => {
+        impl InventoryTx {
+            $($(#[$doc])*
+            pub async fn $name(&mut self, $($argument: $kind),*) -> Result<$answer, Error> {
+                match &mut self.backend {
+                    Backend::Sqlite(tx) => tx.$name($($argument),*).await,
+                }
+            })*
+        }
+    };
+}
+
+on_every_backend! {
+    /// The shops as this transaction sees them.
+    fn load_shops(wanted: &[ShopId]) -> Vec<Shop>;
+    /// The orders, in the order of the keys; one never seen is an unknown one.
+    fn load_orders(keys: &[(ShopId, OrderId)]) -> Vec<OrderRow>;
+    /// What the registry knows of listings, and which of the SKUs (texts of lines whose listing may be unknown) it knows.
+    fn resolve_listings(listings: &[(ShopId, ListingId)], texts: &[Sku]) -> ListingBook;
+    /// The books of the SKUs; one never seen is empty.
+    fn load_books(skus: &[Sku]) -> Book;
+    /// The stocks named, and all stocks mapped to the SKUs; each once, in no particular order.
+    fn load_stocks(stocks: &[StockId], skus: &[Sku]) -> Vec<StockRow>;
+    /// What is known of operation keys with this content, in their order.
+    fn operation_keys(keys: &[(OperationKey, [u8; 16])]) -> Vec<KeyState>;
+    /// Those of the shops that have dead or unreadable messages.
+    fn incomplete_shops(shops: &[ShopId]) -> BTreeSet<ShopId>;
+    /// Writes what has changed since it was loaded.
+    fn save(changes: &Changes<'_>) -> ();
+    /// Takes in entries of catalogues, maps their stocks; what each came to, in their order.
+    fn observe_listings(seen: &[ListingSeen], now: Timestamp) -> Vec<ListingOutcome>;
+    /// Takes marks of SKUs to recompute; levels of their stocks are to be saved by this transaction.
+    fn take_recompute(limit: u32) -> Vec<Sku>;
+    /// Takes orders with lines whose listing was mapped since; they are to be resolved and saved by this transaction.
+    fn take_resolvable(limit: u32) -> Vec<(ShopId, OrderId)>;
+    /// Orders whose pending reservation has expired; they stay until saved without an expiry.
+    fn expired_orders(now: Timestamp, limit: u32) -> Vec<(ShopId, OrderId)>;
+    /// Orders to be read again that were not asked for since `asked_before`; they count as asked for at `now`.
+    fn rereads_to_ask(now: Timestamp, asked_before: Timestamp, limit: u32) -> Vec<(ShopId, OrderId)>;
+    /// The shop's picture is complete again, as far as the order goes; without an order, altogether.
+    fn clear_incomplete(orders: &[(ShopId, Option<OrderId>)]) -> ();
+    /// Asks for a person's consent; the approval's number.
+    fn add_approval(kind: &str, summary: &str, payload: &[u8], now: Timestamp) -> i64;
+    /// The approval, now decided; `None` if there is none or it was decided before.
+    fn decide_approval(number: i64, decided: &Decided) -> Option<Approval>;
+    /// Takes a dead message out, to be replayed by this transaction or thrown away.
+    fn take_dead(number: i64) -> Option<DeadMessage>;
+    /// Forgets operation keys older than `before`; how many.
+    fn prune_operations(before: Timestamp, limit: u32) -> u64;
+}

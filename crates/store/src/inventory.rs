@@ -1,0 +1,340 @@
+//! What a batch of inventory loads and saves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ledger::{Book, Listings, Movement, Order, Resolved};
+use values::{
+    Epoch, HolderId, ListingId, OrderId, ProductId, Quantity, ReadNumber, Revision, ShopId, Sku, Step,
+    StockId, Timestamp,
+};
+
+/// Most orders, SKUs or stocks one call loads or saves. A batch of 500 orders of 20 lines stays below.
+pub const BATCH_ROWS_MAX: usize = 20_000;
+
+/// One order of one shop, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    /// The shop.
+    pub shop: ShopId,
+    /// The order.
+    pub order: Order,
+    /// When its pending reservation expires.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Who moved stock, when and why: stored with each movement of one cause.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Posting {
+    /// By the hub's clock.
+    pub at: Timestamp,
+    /// Who, for operations; `None` is the shop whose order it was.
+    pub actor: Option<Arc<str>>,
+    /// Why, for corrections.
+    pub reason: Option<Arc<str>>,
+    /// The operation's idempotency key.
+    pub operation: Option<Arc<str>>,
+    /// Trace id of the message or request.
+    pub trace: Option<[u8; 16]>,
+}
+
+/// A movement as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// The movement.
+    pub movement: Movement,
+    /// Who, when and why.
+    pub posting: Posting,
+}
+
+/// What a shop showed of a stock at a settle, with what was known of its orders then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// Number of the read.
+    pub number: ReadNumber,
+    /// What the shop showed; `None`: it does not keep a quantity there.
+    pub shown: Option<Quantity>,
+    /// Shop time of the read.
+    pub t1: Timestamp,
+    /// What the shop had taken by then.
+    pub taken_total: Quantity,
+    /// No order could have been missed; only then is it trusted.
+    pub quiet: bool,
+}
+
+/// One stock of a shop: its mapping and its level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockRow {
+    /// Which.
+    pub id: StockId,
+    /// The SKU it is mapped to. Changed by mapping only, never by [`Changes`].
+    pub sku: Option<Sku>,
+    /// The product, if the holder is a variation. Not changed by [`Changes`].
+    pub parent: Option<ProductId>,
+    /// The smallest amount it can show. Not changed by [`Changes`].
+    pub step: Step,
+    /// Kept back; `None`: the shop's. Not changed by [`Changes`].
+    pub buffer: Option<Quantity>,
+    /// No longer ours: nothing is pushed to it. Not changed by [`Changes`].
+    pub removed: bool,
+    /// What it should show.
+    pub level: Quantity,
+    /// What the shop's own orders have yet to take from it.
+    pub untaken: Quantity,
+    /// All that the shop's orders have taken from it.
+    pub taken_total: Quantity,
+    /// Newest shop date of an order applied on it.
+    pub last_order_date: Option<Timestamp>,
+    /// Revisions compare within an epoch only.
+    pub epoch: Epoch,
+    /// Grows with every change. A row saved with another (epoch, revision) is to be published.
+    pub revision: Revision,
+    /// The proof that came last.
+    pub settle: Option<Settled>,
+}
+
+/// The key of an operation: each actor has its own keys.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationKey {
+    /// Whose key it is.
+    pub actor: String,
+    /// The key.
+    pub key: String,
+}
+
+/// A finished operation, remembered by its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationRecord {
+    /// Its key.
+    pub key: OperationKey,
+    /// Fingerprint of what was asked.
+    pub digest: [u8; 16],
+    /// What was answered, as the caller wrote it.
+    pub outcome: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What is known of an operation's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyState {
+    /// It is new.
+    New,
+    /// The same was asked before and answered with this.
+    Same(String),
+    /// Something else was asked with this key.
+    Conflict,
+}
+
+/// Why a shop's picture is incomplete.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Incomplete {
+    /// The shop.
+    pub shop: ShopId,
+    /// The order, if that much is known.
+    pub order: Option<OrderId>,
+    /// Why, as a code.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// A message that could not be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDead {
+    /// The shop it is about, if that much is known.
+    pub shop: Option<ShopId>,
+    /// Its type.
+    pub kind: String,
+    /// The message as it came.
+    pub payload: Vec<u8>,
+    /// Why, as a code.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was given up.
+    pub at: Timestamp,
+}
+
+/// A message that waits for somebody to replay or discard it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadMessage {
+    /// Its number.
+    pub id: i64,
+    /// What it is.
+    pub message: NewDead,
+}
+
+/// Something that waits for a person's consent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// Its number.
+    pub id: i64,
+    /// What kind, as a code.
+    pub kind: String,
+    /// For people.
+    pub summary: String,
+    /// What is done when it is approved, as the caller wrote it.
+    pub payload: Vec<u8>,
+    /// Since when it waits.
+    pub at: Timestamp,
+    /// Who decided, what and when.
+    pub decided: Option<Decided>,
+}
+
+/// What somebody decided on an [`Approval`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// Who.
+    pub actor: String,
+    /// Yes or no.
+    pub approved: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// All that one batch writes. What is the same as it was loaded is not written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Changes<'a> {
+    /// Orders with all their lines.
+    pub orders: &'a [OrderRow],
+    /// The SKUs; those without a movement and without a count are left alone.
+    pub book: Option<&'a Book>,
+    /// What was posted to them.
+    pub movements: &'a [Posted],
+    /// Levels. Those with another (epoch, revision) go to the outbox.
+    pub stocks: &'a [StockRow],
+    /// Operations that were done.
+    pub operations: &'a [OperationRecord],
+    /// What makes shops incomplete.
+    pub incomplete: &'a [Incomplete],
+    /// Messages that are given up.
+    pub dead: &'a [NewDead],
+    /// Now, by the hub's clock: the age of what is to be published or read again counts from it.
+    pub now: Timestamp,
+}
+
+/// The registry's knowledge of the listings a batch touches.
+#[derive(Debug, Clone, Default)]
+pub struct ListingBook {
+    pub(crate) listings: BTreeMap<(ShopId, ListingId), Resolved>,
+    pub(crate) skus: BTreeSet<Sku>,
+}
+
+impl ListingBook {
+    /// The listings of one shop, as the ledger asks for them.
+    pub const fn of(&self, shop: ShopId) -> ShopListings<'_> {
+        ShopListings { book: self, shop }
+    }
+
+    /// Every SKU a listing leads to, or that was asked for by its text and is known.
+    pub fn skus(&self) -> impl Iterator<Item = &Sku> {
+        self.listings.values().filter_map(|resolved| resolved.sku.as_ref()).chain(&self.skus)
+    }
+
+    /// Every stock a listing leads to.
+    pub fn stocks(&self) -> impl Iterator<Item = StockId> + '_ {
+        self.listings
+            .iter()
+            .filter_map(|((shop, _), resolved)| Some(StockId { shop: *shop, holder: resolved.stock? }))
+    }
+}
+
+/// The listings of one shop among those loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct ShopListings<'a> {
+    book: &'a ListingBook,
+    shop: ShopId,
+}
+
+impl Listings for ShopListings<'_> {
+    fn resolve(&self, listing: ListingId) -> Option<Resolved> {
+        self.book.listings.get(&(self.shop, listing)).cloned()
+    }
+
+    fn knows(&self, sku: &Sku) -> bool {
+        self.book.skus.contains(sku)
+    }
+}
+
+/// One entry of a shop's catalogue, as a read showed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListingSeen {
+    /// The shop.
+    pub shop: ShopId,
+    /// What it sells.
+    pub listing: ListingId,
+    /// Where it keeps the quantity; `None`: it keeps none.
+    pub holder: Option<HolderId>,
+    /// Its code.
+    pub sku: Option<Sku>,
+    /// Its name, for people.
+    pub name: String,
+    /// The shop's own word for its state.
+    pub status: String,
+    /// Number of the read.
+    pub number: ReadNumber,
+}
+
+/// What an entry of a catalogue came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListingOutcome {
+    /// It shows what was known.
+    Unchanged,
+    /// It is known now, or what is known of it has changed; its stock's mapping is as before.
+    Seen,
+    /// Its stock is mapped to its SKU from now on.
+    Mapped,
+    /// Another stock of the shop has the SKU; its orders still apply, its level is not pushed.
+    SkuTaken {
+        /// The one that has it.
+        by: HolderId,
+    },
+    /// Its stock stays mapped to the SKU it had; the shop has renamed it.
+    Renamed {
+        /// The SKU it is mapped to.
+        mapped: Sku,
+    },
+    /// A later read was seen before.
+    Older,
+}
+
+/// What mapping a stock by hand came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MapOutcome {
+    /// It is mapped.
+    Mapped,
+    /// It was already.
+    Unchanged,
+    /// The shop has no such stock.
+    UnknownStock,
+    /// Another stock of the shop has the SKU.
+    SkuTaken {
+        /// The one that has it.
+        by: HolderId,
+    },
+}
+
+/// A stock whose level is to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpublished {
+    /// As it is now, whatever it was when it got here.
+    pub stock: StockRow,
+    /// Since when something is unpublished.
+    pub since: Timestamp,
+}
+
+/// Which shops a relay serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ShopFilter {
+    /// Every shop.
+    #[default]
+    All,
+    /// The shops whose id leaves this rest.
+    Rest {
+        /// Divisor; more than nothing.
+        of: u32,
+        /// Rest.
+        rest: u32,
+    },
+}

@@ -1,0 +1,228 @@
+//! What the registry holds: warehouses, shops with their secrets, tokens of users.
+
+use std::fmt;
+use std::time::Duration;
+
+use ledger::{Routing, StatusMap};
+use secrecy::SecretString;
+use values::{Quantity, ShopId, Timestamp, WarehouseId};
+
+/// Most warehouses one shop sells from.
+pub const ROUTING_MAX: usize = 32;
+
+/// Who is right about what a warehouse has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WarehouseKind {
+    /// The hub's own ledger.
+    HubOwned,
+    /// An ERP; the ledger follows what it reads there.
+    Mirrored,
+}
+
+/// A place where stock physically is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warehouse {
+    /// Its id.
+    pub id: WarehouseId,
+    /// Its name, unique.
+    pub name: String,
+    /// Who owns its numbers.
+    pub kind: WarehouseKind,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// What adding a warehouse came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WarehouseAdded {
+    /// It is there now.
+    Added(Warehouse),
+    /// Another has the name.
+    NameTaken,
+}
+
+/// What a shop is connected through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Connector {
+    /// WooCommerce's REST API, version 3.
+    Woocommerce,
+}
+
+/// How far a shop has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ShopState {
+    /// Its catalogue and baseline are being read; nothing is pushed.
+    Connecting,
+    /// In service.
+    Active,
+    /// Taken out of service; what it sold stays in the ledger.
+    Removed,
+}
+
+/// How often a shop is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollSettings {
+    /// Between reads of changed orders.
+    pub orders: Duration,
+    /// Between reads of the trash.
+    pub trash: Duration,
+}
+
+impl Default for PollSettings {
+    fn default() -> Self {
+        Self { orders: Duration::from_secs(60), trash: Duration::from_secs(600) }
+    }
+}
+
+/// What may be changed about a shop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShopSettings {
+    /// Its address.
+    pub url: String,
+    /// Where it sells from, best first.
+    pub routing: Routing,
+    /// Kept back from it, of every SKU.
+    pub buffer: Quantity,
+    /// What its statuses mean.
+    pub statuses: StatusMap,
+    /// How long an unpaid order keeps its reservation.
+    pub pending_hold: Duration,
+    /// How often it is read.
+    pub poll: PollSettings,
+    /// It may be at a private address.
+    pub private_allowed: bool,
+}
+
+/// A connected shop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shop {
+    /// Its id.
+    pub id: ShopId,
+    /// Its name, unique among those not removed.
+    pub name: String,
+    /// What it is connected through.
+    pub connector: Connector,
+    /// What may be changed.
+    pub settings: ShopSettings,
+    /// How far it has come.
+    pub state: ShopState,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// A shop to add.
+#[derive(Debug)]
+pub struct NewShop {
+    /// Its name.
+    pub name: String,
+    /// What it is connected through.
+    pub connector: Connector,
+    /// Its settings.
+    pub settings: ShopSettings,
+    /// What it is called with.
+    pub secrets: ShopSecrets,
+}
+
+/// What a shop is called with and believed by. Sealed at rest; prints as nothing.
+#[derive(Clone)]
+pub struct ShopSecrets {
+    /// User of its REST API.
+    pub consumer_key: SecretString,
+    /// Password of its REST API.
+    pub consumer_secret: SecretString,
+    /// What its webhooks are signed with.
+    pub webhook_secret: SecretString,
+    /// What they were signed with before, while the shop may still use it.
+    pub webhook_secret_previous: Option<SecretString>,
+}
+
+impl fmt::Debug for ShopSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShopSecrets").finish_non_exhaustive()
+    }
+}
+
+/// What adding a shop came to.
+#[derive(Debug)]
+pub enum ShopAdded {
+    /// It is there now, connecting.
+    Added {
+        /// The shop.
+        shop: Shop,
+        /// The part of its webhook address that cannot be guessed.
+        webhook_token: SecretString,
+    },
+    /// Another has the name.
+    NameTaken,
+    /// Its routing names a warehouse that is not there.
+    UnknownWarehouse(WarehouseId),
+}
+
+/// What changing something of the registry came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// Done.
+    Done,
+    /// There is no such thing.
+    Unknown,
+    /// A routing names a warehouse that is not there.
+    UnknownWarehouse(WarehouseId),
+}
+
+/// What a token allows; each scope holds those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Look at things.
+    Read,
+    /// Move stock.
+    Operate,
+    /// Change the registry.
+    Admin,
+}
+
+/// A token of the API, without the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiToken {
+    /// Its number.
+    pub id: i64,
+    /// Whose or what for; the actor of what is done with it.
+    pub name: String,
+    /// What it allows.
+    pub scope: Scope,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was used last, to the minute.
+    pub used_at: Option<Timestamp>,
+}
+
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl $name {
+            /// Its word in storage, API and CLI.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// From its word.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words!(WarehouseKind { HubOwned = "hub_owned", Mirrored = "mirrored" });
+words!(Connector { Woocommerce = "woocommerce" });
+words!(ShopState { Connecting = "connecting", Active = "active", Removed = "removed" });
+words!(Scope { Read = "read", Operate = "operate", Admin = "admin" });

@@ -1,0 +1,150 @@
+//! What readers are told: stock, orders, and why a number is what it is.
+
+use ledger::{Balance, Hold, MovementKind, SkuBook};
+use values::{HolderId, LineId, ListingId, OrderId, Quantity, ShopId, Sku, StockId, Timestamp, WarehouseId};
+
+use crate::inventory::StockRow;
+
+/// Most rows a page of any reader has.
+pub const PAGE_ROWS_MAX: u32 = 1_000;
+
+/// All of one SKU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkuStock {
+    /// The SKU.
+    pub sku: Sku,
+    /// Its balances.
+    pub book: SkuBook,
+    /// Where shops sell it.
+    pub stocks: Vec<StockRow>,
+}
+
+/// What an open order line holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenHold {
+    /// The shop.
+    pub shop: ShopId,
+    /// The order.
+    pub order: OrderId,
+    /// Its status.
+    pub status: String,
+    /// The line.
+    pub line: LineId,
+    /// What it holds, by warehouse.
+    pub holds: Vec<Hold>,
+}
+
+/// Sum of a SKU's movements of one kind in one warehouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MovementSum {
+    /// The warehouse.
+    pub warehouse: WarehouseId,
+    /// The kind.
+    pub kind: MovementKind,
+    /// How many.
+    pub count: u64,
+    /// What they changed on hand by.
+    pub on_hand: Quantity,
+    /// What they changed reserved by.
+    pub reserved: Quantity,
+}
+
+/// All that makes a SKU's numbers what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The SKU with its balances and where shops sell it.
+    pub stock: SkuStock,
+    /// Its movements, summed.
+    pub sums: Vec<MovementSum>,
+    /// Open orders that hold it, at most a page.
+    pub holds: Vec<OpenHold>,
+    /// How many lines hold it in all.
+    pub hold_count: u64,
+}
+
+/// A line whose SKU is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedLine {
+    /// The shop.
+    pub shop: ShopId,
+    /// The order.
+    pub order: OrderId,
+    /// The line.
+    pub line: LineId,
+    /// What was sold.
+    pub listing: Option<ListingId>,
+    /// Where the shop keeps its quantity.
+    pub stock: Option<HolderId>,
+    /// How much was sold.
+    pub quantity: Quantity,
+}
+
+/// An order that holds something although its shop no longer knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// The shop.
+    pub shop: ShopId,
+    /// The order.
+    pub order: OrderId,
+    /// Its last status.
+    pub status: String,
+    /// What it reserves in all.
+    pub reserved: Quantity,
+}
+
+/// Why a stock has no SKU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnmappedCause {
+    /// It has no code, or one that cannot be a SKU.
+    NoSku,
+    /// Another stock of the shop has the SKU.
+    SkuTaken {
+        /// The SKU.
+        sku: Sku,
+        /// The one that has it.
+        by: HolderId,
+    },
+}
+
+/// A stock of a shop without a SKU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnmappedStock {
+    /// Which.
+    pub stock: StockId,
+    /// Name of its listing.
+    pub name: String,
+    /// Why.
+    pub cause: UnmappedCause,
+}
+
+/// What one warehouse has of everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WarehouseTotal {
+    /// The warehouse.
+    pub warehouse: WarehouseId,
+    /// How many SKUs it has ever had.
+    pub sku_count: u64,
+    /// Sum of their balances.
+    pub balance: Balance,
+}
+
+/// What waits, for health and metrics. Each is counted in an index of what waits, never over everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// Levels not published yet.
+    pub outbox_count: u64,
+    /// Since when the oldest waits.
+    pub outbox_oldest: Option<Timestamp>,
+    /// Orders to be read again.
+    pub reread_count: u64,
+    /// Lines without SKU.
+    pub parked_count: u64,
+    /// Orders that hold something although their shop no longer knows them.
+    pub orphaned_count: u64,
+    /// Messages given up.
+    pub dead_count: u64,
+    /// SKUs to recompute after a change of the registry.
+    pub recompute_count: u64,
+    /// Approvals not decided.
+    pub approval_count: u64,
+}

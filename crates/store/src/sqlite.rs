@@ -1,0 +1,156 @@
+//! The contract on SQLite: one file, one writer connection, a bounded pool of readers that see committed state.
+
+mod catalogue;
+mod check;
+mod inventory;
+mod outbox;
+mod read;
+mod registry;
+mod rows;
+mod tokens;
+mod upkeep;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{SqlSafeStr, Transaction};
+
+use crate::error::{Error, failed};
+use crate::secret::SecretKey;
+
+pub(crate) use inventory::SqliteInventoryTx;
+use rows::STOCK_COLUMN_COUNT;
+
+/// Connections that read. Each may hold its cache, so few.
+const READERS_MAX: u32 = 4;
+/// How long a call waits for the writer, or for a reader, before it is told that the database is busy.
+const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long SQLite itself waits for another process, as a backup, to let go of the file.
+const BUSY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Pages of 4 KiB that the log may grow to before they are moved to the file. A batch rewrites much the same pages as the
+/// one before it, so a long log saves most of that moving: 64 MiB.
+const CHECKPOINT_PAGES: u32 = 16_384;
+/// The log is cut back to this after it was moved, in bytes.
+const LOG_BYTES_KEPT: u32 = 64 << 20;
+/// Cache of the writer, in KiB: SKUs and stocks of 100,000 SKUs fit.
+const WRITER_CACHE_KIB: i32 = 32 * 1024;
+/// Cache of each reader, in KiB.
+const READER_CACHE_KIB: i32 = 4 * 1024;
+/// Prepared statements kept for each connection; more than there are.
+const STATEMENTS_MAX: usize = 256;
+/// Rows a connection's thread may be ahead of who reads them. With few, the two wait for each other all the time.
+const ROWS_BUFFERED: usize = 4_096;
+
+/// Where the database is and how it is used.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    path: PathBuf,
+    readers_max: u32,
+    writer_cache_kib: i32,
+}
+
+impl SqliteOptions {
+    /// The database in the file at `path`, made if it is not there.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), readers_max: READERS_MAX, writer_cache_kib: WRITER_CACHE_KIB }
+    }
+
+    /// At most this many connections read; at least one does.
+    #[must_use]
+    pub fn readers_max(mut self, readers: u32) -> Self {
+        self.readers_max = readers.max(1);
+        self
+    }
+
+    fn connect(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_WAIT_MAX)
+            .statement_cache_capacity(STATEMENTS_MAX)
+            .row_buffer_size(ROWS_BUFFERED)
+            .pragma("trusted_schema", "OFF")
+    }
+}
+
+/// An open SQLite database.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    key: Arc<SecretKey>,
+}
+
+pub(crate) type WriteTx = Transaction<'static, sqlx::Sqlite>;
+
+impl Sqlite {
+    pub(crate) async fn open(options: &SqliteOptions, key: SecretKey) -> Result<Self, Error> {
+        let connect = options
+            .connect()
+            .create_if_missing(true)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .pragma("journal_size_limit", LOG_BYTES_KEPT.to_string())
+            .pragma("cache_size", (-options.writer_cache_kib).to_string());
+        // The one connection lives as long as the store: a new one would start with an empty cache.
+        let writer = pool(1).connect_with(connect).await.map_err(failed("open the database"))?;
+        migrations().run(&writer).await.map_err(|source| Error::Migration { source: Box::new(source) })?;
+        let connect = options
+            .connect()
+            .read_only(true)
+            .pragma("query_only", "ON")
+            .pragma("cache_size", (-READER_CACHE_KIB).to_string());
+        let readers = pool(options.readers_max)
+            .connect_with(connect)
+            .await
+            .map_err(failed("open the database for reading"))?;
+        Ok(Self { writer, readers, key: Arc::new(key) })
+    }
+
+    /// Starts a transaction that writes; there is one at a time.
+    pub(crate) async fn write(&self) -> Result<WriteTx, Error> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed("start to write"))
+    }
+
+    /// Starts a transaction that sees one committed state throughout.
+    pub(crate) async fn snapshot(&self) -> Result<WriteTx, Error> {
+        self.readers.begin().await.map_err(failed("start to read"))
+    }
+
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+pub(crate) async fn commit(tx: WriteTx) -> Result<(), Error> {
+    tx.commit().await.map_err(failed("commit"))
+}
+
+fn pool(connections_max: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections_max)
+        .min_connections(1)
+        .acquire_timeout(ACQUIRE_WAIT_MAX)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// Never edit one that was released: add another.
+fn migrations() -> Migrator {
+    let migration = |version, description: &'static str, sql: &'static str| {
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(vec![
+        migration(1, "registry", include_str!("../migrations/sqlite/0001_registry.sql")),
+        migration(2, "inventory", include_str!("../migrations/sqlite/0002_inventory.sql")),
+    ])
+}

@@ -1,0 +1,276 @@
+//! Loading what a batch touches: one statement for each kind of row, however many there are.
+
+use std::collections::BTreeSet;
+
+use ledger::{Book, Order, Resolved, SkuBook};
+use values::{ListingId, OrderId, ShopId, Sku, StockId};
+
+use super::super::rows::{
+    LineColumns, OrderColumns, StockColumns, applied, id, json, line, listing, listing_key, sku, sku_book,
+    some_id, stock_columns, timestamp,
+};
+use super::SqliteInventoryTx;
+use crate::error::{Error, failed};
+use crate::inventory::{KeyState, ListingBook, OperationKey, OrderRow, StockRow};
+
+const ORDERS: &str = "
+SELECT o.shop, o.order_id, o.modified_at, o.digest, o.origin, o.last_read, o.confirmed, o.older_at,
+       o.older_digest, o.status, o.gone, o.reread, o.expired, o.expires_at
+  FROM jsonb_each(?1) AS w CROSS JOIN inventory_orders AS o
+    ON o.shop = w.value ->> 0 AND o.order_id = w.value ->> 1";
+
+const LINES: &str = "
+SELECT l.shop, l.order_id, l.line, l.product, l.variation, l.holder, l.sku_id, k.sku, l.quantity, l.taken,
+       l.restocked, l.ever_taken, l.removed, l.holds
+  FROM jsonb_each(?1) AS w CROSS JOIN inventory_lines AS l
+    ON l.shop = w.value ->> 0 AND l.order_id = w.value ->> 1
+  LEFT JOIN inventory_skus AS k ON k.id = l.sku_id
+ ORDER BY l.shop, l.order_id, l.position";
+
+const LISTINGS: &str = "
+SELECT l.shop, l.product, l.variation, l.holder, s.sku_id, k.sku
+  FROM jsonb_each(?1) AS w CROSS JOIN registry_listings AS l
+    ON l.shop = w.value ->> 0 AND l.product = w.value ->> 1 AND l.variation = w.value ->> 2
+  LEFT JOIN inventory_stocks AS s ON s.shop = l.shop AND s.holder = l.holder AND s.removed = 0
+  LEFT JOIN inventory_skus AS k ON k.id = s.sku_id";
+
+const SKU_IDS: &str = "
+SELECT k.sku, k.id FROM jsonb_each(?1) AS w CROSS JOIN inventory_skus AS k ON k.sku = w.value";
+
+const BOOKS: &str = "
+SELECT k.sku, k.movement_count, k.counted_at, k.balances
+  FROM jsonb_each(?1) AS w CROSS JOIN inventory_skus AS k ON k.id = w.value";
+
+const STOCKS: &str = concat!(
+    "SELECT ",
+    stock_columns!(),
+    " FROM jsonb_each(?1) AS w CROSS JOIN inventory_stocks AS s
+        ON s.shop = w.value ->> 0 AND s.holder = w.value ->> 1
+      LEFT JOIN inventory_skus AS k ON k.id = s.sku_id"
+);
+
+const STOCKS_OF_SKUS: &str = concat!(
+    "SELECT ",
+    stock_columns!(),
+    " FROM jsonb_each(?1) AS w CROSS JOIN inventory_stocks AS s ON s.sku_id = w.value AND s.removed = 0
+      CROSS JOIN inventory_skus AS k ON k.id = s.sku_id"
+);
+
+const OPERATIONS: &str = "
+SELECT o.actor, o.key, o.digest, o.outcome
+  FROM jsonb_each(?1) AS w CROSS JOIN inventory_operations AS o
+    ON o.actor = w.value ->> 0 AND o.key = w.value ->> 1";
+
+const INCOMPLETE: &str = "
+SELECT w.value FROM jsonb_each(?1) AS w
+ WHERE EXISTS (SELECT 1 FROM inventory_incomplete AS i WHERE i.shop = w.value)
+    OR EXISTS (SELECT 1 FROM inventory_dead AS d WHERE d.shop = w.value)";
+
+impl SqliteInventoryTx {
+    /// The orders in the order asked for; those never seen are unknown ones.
+    pub(crate) async fn load_orders(&mut self, keys: &[(ShopId, OrderId)]) -> Result<Vec<OrderRow>, Error> {
+        let wanted: BTreeSet<_> = keys.iter().map(|(shop, order)| (shop.get(), order.get())).collect();
+        let rows: Vec<OrderColumns> = sqlx::query_as(ORDERS)
+            .bind(json(&wanted))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("load orders"))?;
+        let known: Vec<_> = rows.iter().map(|row| (row.0, row.1)).collect();
+        for row in rows {
+            let order = order_row(row)?;
+            self.orders.insert((order.shop, order.order.id), order);
+        }
+        if !known.is_empty() {
+            self.load_lines(&known).await?;
+        }
+        let row = |(shop, order): &(ShopId, OrderId)| {
+            self.orders.get(&(*shop, *order)).cloned().unwrap_or_else(|| OrderRow {
+                shop: *shop,
+                order: Order::unknown(*order),
+                expires_at: None,
+            })
+        };
+        Ok(keys.iter().map(row).collect())
+    }
+
+    async fn load_lines(&mut self, orders: &[(i64, i64)]) -> Result<(), Error> {
+        let rows: Vec<LineColumns> = sqlx::query_as(LINES)
+            .bind(json(orders))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("load order lines"))?;
+        for row in rows {
+            let line = line(&row)?;
+            if let (Some(sku), Some(sku_id)) = (&line.sku, row.6) {
+                self.know_sku(sku, sku_id);
+            }
+            let key = (id("shop", row.0)?, id("order", row.1)?);
+            if let Some(order) = self.orders.get_mut(&key) {
+                order.order.lines.push(line);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn resolve_listings(
+        &mut self,
+        listings: &[(ShopId, ListingId)],
+        texts: &[Sku],
+    ) -> Result<ListingBook, Error> {
+        let wanted: BTreeSet<_> = listings
+            .iter()
+            .map(|(shop, listing)| {
+                let (product, variation) = listing_key(*listing);
+                (shop.get(), product, variation)
+            })
+            .collect();
+        let rows: Vec<(i64, i64, i64, Option<i64>, Option<i64>, Option<String>)> = sqlx::query_as(LISTINGS)
+            .bind(json(&wanted))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("resolve listings"))?;
+        let mut book = ListingBook::default();
+        for (shop, product, variation, holder, sku_id, code) in rows {
+            let mapped = code.as_deref().map(sku).transpose()?;
+            if let (Some(sku), Some(sku_id)) = (&mapped, sku_id) {
+                self.know_sku(sku, sku_id);
+            }
+            let resolved = Resolved { stock: some_id("stock", holder)?, sku: mapped };
+            book.listings.insert((id("shop", shop)?, listing(product, variation)?), resolved);
+        }
+        self.find_skus(texts).await?;
+        book.skus = texts.iter().filter(|sku| self.sku_id(sku).is_some()).cloned().collect();
+        Ok(book)
+    }
+
+    /// Learns the ids of those SKUs that are stored and not known yet.
+    pub(super) async fn find_skus<'a>(
+        &mut self,
+        skus: impl IntoIterator<Item = &'a Sku>,
+    ) -> Result<(), Error> {
+        let unknown: BTreeSet<&str> =
+            skus.into_iter().filter(|sku| self.sku_id(sku).is_none()).map(Sku::as_str).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<(String, i64)> = sqlx::query_as(SKU_IDS)
+            .bind(json(&unknown))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("look up SKUs"))?;
+        for (code, sku_id) in rows {
+            self.know_sku(&sku(&code)?, sku_id);
+        }
+        Ok(())
+    }
+
+    /// The books of the SKUs; one never seen is empty.
+    pub(crate) async fn load_books(&mut self, skus: &[Sku]) -> Result<Book, Error> {
+        self.find_skus(skus).await?;
+        let ids: BTreeSet<i64> = skus.iter().filter_map(|sku| self.sku_id(sku)).collect();
+        let rows: Vec<(String, i64, Option<i64>, String)> = sqlx::query_as(BOOKS)
+            .bind(json(&ids))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("load SKUs"))?;
+        for sku in skus {
+            self.skus.entry(sku.clone()).or_default().book.get_or_insert_default();
+        }
+        for (code, count, counted_at, balances) in rows {
+            let book = sku_book(count, counted_at, &balances)?;
+            self.skus.entry(sku(&code)?).or_default().book = Some(book);
+        }
+        let mut book = Book::default();
+        for sku in skus {
+            let stored = self.skus.get(sku).and_then(|loaded| loaded.book.clone());
+            book.load(sku.clone(), stored.unwrap_or_else(SkuBook::default));
+        }
+        Ok(book)
+    }
+
+    /// The stocks named, and all stocks mapped to the SKUs.
+    pub(crate) async fn load_stocks(
+        &mut self,
+        stocks: &[StockId],
+        skus: &[Sku],
+    ) -> Result<Vec<StockRow>, Error> {
+        self.find_skus(skus).await?;
+        let sku_ids: BTreeSet<i64> = skus.iter().filter_map(|sku| self.sku_id(sku)).collect();
+        let mut rows: Vec<StockColumns> = sqlx::query_as(STOCKS_OF_SKUS)
+            .bind(json(&sku_ids))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("load the stocks of SKUs"))?;
+        let mut loaded = BTreeSet::new();
+        for row in &rows {
+            loaded.insert(row.row()?.id);
+        }
+        let others: BTreeSet<_> = stocks
+            .iter()
+            .filter(|stock| !loaded.contains(stock))
+            .map(|stock| (stock.shop.get(), stock.holder.get()))
+            .collect();
+        if !others.is_empty() {
+            let named: Vec<StockColumns> = sqlx::query_as(STOCKS)
+                .bind(json(&others))
+                .fetch_all(&mut *self.tx)
+                .await
+                .map_err(failed("load stocks"))?;
+            rows.extend(named);
+        }
+        let mut stocks = Vec::with_capacity(rows.len());
+        for columns in rows {
+            let row = columns.row()?;
+            if let (Some(sku), Some(sku_id)) = (&row.sku, columns.sku_id) {
+                self.know_sku(sku, sku_id);
+            }
+            self.stocks.insert(row.id, row.clone());
+            stocks.push(row);
+        }
+        Ok(stocks)
+    }
+
+    /// What is known of each key, in the order asked for.
+    pub(crate) async fn operation_keys(
+        &mut self,
+        keys: &[(OperationKey, [u8; 16])],
+    ) -> Result<Vec<KeyState>, Error> {
+        let wanted: BTreeSet<_> = keys.iter().map(|(key, _)| (&*key.actor, &*key.key)).collect();
+        let rows: Vec<(String, String, Vec<u8>, String)> = sqlx::query_as(OPERATIONS)
+            .bind(json(&wanted))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("look up operation keys"))?;
+        let known: std::collections::BTreeMap<_, _> =
+            rows.into_iter().map(|(actor, key, digest, outcome)| ((actor, key), (digest, outcome))).collect();
+        let state = |(key, digest): &(OperationKey, [u8; 16])| {
+            match known.get(&(key.actor.clone(), key.key.clone())) {
+                None => KeyState::New,
+                Some((stored, outcome)) if stored == digest => KeyState::Same(outcome.clone()),
+                Some(_) => KeyState::Conflict,
+            }
+        };
+        Ok(keys.iter().map(state).collect())
+    }
+
+    /// Those of the shops whose picture is incomplete.
+    pub(crate) async fn incomplete_shops(&mut self, shops: &[ShopId]) -> Result<BTreeSet<ShopId>, Error> {
+        let wanted: BTreeSet<_> = shops.iter().map(|shop| shop.get()).collect();
+        let rows: Vec<i64> = sqlx::query_scalar(INCOMPLETE)
+            .bind(json(&wanted))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("look up incomplete shops"))?;
+        rows.into_iter().map(|shop| id("shop", shop)).collect()
+    }
+}
+
+pub(crate) fn order_row(row: OrderColumns) -> Result<OrderRow, Error> {
+    let applied = applied(&row)?;
+    let (shop, order, _, _, _, _, _, _, _, status, gone, reread, expired, expires_at) = row;
+    Ok(OrderRow {
+        shop: id("shop", shop)?,
+        order: Order { id: id("order", order)?, applied, status, gone, reread, expired, lines: Vec::new() },
+        expires_at: expires_at.map(timestamp),
+    })
+}

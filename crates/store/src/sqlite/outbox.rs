@@ -1,0 +1,76 @@
+//! The levels that are to be published, on SQLite.
+
+use values::{Epoch, Revision, StockId};
+
+use super::rows::{StockColumns, json, signed, stock_columns, timestamp};
+use super::{STOCK_COLUMN_COUNT, Sqlite, commit};
+use crate::error::{Error, failed};
+use crate::inventory::{ShopFilter, Unpublished};
+use sqlx::{FromRow, Row};
+
+/// Oldest first would need an index that each change rewrites; by key, every stock's turn comes within one round.
+const UNPUBLISHED: &str = concat!(
+    "SELECT ",
+    stock_columns!(),
+    ", o.since FROM inventory_outbox AS o
+      CROSS JOIN inventory_stocks AS s ON s.shop = o.shop AND s.holder = o.holder
+      LEFT JOIN inventory_skus AS k ON k.id = s.sku_id
+     WHERE (o.shop, o.holder) > (?1, ?2) AND (?3 = 0 OR o.shop % ?3 = ?4)
+     ORDER BY o.shop, o.holder LIMIT ?5"
+);
+
+const PUBLISHED: &str = "
+DELETE FROM inventory_outbox
+ WHERE (shop, holder) IN
+       (SELECT s.shop, s.holder
+          FROM jsonb_each(?1) AS w CROSS JOIN inventory_stocks AS s
+            ON s.shop = w.value ->> 0 AND s.holder = w.value ->> 1
+           AND s.epoch = w.value ->> 2 AND s.revision = w.value ->> 3)";
+
+impl Sqlite {
+    pub(crate) async fn levels_to_publish(
+        &self,
+        filter: ShopFilter,
+        after: Option<StockId>,
+        limit: u32,
+    ) -> Result<Vec<Unpublished>, Error> {
+        let (of, rest) = match filter {
+            ShopFilter::All => (0, 0),
+            ShopFilter::Rest { of, rest } => (of, rest),
+        };
+        let (shop, holder) = after.map_or((0, 0), |stock| (stock.shop.get(), stock.holder.get()));
+        let rows = sqlx::query(UNPUBLISHED)
+            .bind(shop)
+            .bind(holder)
+            .bind(of)
+            .bind(rest)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("read the outbox"))?;
+        rows.iter()
+            .map(|row| {
+                let columns = StockColumns::from_row(row).map_err(failed("read the outbox"))?;
+                let since: i64 = row.try_get(STOCK_COLUMN_COUNT).map_err(failed("read the outbox"))?;
+                Ok(Unpublished { stock: columns.row()?, since: timestamp(since) })
+            })
+            .collect()
+    }
+
+    /// What changed since it was read stays.
+    pub(crate) async fn mark_published(&self, levels: &[(StockId, Epoch, Revision)]) -> Result<(), Error> {
+        let rows: Vec<_> = levels
+            .iter()
+            .map(|(stock, epoch, revision)| {
+                (stock.shop.get(), stock.holder.get(), signed(epoch.get()), signed(revision.get()))
+            })
+            .collect();
+        let mut tx = self.write().await?;
+        sqlx::query(PUBLISHED)
+            .bind(json(&rows))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("mark levels as published"))?;
+        commit(tx).await
+    }
+}

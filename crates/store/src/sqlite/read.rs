@@ -1,0 +1,468 @@
+//! Readers on SQLite: stock, orders, movements, and why a number is what it is.
+
+use std::collections::BTreeMap;
+
+use ledger::{Balance, Cause, Movement, MovementKind};
+use values::{LineId, OrderId, ProductId, ShopId, Sku, StockId};
+
+use super::Sqlite;
+use super::inventory::order_row;
+use super::rows::{
+    LineColumns, OrderColumns, StockColumns, bytes16, holds, id, json, line, listing, quantity, sku, sku_book,
+    some_id, stock_columns, timestamp, unsigned,
+};
+use crate::error::{Error, failed};
+use crate::inventory::{OrderRow, Posted, Posting, StockRow};
+use crate::report::{
+    Explanation, MovementSum, OpenHold, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause, UnmappedStock,
+    Waiting, WarehouseTotal,
+};
+
+const SKU_PAGE: &str = "
+SELECT id, sku, movement_count, counted_at, balances FROM inventory_skus WHERE sku > ?1 ORDER BY sku LIMIT ?2";
+
+const SKUS: &str = "
+SELECT k.id, k.sku, k.movement_count, k.counted_at, k.balances
+  FROM jsonb_each(?1) AS w CROSS JOIN inventory_skus AS k ON k.sku = w.value ORDER BY k.sku";
+
+const STOCKS_OF_SKUS: &str = concat!(
+    "SELECT ",
+    stock_columns!(),
+    " FROM jsonb_each(?1) AS w CROSS JOIN inventory_stocks AS s ON s.sku_id = w.value AND s.removed = 0
+      CROSS JOIN inventory_skus AS k ON k.id = s.sku_id ORDER BY s.shop, s.holder"
+);
+
+const STOCK_PAGE: &str = concat!(
+    "SELECT ",
+    stock_columns!(),
+    " FROM inventory_stocks AS s LEFT JOIN inventory_skus AS k ON k.id = s.sku_id
+     WHERE s.shop = ?1 AND s.holder > ?2 ORDER BY s.holder LIMIT ?3"
+);
+
+const ORDER: &str = "
+SELECT shop, order_id, modified_at, digest, origin, last_read, confirmed, older_at, older_digest, status, gone,
+       reread, expired, expires_at
+  FROM inventory_orders WHERE shop = ?1 AND order_id = ?2";
+
+const LINES: &str = "
+SELECT l.shop, l.order_id, l.line, l.product, l.variation, l.holder, l.sku_id, k.sku, l.quantity, l.taken,
+       l.restocked, l.ever_taken, l.removed, l.holds
+  FROM inventory_lines AS l LEFT JOIN inventory_skus AS k ON k.id = l.sku_id
+ WHERE l.shop = ?1 AND l.order_id = ?2 ORDER BY l.position";
+
+const OPEN_ORDERS: &str = "
+SELECT order_id FROM inventory_orders WHERE open = 1 AND shop = ?1 AND order_id > ?2 ORDER BY order_id LIMIT ?3";
+
+const MOVEMENTS: &str = "
+SELECT m.number, m.warehouse, m.kind, m.on_hand_delta, m.reserved_delta, m.on_hand, m.reserved, m.shop, m.order_id,
+       m.line, m.at, m.actor, m.reason, m.operation, m.trace
+  FROM inventory_movements AS m
+ WHERE m.sku_id = (SELECT id FROM inventory_skus WHERE sku = ?1) AND m.number > ?2
+ ORDER BY m.number LIMIT ?3";
+
+const SUMS: &str = "
+SELECT warehouse, kind, count(*), sum(on_hand_delta), sum(reserved_delta)
+  FROM inventory_movements WHERE sku_id = ?1 GROUP BY warehouse, kind ORDER BY warehouse, kind";
+
+const HOLDS: &str = "
+SELECT l.shop, l.order_id, o.status, l.line, l.holds
+  FROM inventory_lines AS l JOIN inventory_orders AS o ON o.shop = l.shop AND o.order_id = l.order_id
+ WHERE l.sku_id = ?1 AND l.reserved <> 0 ORDER BY l.shop, l.order_id, l.position LIMIT ?2";
+
+const PARKED: &str = "
+SELECT shop, order_id, line, product, variation, holder, quantity
+  FROM inventory_lines
+ WHERE sku_id IS NULL AND removed = 0 AND (shop, order_id, line) > (?1, ?2, ?3)
+ ORDER BY shop, order_id, line LIMIT ?4";
+
+const ORPHANED: &str = "
+SELECT o.shop, o.order_id, o.status,
+       (SELECT sum(l.reserved) FROM inventory_lines AS l WHERE l.shop = o.shop AND l.order_id = o.order_id)
+  FROM inventory_orders AS o
+ WHERE o.gone = 1 AND o.open = 1 AND (o.shop, o.order_id) > (?1, ?2) ORDER BY o.shop, o.order_id LIMIT ?3";
+
+const UNMAPPED: &str = "
+SELECT s.shop, s.holder, l.name, l.sku,
+       (SELECT t.holder FROM inventory_skus AS k JOIN inventory_stocks AS t
+            ON t.sku_id = k.id AND t.removed = 0 AND t.shop = s.shop WHERE k.sku = l.sku)
+  FROM inventory_stocks AS s LEFT JOIN registry_listings AS l
+    ON l.shop = s.shop AND l.product = coalesce(s.parent, s.holder)
+   AND l.variation = CASE WHEN s.parent IS NULL THEN 0 ELSE s.holder END
+ WHERE s.sku_id IS NULL AND s.removed = 0 AND s.shop = ?1 AND s.holder > ?2 ORDER BY s.holder LIMIT ?3";
+
+const TOTALS: &str = "
+SELECT b.value ->> 0 AS warehouse, count(*), sum(b.value ->> 1), sum(b.value ->> 2)
+  FROM inventory_skus AS k, jsonb_each(k.balances) AS b GROUP BY warehouse ORDER BY warehouse";
+
+const WAITING: &str = "
+SELECT (SELECT count(*) FROM inventory_outbox), (SELECT min(since) FROM inventory_outbox),
+       (SELECT count(*) FROM inventory_rereads),
+       (SELECT count(*) FROM inventory_lines WHERE sku_id IS NULL AND removed = 0),
+       (SELECT count(*) FROM inventory_orders WHERE gone = 1 AND open = 1),
+       (SELECT count(*) FROM inventory_dead), (SELECT count(*) FROM inventory_recompute_skus),
+       (SELECT count(*) FROM inventory_approvals WHERE decided_at IS NULL)";
+
+type SkuColumns = (i64, String, i64, Option<i64>, String);
+
+impl Sqlite {
+    pub(crate) async fn stock_page(&self, after: Option<&Sku>, limit: u32) -> Result<Vec<SkuStock>, Error> {
+        let mut tx = self.snapshot().await?;
+        let rows: Vec<SkuColumns> = sqlx::query_as(SKU_PAGE)
+            .bind(after.map_or("", Sku::as_str))
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(failed("list stock"))?;
+        with_stocks(&mut tx, rows).await
+    }
+
+    pub(crate) async fn stock_of(&self, skus: &[Sku]) -> Result<Vec<SkuStock>, Error> {
+        let mut tx = self.snapshot().await?;
+        let rows = sku_rows(&mut tx, skus).await?;
+        with_stocks(&mut tx, rows).await
+    }
+
+    pub(crate) async fn stocks_of_shop(
+        &self,
+        shop: ShopId,
+        after: Option<StockId>,
+        limit: u32,
+    ) -> Result<Vec<StockRow>, Error> {
+        let rows: Vec<StockColumns> = sqlx::query_as(STOCK_PAGE)
+            .bind(shop.get())
+            .bind(after.map_or(0, |stock| stock.holder.get()))
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list a shop's stocks"))?;
+        rows.iter().map(StockColumns::row).collect()
+    }
+
+    /// The parents of those stocks that are variations'.
+    pub(crate) async fn stock_parents(&self, stocks: &[StockId]) -> Result<BTreeMap<StockId, ProductId>, Error> {
+        let keys: Vec<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+            "SELECT s.shop, s.holder, s.parent FROM jsonb_each(?1) AS w CROSS JOIN inventory_stocks AS s
+                 ON s.shop = w.value ->> 0 AND s.holder = w.value ->> 1 WHERE s.parent IS NOT NULL",
+        )
+        .bind(json(&keys))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("look up the parents of stocks"))?;
+        rows.into_iter()
+            .map(|(shop, holder, parent)| {
+                Ok((super::rows::stock_id(shop, holder)?, id("product", parent)?))
+            })
+            .collect()
+    }
+
+    pub(crate) async fn order(&self, shop: ShopId, order: OrderId) -> Result<Option<OrderRow>, Error> {
+        let mut tx = self.snapshot().await?;
+        let row: Option<OrderColumns> = sqlx::query_as(ORDER)
+            .bind(shop.get())
+            .bind(order.get())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failed("read an order"))?;
+        let Some(mut found) = row.map(order_row).transpose()? else {
+            return Ok(None);
+        };
+        let lines: Vec<LineColumns> = sqlx::query_as(LINES)
+            .bind(shop.get())
+            .bind(order.get())
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(failed("read an order's lines"))?;
+        found.order.lines = lines.iter().map(line).collect::<Result<_, _>>()?;
+        Ok(Some(found))
+    }
+
+    pub(crate) async fn open_orders(
+        &self,
+        shop: ShopId,
+        after: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<OrderId>, Error> {
+        let rows: Vec<i64> = sqlx::query_scalar(OPEN_ORDERS)
+            .bind(shop.get())
+            .bind(after.map_or(0, OrderId::get))
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list open orders"))?;
+        rows.into_iter().map(|order| id("order", order)).collect()
+    }
+
+    pub(crate) async fn movements(&self, of: &Sku, after: u64, limit: u32) -> Result<Vec<Posted>, Error> {
+        let rows: Vec<MovementColumns> = sqlx::query_as(MOVEMENTS)
+            .bind(of.as_str())
+            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list movements"))?;
+        rows.into_iter().map(|row| posted(of, row)).collect()
+    }
+
+    pub(crate) async fn explain(&self, of: &Sku) -> Result<Option<Explanation>, Error> {
+        let mut tx = self.snapshot().await?;
+        let rows = sku_rows(&mut tx, std::slice::from_ref(of)).await?;
+        let Some(sku_id) = rows.first().map(|row| row.0) else {
+            return Ok(None);
+        };
+        let sums: Vec<(i64, String, i64, i64, i64)> = sqlx::query_as(SUMS)
+            .bind(sku_id)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(failed("sum movements"))?;
+        let sums = sums.into_iter().map(movement_sum).collect::<Result<_, _>>()?;
+        let held: Vec<(i64, i64, String, i64, String)> = sqlx::query_as(HOLDS)
+            .bind(sku_id)
+            .bind(PAGE_ROWS_MAX)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(failed("list open holds"))?;
+        let held = held.into_iter().map(open_hold).collect::<Result<_, _>>()?;
+        let hold_count: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM inventory_lines WHERE sku_id = ?1 AND reserved <> 0")
+                .bind(sku_id)
+                .fetch_one(&mut *tx)
+                .await
+                .map_err(failed("count open holds"))?;
+        let hold_count = unsigned("count", hold_count)?;
+        let stock = with_stocks(&mut tx, rows).await?.pop();
+        Ok(stock.map(|stock| Explanation { stock, sums, holds: held, hold_count }))
+    }
+
+    pub(crate) async fn parked(
+        &self,
+        after: Option<(ShopId, OrderId, LineId)>,
+        limit: u32,
+    ) -> Result<Vec<ParkedLine>, Error> {
+        let (shop, order, line) =
+            after.map_or((0, 0, 0), |(shop, order, line)| (shop.get(), order.get(), line.get()));
+        let rows: Vec<(i64, i64, i64, Option<i64>, Option<i64>, Option<i64>, i64)> = sqlx::query_as(PARKED)
+            .bind(shop)
+            .bind(order)
+            .bind(line)
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list parked lines"))?;
+        rows.into_iter()
+            .map(|(shop, order, line, product, variation, holder, ordered)| {
+                let sold = product.map(|product| listing(product, variation.unwrap_or(0))).transpose()?;
+                Ok(ParkedLine {
+                    shop: id("shop", shop)?,
+                    order: id("order", order)?,
+                    line: id("line", line)?,
+                    listing: sold,
+                    stock: some_id("stock", holder)?,
+                    quantity: quantity(ordered),
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn orphaned(
+        &self,
+        after: Option<(ShopId, OrderId)>,
+        limit: u32,
+    ) -> Result<Vec<Orphan>, Error> {
+        let (shop, order) = order_key(after);
+        let rows: Vec<(i64, i64, String, i64)> = sqlx::query_as(ORPHANED)
+            .bind(shop)
+            .bind(order)
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list orphaned orders"))?;
+        rows.into_iter()
+            .map(|(shop, order, status, reserved)| {
+                let reserved = quantity(reserved);
+                Ok(Orphan { shop: id("shop", shop)?, order: id("order", order)?, status, reserved })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn unmapped(
+        &self,
+        shop: ShopId,
+        after: Option<StockId>,
+        limit: u32,
+    ) -> Result<Vec<UnmappedStock>, Error> {
+        let rows: Vec<(i64, i64, Option<String>, Option<String>, Option<i64>)> = sqlx::query_as(UNMAPPED)
+            .bind(shop.get())
+            .bind(after.map_or(0, |stock| stock.holder.get()))
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list stocks without SKU"))?;
+        rows.into_iter()
+            .map(|(shop, holder, name, code, by)| {
+                let cause = match (code, by) {
+                    (Some(code), Some(by)) => {
+                        UnmappedCause::SkuTaken { sku: sku(&code)?, by: id("stock", by)? }
+                    }
+                    _ => UnmappedCause::NoSku,
+                };
+                let stock = super::rows::stock_id(shop, holder)?;
+                Ok(UnmappedStock { stock, name: name.unwrap_or_default(), cause })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn warehouse_totals(&self) -> Result<Vec<WarehouseTotal>, Error> {
+        let rows: Vec<(i64, i64, i64, i64)> =
+            sqlx::query_as(TOTALS).fetch_all(&self.readers).await.map_err(failed("sum balances"))?;
+        rows.into_iter()
+            .map(|(warehouse, count, on_hand, reserved)| {
+                Ok(WarehouseTotal {
+                    warehouse: id("warehouse", warehouse)?,
+                    sku_count: unsigned("count", count)?,
+                    balance: Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) },
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn waiting(&self) -> Result<Waiting, Error> {
+        let row: (i64, Option<i64>, i64, i64, i64, i64, i64, i64) =
+            sqlx::query_as(WAITING).fetch_one(&self.readers).await.map_err(failed("count what waits"))?;
+        Ok(Waiting {
+            outbox_count: unsigned("count", row.0)?,
+            outbox_oldest: row.1.map(timestamp),
+            reread_count: unsigned("count", row.2)?,
+            parked_count: unsigned("count", row.3)?,
+            orphaned_count: unsigned("count", row.4)?,
+            dead_count: unsigned("count", row.5)?,
+            recompute_count: unsigned("count", row.6)?,
+            approval_count: unsigned("count", row.7)?,
+        })
+    }
+}
+
+async fn sku_rows(tx: &mut super::WriteTx, skus: &[Sku]) -> Result<Vec<SkuColumns>, Error> {
+    let texts: std::collections::BTreeSet<&str> = skus.iter().map(Sku::as_str).collect();
+    sqlx::query_as(SKUS).bind(json(&texts)).fetch_all(&mut **tx).await.map_err(failed("read SKUs"))
+}
+
+async fn with_stocks(tx: &mut super::WriteTx, skus: Vec<SkuColumns>) -> Result<Vec<SkuStock>, Error> {
+    let ids: Vec<i64> = skus.iter().map(|row| row.0).collect();
+    let stocks: Vec<StockColumns> = sqlx::query_as(STOCKS_OF_SKUS)
+        .bind(json(&ids))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(failed("read the stocks of SKUs"))?;
+    let mut by_sku: BTreeMap<i64, Vec<StockRow>> = BTreeMap::new();
+    for columns in stocks {
+        if let Some(sku_id) = columns.sku_id {
+            by_sku.entry(sku_id).or_default().push(columns.row()?);
+        }
+    }
+    skus.into_iter()
+        .map(|(sku_id, code, count, counted_at, balances)| {
+            Ok(SkuStock {
+                sku: sku(&code)?,
+                book: sku_book(count, counted_at, &balances)?,
+                stocks: by_sku.remove(&sku_id).unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+fn order_key(after: Option<(ShopId, OrderId)>) -> (i64, i64) {
+    after.map_or((0, 0), |(shop, order)| (shop.get(), order.get()))
+}
+
+type MovementColumns = (
+    i64,
+    i64,
+    String,
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<Vec<u8>>,
+);
+
+fn posted(of: &Sku, row: MovementColumns) -> Result<Posted, Error> {
+    let (
+        number,
+        warehouse,
+        kind,
+        on_hand_delta,
+        reserved_delta,
+        on_hand,
+        reserved,
+        shop,
+        order,
+        line,
+        at,
+        actor,
+        reason,
+        operation,
+        trace,
+    ) = row;
+    let cause = match (shop, order, line) {
+        (Some(shop), Some(order), Some(line)) => {
+            Cause::Order { shop: id("shop", shop)?, order: id("order", order)?, line: id("line", line)? }
+        }
+        _ => Cause::Operation,
+    };
+    Ok(Posted {
+        movement: Movement {
+            sku: of.clone(),
+            number: unsigned("movement number", number)?,
+            warehouse: id("warehouse", warehouse)?,
+            kind: movement_kind(&kind)?,
+            on_hand_delta: quantity(on_hand_delta),
+            reserved_delta: quantity(reserved_delta),
+            after: Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) },
+            cause,
+        },
+        posting: Posting {
+            at: timestamp(at),
+            actor: actor.map(Into::into),
+            reason: reason.map(Into::into),
+            operation: operation.map(Into::into),
+            trace: trace.map(|trace| bytes16("trace id", &trace)).transpose()?,
+        },
+    })
+}
+
+fn movement_kind(word: &str) -> Result<MovementKind, Error> {
+    MovementKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
+        .ok_or_else(|| Error::damaged("kind of movement", word))
+}
+
+fn movement_sum(row: (i64, String, i64, i64, i64)) -> Result<MovementSum, Error> {
+    let (warehouse, kind, count, on_hand, reserved) = row;
+    Ok(MovementSum {
+        warehouse: id("warehouse", warehouse)?,
+        kind: movement_kind(&kind)?,
+        count: unsigned("count", count)?,
+        on_hand: quantity(on_hand),
+        reserved: quantity(reserved),
+    })
+}
+
+fn open_hold(row: (i64, i64, String, i64, String)) -> Result<OpenHold, Error> {
+    let (shop, order, status, line, held) = row;
+    Ok(OpenHold {
+        shop: id("shop", shop)?,
+        order: id("order", order)?,
+        status,
+        line: id("line", line)?,
+        holds: holds(&held)?,
+    })
+}

@@ -1,0 +1,445 @@
+//! Warehouses and shops on SQLite.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ledger::{Routing, StatusMap, StatusRule};
+use secrecy::{ExposeSecret, SecretString};
+use values::{ShopId, Timestamp, WarehouseId};
+
+use super::rows::{id, json, quantity, timestamp};
+use super::{Sqlite, WriteTx, commit};
+use crate::error::{Error, failed};
+use crate::registry::{
+    Changed, Connector, NewShop, PollSettings, Shop, ShopAdded, ShopSecrets, ShopSettings, ShopState, Warehouse,
+    WarehouseAdded, WarehouseKind,
+};
+use crate::secret::{random_token, token_hash};
+
+const WAREHOUSES: &str = "SELECT id, name, kind, created_at FROM registry_warehouses ORDER BY id";
+
+const ADD_WAREHOUSE: &str = "
+INSERT INTO registry_warehouses (name, kind, created_at) VALUES (?1, ?2, ?3)
+    ON CONFLICT (name) DO NOTHING RETURNING id";
+
+const SHOPS: &str = "
+SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms, private_allowed, statuses,
+       state, created_at,
+       (SELECT json_group_array(warehouse ORDER BY position) FROM registry_routes AS r WHERE r.shop = s.id)
+  FROM registry_shops AS s
+ WHERE ?1 IS NULL OR id IN (SELECT value FROM jsonb_each(?1))
+ ORDER BY id";
+
+const ADD_SHOP: &str = "
+INSERT INTO registry_shops
+       (name, connector, url, webhook_token_hash, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms,
+        private_allowed, statuses, state, created_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11)
+    ON CONFLICT (name) WHERE state <> 'removed' DO NOTHING RETURNING id";
+
+const CHANGE_SHOP: &str = "
+UPDATE registry_shops
+   SET url = ?2, buffer = ?3, pending_hold_ms = ?4, orders_poll_ms = ?5, trash_poll_ms = ?6, private_allowed = ?7,
+       statuses = ?8
+ WHERE id = ?1 AND state <> 'removed'";
+
+const UNKNOWN_WAREHOUSES: &str = "
+SELECT value FROM jsonb_each(?1) WHERE value NOT IN (SELECT id FROM registry_warehouses) LIMIT 1";
+
+const SET_ROUTES: &str = "
+INSERT INTO registry_routes (shop, position, warehouse) SELECT ?1, key, value FROM jsonb_each(?2)";
+
+/// Every level of the shop may be another now.
+const MARK_SKUS: &str = "
+INSERT INTO inventory_recompute_skus (sku_id)
+SELECT sku_id FROM inventory_stocks WHERE shop = ?1 AND sku_id IS NOT NULL AND removed = 0
+    ON CONFLICT (sku_id) DO NOTHING";
+
+/// Told to egress once more, as removed.
+const REMOVE_STOCKS: &str = "
+UPDATE inventory_stocks SET removed = 1, revision = revision + 1 WHERE shop = ?1 AND removed = 0";
+
+const PUBLISH_REMOVED: &str = "
+INSERT INTO inventory_outbox (shop, holder, since)
+SELECT shop, holder, ?2 FROM inventory_stocks WHERE shop = ?1 AND sku_id IS NOT NULL
+    ON CONFLICT (shop, holder) DO NOTHING";
+
+const SET_SECRET: &str = "
+INSERT INTO registry_shop_secrets (shop, field, sealed) VALUES (?1, ?2, ?3)
+    ON CONFLICT (shop, field) DO UPDATE SET sealed = excluded.sealed";
+
+const CONSUMER_KEY: &str = "consumer_key";
+const CONSUMER_SECRET: &str = "consumer_secret";
+const WEBHOOK_SECRET: &str = "webhook_secret";
+const WEBHOOK_SECRET_PREVIOUS: &str = "webhook_secret_previous";
+const WEBHOOK_TOKEN: &str = "webhook_token";
+
+impl Sqlite {
+    pub(crate) async fn add_warehouse(
+        &self,
+        name: &str,
+        kind: WarehouseKind,
+        now: Timestamp,
+    ) -> Result<WarehouseAdded, Error> {
+        let mut tx = self.write().await?;
+        let added: Option<i64> = sqlx::query_scalar(ADD_WAREHOUSE)
+            .bind(name)
+            .bind(kind.as_str())
+            .bind(now.micros())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failed("add a warehouse"))?;
+        commit(tx).await?;
+        Ok(match added {
+            Some(added) => WarehouseAdded::Added(Warehouse {
+                id: id("warehouse", added)?,
+                name: name.to_owned(),
+                kind,
+                created_at: now,
+            }),
+            None => WarehouseAdded::NameTaken,
+        })
+    }
+
+    pub(crate) async fn warehouses(&self) -> Result<Vec<Warehouse>, Error> {
+        let rows: Vec<(i64, String, String, i64)> =
+            sqlx::query_as(WAREHOUSES).fetch_all(&self.readers).await.map_err(failed("list warehouses"))?;
+        rows.into_iter()
+            .map(|(number, name, kind, created_at)| {
+                Ok(Warehouse {
+                    id: id("warehouse", number)?,
+                    name,
+                    kind: WarehouseKind::from_word(&kind)
+                        .ok_or_else(|| Error::damaged("kind of warehouse", kind))?,
+                    created_at: timestamp(created_at),
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn add_shop(&self, new: NewShop, now: Timestamp) -> Result<ShopAdded, Error> {
+        let mut tx = self.write().await?;
+        if let Some(unknown) = unknown_warehouse(&mut tx, &new.settings.routing).await? {
+            return Ok(ShopAdded::UnknownWarehouse(unknown));
+        }
+        let token = random_token();
+        let settings = &new.settings;
+        let added: Option<i64> = sqlx::query_scalar(ADD_SHOP)
+            .bind(&new.name)
+            .bind(new.connector.as_str())
+            .bind(&settings.url)
+            .bind(token_hash(token.expose_secret()))
+            .bind(settings.buffer.thousandths())
+            .bind(millis(settings.pending_hold))
+            .bind(millis(settings.poll.orders))
+            .bind(millis(settings.poll.trash))
+            .bind(settings.private_allowed)
+            .bind(statuses_text(&settings.statuses))
+            .bind(now.micros())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(failed("add a shop"))?;
+        let Some(added) = added else {
+            return Ok(ShopAdded::NameTaken);
+        };
+        set_routes(&mut tx, added, &settings.routing).await?;
+        self.seal_secrets(&mut tx, added, &new.secrets).await?;
+        self.seal(&mut tx, added, WEBHOOK_TOKEN, &token).await?;
+        commit(tx).await?;
+        Ok(ShopAdded::Added {
+            shop: Shop {
+                id: id("shop", added)?,
+                name: new.name,
+                connector: new.connector,
+                settings: new.settings,
+                state: ShopState::Connecting,
+                created_at: now,
+            },
+            webhook_token: token,
+        })
+    }
+
+    /// `None`: all, the removed ones too.
+    pub(crate) async fn shops(&self, wanted: Option<&[ShopId]>) -> Result<Vec<Shop>, Error> {
+        let rows: Vec<ShopColumns> = sqlx::query_as(SHOPS)
+            .bind(wanted_shops(wanted))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list shops"))?;
+        rows.into_iter().map(shop).collect()
+    }
+
+    pub(crate) async fn shop_of_webhook(&self, token: &str) -> Result<Option<ShopId>, Error> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT id FROM registry_shops WHERE webhook_token_hash = ?1 AND state <> 'removed'",
+        )
+        .bind(token_hash(token))
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(failed("find the shop of a webhook"))?;
+        found.map(|found| id("shop", found)).transpose()
+    }
+
+    pub(crate) async fn change_shop(&self, shop: ShopId, settings: &ShopSettings) -> Result<Changed, Error> {
+        let mut tx = self.write().await?;
+        if let Some(unknown) = unknown_warehouse(&mut tx, &settings.routing).await? {
+            return Ok(Changed::UnknownWarehouse(unknown));
+        }
+        let changed = sqlx::query(CHANGE_SHOP)
+            .bind(shop.get())
+            .bind(&settings.url)
+            .bind(settings.buffer.thousandths())
+            .bind(millis(settings.pending_hold))
+            .bind(millis(settings.poll.orders))
+            .bind(millis(settings.poll.trash))
+            .bind(settings.private_allowed)
+            .bind(statuses_text(&settings.statuses))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("change a shop"))?;
+        if changed.rows_affected() == 0 {
+            return Ok(Changed::Unknown);
+        }
+        sqlx::query("DELETE FROM registry_routes WHERE shop = ?1")
+            .bind(shop.get())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("change a shop's routing"))?;
+        set_routes(&mut tx, shop.get(), &settings.routing).await?;
+        sqlx::query(MARK_SKUS)
+            .bind(shop.get())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("mark SKUs to recompute"))?;
+        commit(tx).await?;
+        Ok(Changed::Done)
+    }
+
+    pub(crate) async fn activate_shop(&self, shop: ShopId) -> Result<Changed, Error> {
+        let mut tx = self.write().await?;
+        let changed =
+            sqlx::query("UPDATE registry_shops SET state = 'active' WHERE id = ?1 AND state <> 'removed'")
+                .bind(shop.get())
+                .execute(&mut *tx)
+                .await
+                .map_err(failed("activate a shop"))?;
+        commit(tx).await?;
+        Ok(done_if(changed.rows_affected()))
+    }
+
+    pub(crate) async fn remove_shop(&self, shop: ShopId, now: Timestamp) -> Result<Changed, Error> {
+        let mut tx = self.write().await?;
+        let changed =
+            sqlx::query("UPDATE registry_shops SET state = 'removed' WHERE id = ?1 AND state <> 'removed'")
+                .bind(shop.get())
+                .execute(&mut *tx)
+                .await
+                .map_err(failed("remove a shop"))?;
+        if changed.rows_affected() == 0 {
+            return Ok(Changed::Unknown);
+        }
+        sqlx::query(REMOVE_STOCKS)
+            .bind(shop.get())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("remove a shop's stocks"))?;
+        sqlx::query(PUBLISH_REMOVED)
+            .bind(shop.get())
+            .bind(now.micros())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("publish a shop's removal"))?;
+        sqlx::query("DELETE FROM registry_shop_secrets WHERE shop = ?1")
+            .bind(shop.get())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("forget a shop's secrets"))?;
+        commit(tx).await?;
+        Ok(Changed::Done)
+    }
+
+    pub(crate) async fn shop_secrets(&self, shop: ShopId) -> Result<Option<ShopSecrets>, Error> {
+        let mut fields = self.open_secrets(shop).await?;
+        let (Some(consumer_key), Some(consumer_secret), Some(webhook_secret)) =
+            (fields.remove(CONSUMER_KEY), fields.remove(CONSUMER_SECRET), fields.remove(WEBHOOK_SECRET))
+        else {
+            return Ok(None);
+        };
+        let webhook_secret_previous = fields.remove(WEBHOOK_SECRET_PREVIOUS);
+        Ok(Some(ShopSecrets { consumer_key, consumer_secret, webhook_secret, webhook_secret_previous }))
+    }
+
+    pub(crate) async fn webhook_token(&self, shop: ShopId) -> Result<Option<SecretString>, Error> {
+        Ok(self.open_secrets(shop).await?.remove(WEBHOOK_TOKEN))
+    }
+
+    pub(crate) async fn set_shop_secrets(&self, shop: ShopId, secrets: &ShopSecrets) -> Result<Changed, Error> {
+        let mut tx = self.write().await?;
+        let known: Option<i64> =
+            sqlx::query_scalar("SELECT id FROM registry_shops WHERE id = ?1 AND state <> 'removed'")
+                .bind(shop.get())
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(failed("look up a shop"))?;
+        if known.is_none() {
+            return Ok(Changed::Unknown);
+        }
+        sqlx::query("DELETE FROM registry_shop_secrets WHERE shop = ?1 AND field = ?2")
+            .bind(shop.get())
+            .bind(WEBHOOK_SECRET_PREVIOUS)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("change a shop's secrets"))?;
+        self.seal_secrets(&mut tx, shop.get(), secrets).await?;
+        commit(tx).await?;
+        Ok(Changed::Done)
+    }
+
+    async fn seal_secrets(&self, tx: &mut WriteTx, shop: i64, secrets: &ShopSecrets) -> Result<(), Error> {
+        self.seal(tx, shop, CONSUMER_KEY, &secrets.consumer_key).await?;
+        self.seal(tx, shop, CONSUMER_SECRET, &secrets.consumer_secret).await?;
+        self.seal(tx, shop, WEBHOOK_SECRET, &secrets.webhook_secret).await?;
+        match &secrets.webhook_secret_previous {
+            Some(previous) => self.seal(tx, shop, WEBHOOK_SECRET_PREVIOUS, previous).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn seal(
+        &self,
+        tx: &mut WriteTx,
+        shop: i64,
+        field: &'static str,
+        secret: &SecretString,
+    ) -> Result<(), Error> {
+        sqlx::query(SET_SECRET)
+            .bind(shop)
+            .bind(field)
+            .bind(self.key.seal(shop, field, secret))
+            .execute(&mut **tx)
+            .await
+            .map_err(failed("store a shop's secrets"))?;
+        Ok(())
+    }
+
+    async fn open_secrets(&self, shop: ShopId) -> Result<BTreeMap<String, SecretString>, Error> {
+        let rows: Vec<(String, Vec<u8>)> =
+            sqlx::query_as("SELECT field, sealed FROM registry_shop_secrets WHERE shop = ?1")
+                .bind(shop.get())
+                .fetch_all(&self.readers)
+                .await
+                .map_err(failed("read a shop's secrets"))?;
+        rows.into_iter()
+            .map(|(field, sealed)| {
+                let opened = self
+                    .key
+                    .open(shop.get(), &field, &sealed)
+                    .map_err(|source| Error::Secret { shop: shop.get(), source })?;
+                Ok((field, opened))
+            })
+            .collect()
+    }
+}
+
+impl super::SqliteInventoryTx {
+    /// As they are within this transaction.
+    pub(crate) async fn load_shops(&mut self, wanted: &[ShopId]) -> Result<Vec<Shop>, Error> {
+        let rows: Vec<ShopColumns> = sqlx::query_as(SHOPS)
+            .bind(wanted_shops(Some(wanted)))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("load shops"))?;
+        rows.into_iter().map(shop).collect()
+    }
+}
+
+fn wanted_shops(wanted: Option<&[ShopId]>) -> Option<String> {
+    wanted.map(|shops| json(&shops.iter().map(|shop| shop.get()).collect::<Vec<_>>()))
+}
+
+type ShopColumns = (i64, String, String, String, i64, i64, i64, i64, bool, String, String, i64, String);
+
+fn shop(row: ShopColumns) -> Result<Shop, Error> {
+    let (number, name, connector, url, buffer, hold, orders, trash, private_allowed, statuses, state, at, routes) =
+        row;
+    let warehouses: Vec<i64> =
+        serde_json::from_str(&routes).map_err(|_| Error::damaged("routing", &routes))?;
+    let warehouses =
+        warehouses.into_iter().map(|raw| id("warehouse", raw)).collect::<Result<Vec<WarehouseId>, _>>()?;
+    Ok(Shop {
+        id: id("shop", number)?,
+        name,
+        connector: Connector::from_word(&connector).ok_or_else(|| Error::damaged("connector", connector))?,
+        settings: ShopSettings {
+            url,
+            routing: Routing::new(warehouses).ok_or_else(|| Error::damaged("routing", &routes))?,
+            buffer: quantity(buffer),
+            statuses: statuses_of(&statuses)?,
+            pending_hold: duration(hold)?,
+            poll: PollSettings { orders: duration(orders)?, trash: duration(trash)? },
+            private_allowed,
+        },
+        state: ShopState::from_word(&state).ok_or_else(|| Error::damaged("state of a shop", state))?,
+        created_at: timestamp(at),
+    })
+}
+
+async fn unknown_warehouse(tx: &mut WriteTx, routing: &Routing) -> Result<Option<WarehouseId>, Error> {
+    let wanted: Vec<i64> = routing.iter().map(WarehouseId::get).collect();
+    let unknown: Option<i64> = sqlx::query_scalar(UNKNOWN_WAREHOUSES)
+        .bind(json(&wanted))
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(failed("look up warehouses"))?;
+    unknown.map(|unknown| id("warehouse", unknown)).transpose()
+}
+
+async fn set_routes(tx: &mut WriteTx, shop: i64, routing: &Routing) -> Result<(), Error> {
+    let warehouses: Vec<i64> = routing.iter().map(WarehouseId::get).collect();
+    sqlx::query(SET_ROUTES)
+        .bind(shop)
+        .bind(json(&warehouses))
+        .execute(&mut **tx)
+        .await
+        .map_err(failed("set a shop's routing"))?;
+    Ok(())
+}
+
+pub(super) const fn done_if(rows_affected: u64) -> Changed {
+    if rows_affected == 0 { Changed::Unknown } else { Changed::Done }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn duration(millis: i64) -> Result<Duration, Error> {
+    u64::try_from(millis).map(Duration::from_millis).map_err(|_| Error::damaged("duration", millis))
+}
+
+const RULES: [(&str, StatusRule); 6] = [
+    ("reserve_pending", StatusRule::ReservePending),
+    ("reserve", StatusRule::Reserve),
+    ("deduct", StatusRule::Deduct),
+    ("release", StatusRule::Release),
+    ("ignore", StatusRule::Ignore),
+    ("follow", StatusRule::Follow),
+];
+
+fn statuses_text(statuses: &StatusMap) -> String {
+    let word = |wanted| RULES.iter().find(|(_, rule)| *rule == wanted).map_or("follow", |(word, _)| word);
+    let words: BTreeMap<&str, &str> = statuses.iter().map(|(status, rule)| (status, word(rule))).collect();
+    json(&words)
+}
+
+fn statuses_of(text: &str) -> Result<StatusMap, Error> {
+    let words: BTreeMap<String, String> =
+        serde_json::from_str(text).map_err(|_| Error::damaged("status map", text))?;
+    words.iter().try_fold(StatusMap::default(), |statuses, (status, word)| {
+        let (_, rule) = RULES
+            .iter()
+            .find(|(known, _)| known == word)
+            .ok_or_else(|| Error::damaged("rule of a status", word))?;
+        Ok(statuses.with(status, *rule))
+    })
+}

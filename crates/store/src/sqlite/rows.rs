@@ -1,0 +1,333 @@
+//! Between rows and values: what is bound as JSON, and what is read back with every value checked.
+
+use ledger::{Applied, Balance, Digest, Hold, Line, Origin, SkuBook};
+use serde::Serialize;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row};
+use values::{
+    Epoch, HolderId, ListingId, ParseIdError, ProductId, Quantity, ReadNumber, Revision, Sku, Step, StockId,
+    Timestamp, VariationId,
+};
+
+use crate::error::Error;
+use crate::inventory::{Settled, StockRow};
+
+/// Rows as one parameter: an array of arrays, unpacked by `jsonb_each`.
+pub(super) fn json<T: Serialize + ?Sized>(rows: &T) -> String {
+    serde_json::to_string(rows).expect("numbers and text always serialise")
+}
+
+pub(super) fn id<T: TryFrom<i64, Error = ParseIdError>>(what: &'static str, raw: i64) -> Result<T, Error> {
+    T::try_from(raw).map_err(|_| Error::damaged(what, raw))
+}
+
+pub(super) fn some_id<T: TryFrom<i64, Error = ParseIdError>>(
+    what: &'static str,
+    raw: Option<i64>,
+) -> Result<Option<T>, Error> {
+    raw.map(|raw| id(what, raw)).transpose()
+}
+
+pub(super) fn sku(text: &str) -> Result<Sku, Error> {
+    text.parse().map_err(|_| Error::damaged("SKU", text))
+}
+
+pub(super) fn unsigned(what: &'static str, raw: i64) -> Result<u64, Error> {
+    u64::try_from(raw).map_err(|_| Error::damaged(what, raw))
+}
+
+/// Counters never come near 2⁶³.
+pub(super) fn signed(raw: u64) -> i64 {
+    i64::try_from(raw).expect("a counter stays below 2^63")
+}
+
+pub(super) fn quantity(raw: i64) -> Quantity {
+    Quantity::from_thousandths(raw)
+}
+
+pub(super) fn thousandths(quantity: Option<Quantity>) -> Option<i64> {
+    quantity.map(Quantity::thousandths)
+}
+
+pub(super) fn timestamp(raw: i64) -> Timestamp {
+    Timestamp::from_micros(raw)
+}
+
+pub(super) fn micros(at: Option<Timestamp>) -> Option<i64> {
+    at.map(Timestamp::micros)
+}
+
+pub(super) fn bytes16(what: &'static str, raw: &[u8]) -> Result<[u8; 16], Error> {
+    raw.try_into().map_err(|_| Error::damaged(what, hex(raw)))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}
+
+/// 0 stands for none in keys.
+pub(super) fn listing_key(listing: ListingId) -> (i64, i64) {
+    (listing.product.get(), listing.variation.map_or(0, VariationId::get))
+}
+
+pub(super) fn listing(product: i64, variation: i64) -> Result<ListingId, Error> {
+    let variation = if variation == 0 { None } else { Some(id("variation", variation)?) };
+    Ok(ListingId { product: id("product", product)?, variation })
+}
+
+pub(super) fn stock_id(shop: i64, holder: i64) -> Result<StockId, Error> {
+    Ok(StockId { shop: id("shop", shop)?, holder: id("stock", holder)? })
+}
+
+/// An order's own columns, in the order of [`ORDER_COLUMNS`]' queries.
+pub(super) type OrderColumns = (
+    i64,
+    i64,
+    Option<i64>,
+    Option<Vec<u8>>,
+    Option<String>,
+    Option<i64>,
+    bool,
+    Option<i64>,
+    Option<Vec<u8>>,
+    String,
+    bool,
+    bool,
+    bool,
+    Option<i64>,
+);
+
+pub(super) fn applied(row: &OrderColumns) -> Result<Option<Applied>, Error> {
+    let (_, _, modified_at, digest, origin, last_read, confirmed, older_at, older_digest, ..) = row;
+    let (Some(modified_at), Some(digest), Some(origin), Some(last_read)) =
+        (modified_at, digest, origin, last_read)
+    else {
+        return Ok(None);
+    };
+    let older = match (older_at, older_digest) {
+        (Some(at), Some(digest)) => Some((timestamp(*at), Digest::from_bytes(bytes16("digest", digest)?))),
+        _ => None,
+    };
+    Ok(Some(Applied {
+        modified_at: timestamp(*modified_at),
+        digest: Digest::from_bytes(bytes16("digest", digest)?),
+        origin: origin_of(origin)?,
+        last_read: ReadNumber::new(unsigned("read number", *last_read)?),
+        confirmed: *confirmed,
+        older,
+    }))
+}
+
+pub(super) const fn origin_word(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Webhook => "webhook",
+        Origin::Read => "read",
+    }
+}
+
+fn origin_of(word: &str) -> Result<Origin, Error> {
+    match word {
+        "webhook" => Ok(Origin::Webhook),
+        "read" => Ok(Origin::Read),
+        _ => Err(Error::damaged("origin", word)),
+    }
+}
+
+/// A line's columns: shop, order, line, product, variation, holder, SKU id, SKU, quantity, taken, restocked, ever taken,
+/// removed, holds.
+pub(super) type LineColumns = (
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    i64,
+    Option<i64>,
+    i64,
+    bool,
+    bool,
+    String,
+);
+
+pub(super) fn line(row: &LineColumns) -> Result<Line, Error> {
+    let (_, _, line, product, variation, holder, _, code, ordered, taken, restocked, ever_taken, removed, held) =
+        row;
+    let listing = match product {
+        Some(product) => Some(listing(*product, variation.unwrap_or(0))?),
+        None => None,
+    };
+    Ok(Line {
+        id: id("line", *line)?,
+        listing,
+        stock: some_id("stock", *holder)?,
+        sku: code.as_deref().map(sku).transpose()?,
+        quantity: quantity(*ordered),
+        taken: taken.map(quantity),
+        restocked: quantity(*restocked),
+        ever_taken: *ever_taken,
+        removed: *removed,
+        holds: holds(held)?,
+    })
+}
+
+pub(super) fn holds_text(holds: &[Hold]) -> String {
+    if holds.is_empty() {
+        return "[]".to_owned();
+    }
+    let rows: Vec<_> = holds
+        .iter()
+        .map(|hold| (hold.warehouse.get(), hold.reserved.thousandths(), hold.shipped.thousandths()))
+        .collect();
+    json(&rows)
+}
+
+pub(super) fn holds(text: &str) -> Result<Vec<Hold>, Error> {
+    if text == "[]" {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(i64, i64, i64)> =
+        serde_json::from_str(text).map_err(|_| Error::damaged("list of holds", text))?;
+    rows.into_iter()
+        .map(|(warehouse, reserved, shipped)| {
+            Ok(Hold {
+                warehouse: id("warehouse", warehouse)?,
+                reserved: quantity(reserved),
+                shipped: quantity(shipped),
+            })
+        })
+        .collect()
+}
+
+pub(super) fn balances_text(book: &SkuBook) -> String {
+    let rows: Vec<_> = book
+        .balances
+        .iter()
+        .map(|(warehouse, balance)| {
+            (warehouse.get(), balance.on_hand.thousandths(), balance.reserved.thousandths())
+        })
+        .collect();
+    json(&rows)
+}
+
+pub(super) fn sku_book(count: i64, counted_at: Option<i64>, balances: &str) -> Result<SkuBook, Error> {
+    let rows: Vec<(i64, i64, i64)> =
+        serde_json::from_str(balances).map_err(|_| Error::damaged("list of balances", balances))?;
+    let balances = rows
+        .into_iter()
+        .map(|(warehouse, on_hand, reserved)| {
+            if reserved < 0 {
+                return Err(Error::damaged("reserved quantity", reserved));
+            }
+            let balance = Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) };
+            Ok((id("warehouse", warehouse)?, balance))
+        })
+        .collect::<Result<_, Error>>()?;
+    Ok(SkuBook {
+        balances,
+        movement_count: unsigned("movement count", count)?,
+        counted_at: counted_at.map(timestamp),
+    })
+}
+
+/// The columns of [`StockColumns`], of `inventory_stocks AS s` joined with `inventory_skus AS k`.
+macro_rules! stock_columns {
+    () => {
+        "s.shop, s.holder, s.sku_id, k.sku, s.parent, s.step, s.buffer, s.removed, s.level, s.untaken, \
+         s.taken_total, s.last_order_date, s.epoch, s.revision, s.settle_number, s.settle_shown, s.settle_t1, \
+         s.settle_taken, s.settle_quiet"
+    };
+}
+pub(super) use stock_columns;
+
+/// How many columns [`stock_columns`] names.
+pub(super) const STOCK_COLUMN_COUNT: usize = 19;
+
+/// The columns of a stock: its mapping, its level, and its proof.
+#[derive(Debug)]
+pub(super) struct StockColumns {
+    shop: i64,
+    holder: i64,
+    pub(super) sku_id: Option<i64>,
+    sku: Option<String>,
+    parent: Option<i64>,
+    step: i64,
+    buffer: Option<i64>,
+    removed: bool,
+    level: i64,
+    untaken: i64,
+    taken_total: i64,
+    last_order_date: Option<i64>,
+    epoch: i64,
+    revision: i64,
+    settle_number: Option<i64>,
+    settle_shown: Option<i64>,
+    settle_t1: Option<i64>,
+    settle_taken: Option<i64>,
+    settle_quiet: Option<bool>,
+}
+
+impl<'r> FromRow<'r, SqliteRow> for StockColumns {
+    fn from_row(row: &'r SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            shop: row.try_get(0)?,
+            holder: row.try_get(1)?,
+            sku_id: row.try_get(2)?,
+            sku: row.try_get(3)?,
+            parent: row.try_get(4)?,
+            step: row.try_get(5)?,
+            buffer: row.try_get(6)?,
+            removed: row.try_get(7)?,
+            level: row.try_get(8)?,
+            untaken: row.try_get(9)?,
+            taken_total: row.try_get(10)?,
+            last_order_date: row.try_get(11)?,
+            epoch: row.try_get(12)?,
+            revision: row.try_get(13)?,
+            settle_number: row.try_get(14)?,
+            settle_shown: row.try_get(15)?,
+            settle_t1: row.try_get(16)?,
+            settle_taken: row.try_get(17)?,
+            settle_quiet: row.try_get(18)?,
+        })
+    }
+}
+
+impl StockColumns {
+    pub(super) fn row(&self) -> Result<StockRow, Error> {
+        let settle = match (self.settle_number, self.settle_t1, self.settle_taken, self.settle_quiet) {
+            (Some(number), Some(t1), Some(taken), Some(quiet)) => Some(Settled {
+                number: ReadNumber::new(unsigned("read number", number)?),
+                shown: self.settle_shown.map(quantity),
+                t1: timestamp(t1),
+                taken_total: quantity(taken),
+                quiet,
+            }),
+            _ => None,
+        };
+        Ok(StockRow {
+            id: StockId {
+                shop: id("shop", self.shop)?,
+                holder: id::<HolderId>("stock", self.holder)?,
+            },
+            sku: self.sku.as_deref().map(sku).transpose()?,
+            parent: some_id::<ProductId>("product", self.parent)?,
+            step: Step::new(quantity(self.step)).ok_or_else(|| Error::damaged("step", self.step))?,
+            buffer: self.buffer.map(quantity),
+            removed: self.removed,
+            level: quantity(self.level),
+            untaken: quantity(self.untaken),
+            taken_total: quantity(self.taken_total),
+            last_order_date: self.last_order_date.map(timestamp),
+            epoch: Epoch::new(unsigned("epoch", self.epoch)?),
+            revision: Revision::new(unsigned("revision", self.revision)?),
+            settle,
+        })
+    }
+}

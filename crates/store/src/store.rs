@@ -1,0 +1,149 @@
+//! The one entry to persistence: the same calls on every backend.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use values::{Epoch, LineId, OrderId, ProductId, Revision, ShopId, Sku, StockId, Timestamp};
+
+use crate::batch::InventoryTx;
+use crate::check::Broken;
+use crate::error::Error;
+use crate::inventory::{
+    Approval, DeadMessage, MapOutcome, OrderRow, Posted, ShopFilter, StockRow, Unpublished,
+};
+use crate::registry::{
+    ApiToken, Changed, NewShop, Scope, Shop, ShopAdded, ShopSecrets, ShopSettings, Warehouse, WarehouseAdded,
+    WarehouseKind,
+};
+use crate::report::{Explanation, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal};
+use crate::secret::SecretKey;
+use crate::sqlite::{Sqlite, SqliteOptions};
+
+/// An open database.
+#[derive(Debug)]
+pub struct Store {
+    backend: Backend,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Sqlite(Sqlite),
+}
+
+/// Declares calls that are the same on every backend.
+macro_rules! on_every_backend {
+    ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $kind:ty),* $(,)?) -> $answer:ty;)*) => {
+        impl Store {
+            $($(#[$doc])*
+            pub async fn $name(&self, $($argument: $kind),*) -> Result<$answer, Error> {
+                match &self.backend {
+                    Backend::Sqlite(sqlite) => sqlite.$name($($argument),*).await,
+                }
+            })*
+        }
+    };
+}
+
+impl Store {
+    /// Opens a SQLite database, makes it if it is not there, and brings its schema up to date. Secrets are sealed under
+    /// `key`.
+    pub async fn open_sqlite(options: &SqliteOptions, key: SecretKey) -> Result<Self, Error> {
+        Ok(Self { backend: Backend::Sqlite(Sqlite::open(options, key).await?) })
+    }
+
+    /// Starts a batch of inventory. There is one writer at a time; a batch that is dropped leaves nothing.
+    pub async fn begin_inventory(&self) -> Result<InventoryTx, Error> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => Ok(InventoryTx::sqlite(sqlite.begin_inventory().await?)),
+        }
+    }
+
+    /// Ends all connections, once what they do is done.
+    pub async fn close(&self) {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.close().await,
+        }
+    }
+}
+
+// The registry.
+on_every_backend! {
+    /// Adds a warehouse.
+    fn add_warehouse(name: &str, kind: WarehouseKind, now: Timestamp) -> WarehouseAdded;
+    /// All warehouses.
+    fn warehouses() -> Vec<Warehouse>;
+    /// Adds a shop, connecting, with its secrets and a webhook token.
+    fn add_shop(new: NewShop, now: Timestamp) -> ShopAdded;
+    /// Those of the shops that there are, removed ones too; `None`: all.
+    fn shops(wanted: Option<&[ShopId]>) -> Vec<Shop>;
+    /// The shop whose webhook address holds the token, unless it was removed.
+    fn shop_of_webhook(token: &str) -> Option<ShopId>;
+    /// Changes a shop's settings; its SKUs are marked to recompute.
+    fn change_shop(shop: ShopId, settings: &ShopSettings) -> Changed;
+    /// The shop's catalogue and baseline are read: it is in service.
+    fn activate_shop(shop: ShopId) -> Changed;
+    /// Takes a shop out of service: its stocks are published as removed, its secrets forgotten.
+    fn remove_shop(shop: ShopId, now: Timestamp) -> Changed;
+    /// What the shop is called with; `None` if it has none any more.
+    fn shop_secrets(shop: ShopId) -> Option<ShopSecrets>;
+    /// Replaces what the shop is called with.
+    fn set_shop_secrets(shop: ShopId, secrets: &ShopSecrets) -> Changed;
+    /// The part of the shop's webhook address that cannot be guessed.
+    fn webhook_token(shop: ShopId) -> Option<SecretString>;
+    /// Makes a token of the API; its text is not stored and cannot be shown again.
+    fn create_token(name: &str, scope: Scope, now: Timestamp) -> (ApiToken, SecretString);
+    /// All tokens, revoked ones too.
+    fn tokens() -> Vec<ApiToken>;
+    /// The unrevoked token with this text; its use is noted.
+    fn use_token(text: &str, now: Timestamp) -> Option<ApiToken>;
+    /// Revokes a token for good.
+    fn revoke_token(id: i64, now: Timestamp) -> Changed;
+    /// Maps a stock to a SKU by hand; a SKU never heard of is made.
+    fn map_stock(stock: StockId, sku: &Sku, now: Timestamp) -> MapOutcome;
+    /// Stocks of a shop without SKU, by holder, and why.
+    fn unmapped(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<UnmappedStock>;
+}
+
+// The outbox.
+on_every_backend! {
+    /// Stocks whose level is not published, by key from after `after`.
+    fn levels_to_publish(filter: ShopFilter, after: Option<StockId>, limit: u32) -> Vec<Unpublished>;
+    /// These were published; one that has changed since stays to be published.
+    fn mark_published(levels: &[(StockId, Epoch, Revision)]) -> ();
+    /// Marks SKUs to recompute.
+    fn mark_recompute(skus: &[Sku]) -> ();
+}
+
+// Readers. A limit above `PAGE_ROWS_MAX` is that.
+on_every_backend! {
+    /// SKUs by code, from after `after`.
+    fn stock_page(after: Option<&Sku>, limit: u32) -> Vec<SkuStock>;
+    /// Those of the SKUs that are known.
+    fn stock_of(skus: &[Sku]) -> Vec<SkuStock>;
+    /// Stocks of a shop by holder.
+    fn stocks_of_shop(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<StockRow>;
+    /// The products of those stocks that are variations'.
+    fn stock_parents(stocks: &[StockId]) -> BTreeMap<StockId, ProductId>;
+    /// An order with all its lines.
+    fn order(shop: ShopId, order: OrderId) -> Option<OrderRow>;
+    /// Orders of a shop that reserve something, by id: those to audit.
+    fn open_orders(shop: ShopId, after: Option<OrderId>, limit: u32) -> Vec<OrderId>;
+    /// A SKU's movements from after a number; 0 from the first.
+    fn movements(of: &Sku, after: u64, limit: u32) -> Vec<Posted>;
+    /// All that makes a SKU's numbers what they are.
+    fn explain(of: &Sku) -> Option<Explanation>;
+    /// Lines without SKU.
+    fn parked(after: Option<(ShopId, OrderId, LineId)>, limit: u32) -> Vec<ParkedLine>;
+    /// Orders that hold something although their shop no longer knows them.
+    fn orphaned(after: Option<(ShopId, OrderId)>, limit: u32) -> Vec<Orphan>;
+    /// What each warehouse has of everything. Reads every SKU.
+    fn warehouse_totals() -> Vec<WarehouseTotal>;
+    /// What waits.
+    fn waiting() -> Waiting;
+    /// Approvals nobody has decided on.
+    fn approvals_waiting(limit: u32) -> Vec<Approval>;
+    /// Messages given up, by number from after `after`.
+    fn dead_messages(after: i64, limit: u32) -> Vec<DeadMessage>;
+    /// Checks the ledger against itself; empty if it is sound. Reads everything, in bounded memory.
+    fn check() -> Vec<Broken>;
+}
