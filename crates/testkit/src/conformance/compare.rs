@@ -111,12 +111,12 @@ impl Compare<'_> {
             let inner = if name == "line_items" { Numbering::Line } else { Numbering::Thing };
             match name.as_str() {
                 "meta_data" => {
-                    self.values(&self.facts(wanted, true), &self.facts(found, false), &at, inner, to)
+                    self.values(&self.facts(wanted, true), &self.facts(found, false), &at, inner, to);
                 }
                 "data" if recorded.get("code").is_none() => {}
                 "stock_quantity" if !self.same_history && wanted.is_number() && found.is_number() => {}
                 "date_created_gmt" | "date_modified_gmt" if self.same_history => {
-                    dates(wanted, found, &at, to)
+                    dates(wanted, found, &at, to);
                 }
                 "id" | "product_id" | "variation_id" | "parent_id" | "resource_id" => {
                     let numbering = if name == "id" { numbering } else { Numbering::Thing };

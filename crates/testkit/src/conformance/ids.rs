@@ -109,7 +109,7 @@ impl Ids {
                     match (name.as_str(), value.as_i64()) {
                         ("id", Some(id)) => *value = self.map(numbering, id).into(),
                         ("product_id" | "variation_id", Some(id)) => {
-                            *value = self.map(Numbering::Thing, id).into()
+                            *value = self.map(Numbering::Thing, id).into();
                         }
                         ("line_items", _) => self.rewrite(value, Numbering::Line),
                         ("create" | "update" | "delete", _) => self.rewrite(value, numbering),
