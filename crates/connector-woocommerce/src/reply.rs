@@ -216,6 +216,8 @@ mod tests {
             let error = answer(status, "{}").accepted(Purpose::Write).unwrap_err();
             assert_eq!(error.effect(), Effect::None, "{status}");
         }
+        let late = answer(408, "").accepted(Purpose::Write);
+        assert!(matches!(late, Err(CallError::Unavailable { .. })), "it may be tried again");
         let too_many = r#"{"code":"woocommerce_rest_request_entity_too_large","message":"x"}"#;
         let error = answer(413, too_many).accepted(Purpose::Write).unwrap_err();
         assert!(matches!(error, CallError::Refused { status: 413, code } if code.ends_with("too_large")));

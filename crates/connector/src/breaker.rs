@@ -75,10 +75,7 @@ pub struct Breaker {
 impl Breaker {
     /// A closed breaker.
     pub fn new(config: BreakerConfig) -> Self {
-        Self {
-            config,
-            state: BreakerState::Closed { failures: 0 },
-        }
+        Self { config, state: BreakerState::Closed { failures: 0 } }
     }
 
     /// What it is doing.
@@ -134,17 +131,10 @@ impl Breaker {
     /// Twice as long each time, up to the bound, plus up to a quarter of it by chance.
     fn open(&self, now: Instant, times: u32, random: u64) -> BreakerState {
         let doublings = times.saturating_sub(1).min(20);
-        let wait = self
-            .config
-            .open_min
-            .saturating_mul(1 << doublings)
-            .min(self.config.open_max);
+        let wait = self.config.open_min.saturating_mul(1 << doublings).min(self.config.open_max);
         let spread = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) / 4;
         let jitter = Duration::from_millis(random.checked_rem(spread.saturating_add(1)).unwrap_or(0));
-        BreakerState::Open {
-            until: now + wait + jitter,
-            times,
-        }
+        BreakerState::Open { until: now + wait + jitter, times }
     }
 }
 
@@ -157,12 +147,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn config() -> BreakerConfig {
-        BreakerConfig {
-            failures_max: 2,
-            open_min: SECOND,
-            open_max: 8 * SECOND,
-            probe_max: 10 * SECOND,
-        }
+        BreakerConfig { failures_max: 2, open_min: SECOND, open_max: 8 * SECOND, probe_max: 10 * SECOND }
     }
 
     #[test]
@@ -172,25 +157,11 @@ mod tests {
         breaker.failure(start, 0);
         assert_eq!(breaker.permit(start), Permit::Go, "one failure is not enough");
         breaker.failure(start, 0);
-        assert_eq!(
-            breaker.permit(start),
-            Permit::Wait {
-                until: start + SECOND
-            }
-        );
+        assert_eq!(breaker.permit(start), Permit::Wait { until: start + SECOND });
         assert_eq!(breaker.permit(start + SECOND), Permit::Probe);
-        assert!(
-            matches!(breaker.permit(start + SECOND), Permit::Wait { .. }),
-            "one probe at a time"
-        );
+        assert!(matches!(breaker.permit(start + SECOND), Permit::Wait { .. }), "one probe at a time");
         breaker.failure(start + SECOND, 0);
-        assert_eq!(
-            breaker.state(),
-            BreakerState::Open {
-                until: start + 3 * SECOND,
-                times: 2
-            }
-        );
+        assert_eq!(breaker.state(), BreakerState::Open { until: start + 3 * SECOND, times: 2 });
         assert_eq!(breaker.permit(start + 3 * SECOND), Permit::Probe);
         breaker.success();
         assert_eq!(breaker.permit(start + 3 * SECOND), Permit::Go);

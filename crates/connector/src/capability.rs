@@ -30,12 +30,7 @@ impl<T> Reply<T> {
 
     /// The same reply with another value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Reply<U> {
-        Reply {
-            value: change(self.value),
-            shop_time: self.shop_time,
-            took: self.took,
-            calls: self.calls,
-        }
+        Reply { value: change(self.value), shop_time: self.shop_time, took: self.took, calls: self.calls }
     }
 }
 
@@ -75,11 +70,7 @@ pub struct OrdersCursor {
 impl OrdersCursor {
     /// All orders changed at `since` or later.
     pub fn since(set: OrderSet, since: Timestamp) -> Self {
-        Self {
-            set,
-            after: Timestamp::from_seconds(since.seconds().saturating_sub(1)),
-            page: 1,
-        }
+        Self { set, after: Timestamp::from_seconds(since.seconds().saturating_sub(1)), page: 1 }
     }
 }
 
@@ -188,18 +179,12 @@ impl StockBatch {
     pub fn plan(changes: &[(StockRef, Quantity)], size_max: usize) -> Vec<Self> {
         let mut by_parent = std::collections::BTreeMap::<Option<ProductId>, Vec<StockChange>>::new();
         for (stock, delta) in changes {
-            let change = StockChange {
-                holder: stock.holder,
-                delta: *delta,
-            };
+            let change = StockChange { holder: stock.holder, delta: *delta };
             by_parent.entry(stock.parent).or_default().push(change);
         }
         let mut batches = Vec::new();
         for (parent, changes) in by_parent {
-            let batch = |changes: &[StockChange]| Self {
-                parent,
-                changes: changes.to_vec(),
-            };
+            let batch = |changes: &[StockChange]| Self { parent, changes: changes.to_vec() };
             batches.extend(changes.chunks(size_max.max(1)).map(batch));
         }
         batches
@@ -304,16 +289,9 @@ mod tests {
             holder: HolderId::new(holder).unwrap(),
             parent: parent.and_then(ProductId::new),
         };
-        let changes: Vec<_> = [
-            (1, None),
-            (5, Some(4)),
-            (2, None),
-            (3, None),
-            (7, Some(6)),
-            (8, Some(4)),
-        ]
-        .map(|(holder, parent)| (stock(holder, parent), Quantity::from_units(holder)))
-        .to_vec();
+        let changes: Vec<_> = [(1, None), (5, Some(4)), (2, None), (3, None), (7, Some(6)), (8, Some(4))]
+            .map(|(holder, parent)| (stock(holder, parent), Quantity::from_units(holder)))
+            .to_vec();
         let planned: Vec<(Option<i64>, Vec<i64>)> = StockBatch::plan(&changes, 2)
             .into_iter()
             .map(|batch| {
@@ -321,15 +299,7 @@ mod tests {
                 (batch.parent.map(ProductId::get), holders)
             })
             .collect();
-        assert_eq!(
-            planned,
-            [
-                (None, vec![1, 2]),
-                (None, vec![3]),
-                (Some(4), vec![5, 8]),
-                (Some(6), vec![7])
-            ]
-        );
+        assert_eq!(planned, [(None, vec![1, 2]), (None, vec![3]), (Some(4), vec![5, 8]), (Some(6), vec![7])]);
     }
 
     #[test]
@@ -346,10 +316,6 @@ mod tests {
     #[test]
     fn a_cursor_includes_its_second() {
         let cursor = OrdersCursor::since(OrderSet::Live, Timestamp::from_micros(7_400_000));
-        assert_eq!(
-            cursor.after,
-            Timestamp::from_seconds(6),
-            "modified_after leaves the second itself out"
-        );
+        assert_eq!(cursor.after, Timestamp::from_seconds(6), "modified_after leaves the second itself out");
     }
 }

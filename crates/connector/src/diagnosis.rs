@@ -34,9 +34,7 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Nothing found stands in the way.
     pub fn works(&self) -> bool {
-        self.findings
-            .iter()
-            .all(|finding| finding.severity < Severity::Fatal)
+        self.findings.iter().all(|finding| finding.severity < Severity::Fatal)
     }
 
     /// Whether this was found.

@@ -215,23 +215,13 @@ mod tests {
 
     #[test]
     fn only_a_sent_and_unanswered_call_may_have_had_an_effect() {
-        let uncertain = CallError::Uncertain {
-            cause: UncertainCause::Cut,
-            retry_after: None,
-            source: None,
-        };
+        let uncertain = CallError::Uncertain { cause: UncertainCause::Cut, retry_after: None, source: None };
         assert_eq!(uncertain.effect(), Effect::Unknown);
         assert!(uncertain.is_outage());
-        let refused = CallError::Refused {
-            status: 413,
-            code: "-".to_owned(),
-        };
+        let refused = CallError::Refused { status: 413, code: "-".to_owned() };
         assert_eq!(refused.effect(), Effect::None);
         assert!(!refused.is_outage());
-        let private = CallError::NotSent {
-            cause: NotSentCause::AddressRefused,
-            source: None,
-        };
+        let private = CallError::NotSent { cause: NotSentCause::AddressRefused, source: None };
         assert!(private.needs_a_person() && !private.is_outage());
     }
 }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::error::CallError;
+
 /// The limit is counted in thousandths of a call, so that it can grow by a part of a call.
 const CALL: u32 = 1_000;
 
@@ -30,13 +32,7 @@ pub struct PaceConfig {
 
 impl Default for PaceConfig {
     fn default() -> Self {
-        Self {
-            start: 1,
-            min: 1,
-            max: 4,
-            pause: Duration::from_secs(2),
-            pause_max: Duration::from_hours(1),
-        }
+        Self { start: 1, min: 1, max: 4, pause: Duration::from_secs(2), pause_max: Duration::from_hours(1) }
     }
 }
 
@@ -84,6 +80,26 @@ pub enum Signal {
     Neutral,
 }
 
+impl Signal {
+    /// What an error says about the load. A refusal is an answer, but as quick ones say nothing of slow ones it
+    /// counts for nothing.
+    pub fn of(error: &CallError) -> Self {
+        match error {
+            CallError::RateLimited { retry_after } => {
+                Self::Overloaded { retry_after: *retry_after, told: true }
+            }
+            CallError::Unavailable { retry_after, .. } | CallError::Uncertain { retry_after, .. } => {
+                Self::Overloaded { retry_after: *retry_after, told: retry_after.is_some() }
+            }
+            CallError::NotSent { .. }
+            | CallError::Auth(_)
+            | CallError::Refused { .. }
+            | CallError::Redirected { .. }
+            | CallError::BadReply { .. } => Self::Neutral,
+        }
+    }
+}
+
 /// The number of calls at once that one system seems to bear.
 #[derive(Debug, Clone)]
 pub struct Pace {
@@ -103,14 +119,7 @@ impl Pace {
         let max = config.max.max(min);
         let config = PaceConfig { min, max, ..config };
         let limit = config.start.clamp(min, max).saturating_mul(CALL);
-        Self {
-            config,
-            limit,
-            in_flight: 0,
-            paused_until: None,
-            halved_at: None,
-            best: None,
-        }
+        Self { config, limit, in_flight: 0, paused_until: None, halved_at: None, best: None }
     }
 
     /// What can be seen of it.
@@ -146,10 +155,7 @@ impl Pace {
                 let slow = self.is_slow(took);
                 if was_full && !slow {
                     let step = CALL.saturating_mul(CALL).checked_div(self.limit).unwrap_or(CALL);
-                    self.limit = self
-                        .limit
-                        .saturating_add(step)
-                        .min(self.config.max.saturating_mul(CALL));
+                    self.limit = self.limit.saturating_add(step).min(self.config.max.saturating_mul(CALL));
                 }
             }
             Signal::Overloaded { retry_after, told } => {
@@ -196,27 +202,14 @@ mod tests {
     #[test]
     fn it_grows_by_one_for_each_full_round_and_halves() {
         let now = Instant::now();
-        let mut pace = Pace::new(PaceConfig {
-            max: 8,
-            ..PaceConfig::default()
-        });
+        let mut pace = Pace::new(PaceConfig { max: 8, ..PaceConfig::default() });
         assert_eq!(call(&mut pace, now, Signal::Answered { took: MILLI }), Start::Go);
         assert_eq!(pace.state().limit_thousandths, 2_000);
         // Two at once, both well answered: the limit grows by about one.
-        assert_eq!(
-            (pace.start(now), pace.start(now), pace.start(now)),
-            (Start::Go, Start::Go, Start::Full)
-        );
+        assert_eq!((pace.start(now), pace.start(now), pace.start(now)), (Start::Go, Start::Go, Start::Full));
         pace.finish(now, now, Signal::Answered { took: MILLI });
         assert_eq!(pace.state().limit_thousandths, 2_500);
-        pace.finish(
-            now,
-            now,
-            Signal::Overloaded {
-                retry_after: None,
-                told: false,
-            },
-        );
+        pace.finish(now, now, Signal::Overloaded { retry_after: None, told: false });
         assert_eq!(pace.state().limit_thousandths, 1_250);
         assert_eq!(pace.state().paused_until, None);
     }
@@ -225,23 +218,12 @@ mod tests {
     fn one_overload_halves_once_however_many_calls_see_it() {
         let now = Instant::now();
         let later = now + MILLI;
-        let mut pace = Pace::new(PaceConfig {
-            start: 8,
-            max: 8,
-            ..PaceConfig::default()
-        });
+        let mut pace = Pace::new(PaceConfig { start: 8, max: 8, ..PaceConfig::default() });
         for _ in 0..8 {
             assert_eq!(pace.start(now), Start::Go);
         }
         for _ in 0..8 {
-            pace.finish(
-                later,
-                now,
-                Signal::Overloaded {
-                    retry_after: None,
-                    told: false,
-                },
-            );
+            pace.finish(later, now, Signal::Overloaded { retry_after: None, told: false });
         }
         assert_eq!(pace.state().limit_thousandths, 4_000);
     }
@@ -251,28 +233,29 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::new(PaceConfig::default());
         let wait = Duration::from_secs(7);
-        call(
-            &mut pace,
-            now,
-            Signal::Overloaded {
-                retry_after: Some(wait),
-                told: true,
-            },
+        call(&mut pace, now, Signal::Overloaded { retry_after: Some(wait), told: true });
+        assert_eq!(pace.start(now + Duration::from_secs(6)), Start::Wait { until: now + wait });
+        assert_eq!(pace.start(now + wait), Start::Go);
+    }
+
+    #[test]
+    fn what_errors_say_about_the_load() {
+        let wait = Some(Duration::from_secs(7));
+        assert_eq!(
+            Signal::of(&CallError::RateLimited { retry_after: None }),
+            Signal::Overloaded { retry_after: None, told: true }
         );
         assert_eq!(
-            pace.start(now + Duration::from_secs(6)),
-            Start::Wait { until: now + wait }
+            Signal::of(&CallError::Unavailable { status: 503, retry_after: wait }),
+            Signal::Overloaded { retry_after: wait, told: true }
         );
-        assert_eq!(pace.start(now + wait), Start::Go);
+        assert_eq!(Signal::of(&CallError::Refused { status: 400, code: "-".to_owned() }), Signal::Neutral);
     }
 
     #[test]
     fn a_slow_shop_is_not_pressed() {
         let now = Instant::now();
-        let mut pace = Pace::new(PaceConfig {
-            max: 8,
-            ..PaceConfig::default()
-        });
+        let mut pace = Pace::new(PaceConfig { max: 8, ..PaceConfig::default() });
         call(&mut pace, now, Signal::Answered { took: 100 * MILLI });
         let before = pace.state().limit_thousandths;
         assert_eq!((pace.start(now), pace.start(now)), (Start::Go, Start::Go));

@@ -15,8 +15,9 @@ use crate::shop::{Answer, Seen, Shop, error, json, no_route, with};
 const DAY: i64 = 1_795_305_600;
 
 fn date(second: i64) -> String {
-    let second = second - DAY;
-    format!("2026-11-22T{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
+    let day = 22 + (second - DAY).div_euclid(86_400);
+    let second = (second - DAY).rem_euclid(86_400);
+    format!("2026-11-{day:02}T{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
 }
 
 fn order(id: i64, modified: i64) -> String {
@@ -94,8 +95,35 @@ async fn more_orders_in_one_second_than_a_page_holds_are_all_read() {
 }
 
 #[tokio::test]
-async fn a_shop_that_does_not_sort_is_refused_and_not_half_read() {
-    let shop = Shop::start(|_| json(200, format!("[{},{}]", order(2, DAY + 9), order(1, DAY + 5)))).await;
+async fn where_dates_are_out_of_order_pages_are_counted() {
+    let shop = Shop::start(|_| {
+        let list = json(200, format!("[{},{}]", order(2, DAY + 9), order(1, DAY + 5)));
+        with(list, "x-wp-totalpages", "3")
+    })
+    .await;
+    let cursor = OrdersCursor::since(OrderSet::Live, Timestamp::from_seconds(DAY));
+    let page = shop.client().orders_changed(cursor).await.unwrap().value;
+    assert_eq!(page.orders.len(), 2);
+    assert_eq!(page.next, Some(OrdersCursor { page: 2, ..cursor }), "no date is taken for the place");
+}
+
+#[tokio::test]
+async fn an_order_changed_while_the_page_was_made_does_not_move_the_place() {
+    let shop = Shop::start(|_| {
+        let list = json(200, format!("[{},{}]", order(1, DAY + 5), order(2, DAY + 500)));
+        let list = with(list, "date", "Sun, 22 Nov 2026 00:08:19 GMT");
+        with(list, "x-wp-totalpages", "2")
+    })
+    .await;
+    let cursor = OrdersCursor::since(OrderSet::Live, Timestamp::from_seconds(DAY));
+    let page = shop.client().orders_changed(cursor).await.unwrap().value;
+    let onward = OrdersCursor::since(OrderSet::Live, Timestamp::from_seconds(DAY + 5));
+    assert_eq!(page.next, Some(onward), "what lies between 5 and 500 was not listed yet");
+}
+
+#[tokio::test]
+async fn a_shop_too_old_to_list_what_changed_is_refused() {
+    let shop = Shop::start(|_| json(200, format!("[{},{}]", order(2, DAY - 9), order(1, DAY - 90)))).await;
     let cursor = OrdersCursor::since(OrderSet::Live, Timestamp::from_seconds(DAY));
     let refused = shop.client().orders_changed(cursor).await;
     assert!(matches!(refused, Err(CallError::BadReply { reason, .. }) if reason.contains("5.8")));
@@ -265,6 +293,16 @@ async fn the_catalogue_is_products_and_then_variations() {
         assert_eq!(variations, ["200/300", "202/301"]);
         assert_eq!(listings[0].holder, HolderId::new(1));
     }
+}
+
+#[tokio::test]
+async fn an_empty_page_is_the_end_whatever_the_shop_counts() {
+    let shop = Shop::start(|_| with(json(200, "[]"), "x-wp-totalpages", "9")).await;
+    let client = shop.client();
+    let page = client.catalogue(CatalogueCursor::default()).await.unwrap().value;
+    assert_eq!(page.next, None);
+    let cursor = OrdersCursor::since(OrderSet::Live, Timestamp::from_seconds(DAY));
+    assert_eq!(client.orders_changed(cursor).await.unwrap().value.next, None);
 }
 
 #[tokio::test]
