@@ -28,7 +28,7 @@ async fn shop(https: bool) -> FakeShop {
     };
     // The products were made at about 03:45:20 of the day of the recording.
     let model = recorded_shop(Timestamp::from_seconds(1_795_319_120));
-    FakeShop::start_with(model, options, 0).await.unwrap()
+    FakeShop::start_with(model, options, 0).await.expect("a free port of loopback")
 }
 
 #[tokio::test]

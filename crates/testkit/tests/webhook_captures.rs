@@ -1,5 +1,7 @@
 //! Every row of the event table: the model sends what the recorded shop sent, in the same order.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as the tests do")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
