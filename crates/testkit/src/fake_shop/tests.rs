@@ -405,7 +405,7 @@ async fn others_look_into_a_write_that_pauses() {
         client.call("POST", "orders", json!({"line_items": [{"product_id": 11, "quantity": 2}]})).await;
     let order = created.json()["id"].as_i64().unwrap();
     let path = format!("orders/{order}");
-    shop.fault(Fault::next("PUT orders", FaultKind::PauseBetweenSteps(Duration::from_millis(150))));
+    shop.fault(Fault::next("PUT orders", FaultKind::PauseBetweenSteps(Duration::from_millis(400))));
     let pay = client.call("PUT", &path, json!({"status": "processing"}));
     let look = async {
         let mut seen = Vec::new();
