@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use values::{HolderId, ListingId, Quantity, ReadNumber, ShopId, Sku, Timestamp};
+use values::{HolderId, ListingId, OrderId, Quantity, ReadNumber, ShopId, Sku, Timestamp};
 
 use crate::allocation::{Routing, Target, rearrange, supersede};
 use crate::book::{Book, Cause};
@@ -38,6 +38,9 @@ pub struct Applying<'a> {
     pub routing: &'a Routing,
     /// What its statuses mean.
     pub statuses: &'a StatusMap,
+    /// Highest number of an order when its baseline was read; `None` before that. Shops number their orders upwards, and
+    /// unlike their clocks that never goes back.
+    pub baseline_last: Option<OrderId>,
 }
 
 /// Why an order is to be read again.
@@ -71,6 +74,9 @@ pub struct Verdict {
     pub stocks: Vec<StockChange>,
     /// A line has no SKU.
     pub parked: bool,
+    /// The order is older than the connection and was not in the baseline: what it has taken was missing from the shop's
+    /// stock before that was ever compared, so the base of its stocks must be proven anew.
+    pub predates: bool,
 }
 
 type Contributions = BTreeMap<HolderId, (Quantity, Quantity)>;
@@ -87,19 +93,25 @@ pub fn apply(
     let digest = snapshot.digest();
     let decision = decide(order, snapshot, digest);
     let before = contributions(order, applying.statuses);
+    let predates = order.applied.is_none() && predates_connection(snapshot, applying);
     match decision {
         Decision::Apply { confirmed } => match snapshot.modified_at {
             Some(modified_at) => {
                 let falls = take_over(order, snapshot, applying, listings);
                 record_version(order, snapshot, modified_at, digest, confirmed);
                 let baseline = matches!(snapshot.seen, Seen::Read { baseline: true, .. });
-                hold_lines(order, &falls, baseline, applying, book);
+                if predates {
+                    close_taken(order, applying);
+                } else if baseline {
+                    close_superseded(order, &falls.new, applying, book);
+                }
+                hold_lines(order, &falls, applying, book);
             }
             None => record_gone(order, snapshot),
         },
         Decision::Confirm => {
             record_read(order, snapshot, true);
-            hold_lines(order, &Falls::default(), false, applying, book);
+            hold_lines(order, &Falls::default(), applying, book);
         }
         Decision::Duplicate => record_read(order, snapshot, false),
         Decision::Older => {}
@@ -113,6 +125,7 @@ pub fn apply(
         reread: (decision == Decision::Reread).then_some(Reread::Unordered),
         stocks,
         parked: is_parked(order),
+        predates: predates && matches!(decision, Decision::Apply { .. }),
     }
 }
 
@@ -333,10 +346,7 @@ fn record_unordered(order: &mut Order, snapshot: &Snapshot, digest: Digest) {
     }
 }
 
-fn hold_lines(order: &mut Order, falls: &Falls, baseline: bool, applying: Applying<'_>, book: &mut Book) {
-    if baseline {
-        close_superseded(order, &falls.new, applying, book);
-    }
+fn hold_lines(order: &mut Order, falls: &Falls, applying: Applying<'_>, book: &mut Book) {
     close_superseded(order, &falls.unparked, applying, book);
     let confirmed = order.applied.is_some_and(|applied| applied.confirmed);
     let rule = applying.statuses.rule(&order.status);
@@ -410,6 +420,21 @@ fn hold_by_index(order: &mut Order, wanted: &[Option<Quantity>], applying: Apply
                 rearrange(&mut line.holds, Target { held, shipped }, &sku, applying.routing, book, cause);
             }
         }
+    }
+}
+
+/// An order nobody knew, made before the shop was connected: the baseline holds all open ones, so it was closed then.
+fn predates_connection(snapshot: &Snapshot, applying: Applying<'_>) -> bool {
+    let baseline = matches!(snapshot.seen, Seen::Read { baseline: true, .. });
+    let before = applying.baseline_last.is_some_and(|last| snapshot.order <= last);
+    before && !baseline
+}
+
+/// What such an order has taken left before anything was counted.
+fn close_taken(order: &mut Order, applying: Applying<'_>) {
+    for line in order.lines.iter_mut().filter(|line| line.sku.is_some() && line.holds.is_empty()) {
+        let taken = line.taken_or_zero();
+        supersede(&mut line.holds, taken, applying.routing);
     }
 }
 

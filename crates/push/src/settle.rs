@@ -4,6 +4,15 @@ use values::{Epoch, Quantity, ReadNumber, Timestamp};
 
 use crate::state::{Base, PushRecord, StockPush};
 
+/// One moment by two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The shop's own clock; whole seconds for WooCommerce.
+    pub shop: Timestamp,
+    /// The hub's clock.
+    pub hub: Timestamp,
+}
+
 /// What a shop showed, and what was known of it: sent by inventory once all orders up to then were applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settle {
@@ -13,13 +22,13 @@ pub struct Settle {
     pub epoch: Epoch,
     /// What the stock showed.
     pub shown: Quantity,
-    /// When, by the shop's own clock (its `Date`, whole seconds).
-    pub t1: Timestamp,
-    /// When the read was sent, by the hub's clock.
-    pub read_at: Timestamp,
+    /// The stock was not read before this.
+    pub asked: Moment,
+    /// The stock was not read after this.
+    pub answered: Moment,
     /// What the shop's orders had taken by then.
     pub taken_total: Quantity,
-    /// No order touched the stock from a margin before `t1` on, and none is missing.
+    /// No order touched the stock from a margin before it was asked on, and none is missing.
     pub quiet: bool,
 }
 
@@ -80,7 +89,7 @@ impl StockPush {
             Some(Drift::LoweredElsewhere(difference.abs()))
         };
         self.base = Some(Base { epoch: settle.epoch, quantity: proven, slack: Quantity::ZERO, withheld });
-        self.log.retain(|push| push.is_after(settle.t1, settle.read_at));
+        self.log.retain(|push| push.is_after(settle.answered));
         self.log_floor = None;
         self.pushed_since_settle = !self.log.is_empty();
         self.settled = settle.number;
@@ -89,7 +98,7 @@ impl StockPush {
 
     /// The pushes that took effect after the stock was read.
     fn since(&self, settle: &Settle) -> impl Iterator<Item = &PushRecord> {
-        self.log.iter().filter(|push| push.is_after(settle.t1, settle.read_at))
+        self.log.iter().filter(|push| push.is_after(settle.answered))
     }
 
     fn distrust(&self, settle: &Settle) -> Option<Distrust> {
@@ -102,10 +111,9 @@ impl StockPush {
         if !settle.quiet {
             return Some(Distrust::NotQuiet);
         }
-        let in_flight = self.log.iter().any(|push| {
-            !push.is_before(settle.t1, settle.read_at) && !push.is_after(settle.t1, settle.read_at)
-        });
-        let forgotten = self.log_floor.is_some_and(|floor| floor >= settle.read_at);
+        let in_flight =
+            self.log.iter().any(|push| !push.is_before(settle.asked) && !push.is_after(settle.answered));
+        let forgotten = self.log_floor.is_some_and(|floor| floor >= settle.asked.hub);
         (self.intent.is_some() || self.doubtful_until.is_some() || in_flight || forgotten)
             .then_some(Distrust::PushInFlight)
     }

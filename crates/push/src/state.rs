@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use values::{Epoch, Quantity, ReadNumber, Timestamp};
 
+use crate::settle::Moment;
 use crate::target::Target;
 
 /// How long a call may still take effect after it was sent: PHP may be writing although nobody waits for the answer.
@@ -38,14 +39,16 @@ pub struct Intent {
 }
 
 impl PushRecord {
-    /// Whether it had taken effect when a stock was read at `t1` by the shop's clock and `read_at` by the hub's.
-    pub(crate) fn is_before(&self, t1: Timestamp, read_at: Timestamp) -> bool {
-        self.ended.is_some_and(|ended| ended < t1) && self.hub_ended < read_at
+    /// Whether it had taken effect by then.
+    pub(crate) fn is_before(&self, moment: Moment) -> bool {
+        self.ended.is_some_and(|ended| ended < moment.shop) && self.hub_ended < moment.hub
     }
 
-    /// Whether it had certainly not begun to take effect then.
-    pub(crate) fn is_after(&self, t1: Timestamp, read_at: Timestamp) -> bool {
-        self.ended.is_some() && self.started.is_some_and(|started| started > t1) && self.hub_started > read_at
+    /// Whether it had certainly not begun to take effect by then.
+    pub(crate) fn is_after(&self, moment: Moment) -> bool {
+        self.ended.is_some()
+            && self.started.is_some_and(|started| started > moment.shop)
+            && self.hub_started > moment.hub
     }
 }
 

@@ -41,6 +41,8 @@ pub enum Bug {
     SkuByText,
     /// An order that is gone holds nothing.
     GoneReleases,
+    /// An order from before the connection is taken for a new one.
+    ForgetPast,
     /// Stocks are never compared again.
     NeverSettle,
     /// Only the shop that sold is told.

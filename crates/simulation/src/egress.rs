@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use push::{Intent, Next, Settle, Settled, StockPush, Target};
+use push::{Intent, Moment, Next, Settle, Settled, StockPush, Target};
 use values::{HolderId, Quantity, Step, Timestamp};
 
 use crate::bug::Bug;
@@ -64,8 +64,8 @@ impl Egress {
                 number: proof.number,
                 epoch: row.epoch,
                 shown: proof.shown,
-                t1: proof.t1,
-                read_at: proof.read_at,
+                asked: Moment { shop: proof.t1, hub: proof.read_at },
+                answered: Moment { shop: proof.t1, hub: proof.read_at },
                 taken_total: proof.taken_total,
                 quiet: proof.quiet,
             });

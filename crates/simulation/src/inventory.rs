@@ -55,6 +55,8 @@ pub(crate) struct ShopTerms {
     pub(crate) statuses: StatusMap,
     pub(crate) buffer: Quantity,
     pub(crate) registry: Registry,
+    /// Highest number of an order when its baseline was read.
+    pub(crate) baseline_last: Option<OrderId>,
     /// The first trusted reading of these stocks opens their SKU.
     pub(crate) opening: BTreeSet<HolderId>,
 }
@@ -131,7 +133,7 @@ impl Inventory {
             }
         }
         self.resolve_parked(shop);
-        self.recompute(old.into_iter().chain(sku).collect(), None);
+        self.recompute(&old.into_iter().chain(sku).collect(), None);
         Effects { settle: vec![holder], ..Effects::default() }
     }
 
@@ -176,10 +178,12 @@ impl Inventory {
         disguise(bug, &mut snapshot, order);
         let verdict = apply(order, &snapshot, terms.applying(), &terms.registry, &mut self.book);
         let mut changes = verdict.stocks;
+        let unproven: Vec<HolderId> =
+            changes.iter().filter(|_| verdict.predates).map(|change| change.holder).collect();
         if bug == Some(Bug::GoneReleases) && order.gone {
             changes.extend(release_orphan(order, terms.applying(), &mut self.book));
         }
-        let mut effects = Effects::default();
+        let mut effects = Effects { settle: unproven.clone(), ..Effects::default() };
         if verdict.reread.is_some() && bug != Some(Bug::DropUnordered) {
             effects.reread.push(snapshot.order);
         }
@@ -196,6 +200,12 @@ impl Inventory {
         let dated =
             matches!(verdict.decision, Decision::Apply { .. }).then_some(snapshot.modified_at).flatten();
         self.settle_up(shop, &changes, dated, now);
+        for holder in unproven {
+            if let Some(row) = self.rows.get_mut(&(shop, holder)) {
+                row.epoch = row.epoch.next();
+                row.proof = None;
+            }
+        }
         effects
     }
 
@@ -265,7 +275,7 @@ impl Inventory {
         }
         let outcome = operate(&operation, now, &mut self.book);
         let touched = self.collect_movements();
-        self.recompute(touched, None);
+        self.recompute(&touched, None);
         outcome
     }
 
@@ -284,7 +294,7 @@ impl Inventory {
             row.dirty = true;
         }
         let touched = self.collect_movements();
-        self.recompute(touched, Some(shop));
+        self.recompute(&touched, Some(shop));
     }
 
     fn collect_movements(&mut self) -> BTreeSet<Sku> {
@@ -302,7 +312,7 @@ impl Inventory {
         touched
     }
 
-    fn recompute(&mut self, skus: BTreeSet<Sku>, seller: Option<usize>) {
+    fn recompute(&mut self, skus: &BTreeSet<Sku>, seller: Option<usize>) {
         let only_seller = self.has(Bug::TellOnlySeller);
         for ((shop, _), row) in &mut self.rows {
             let Some(sku) = row.sku.as_ref().filter(|sku| skus.contains(*sku)) else { continue };
@@ -334,7 +344,12 @@ impl Row {
 
 impl ShopTerms {
     pub(crate) fn applying(&self) -> Applying<'_> {
-        Applying { shop: self.id, routing: &self.routing, statuses: &self.statuses }
+        Applying {
+            shop: self.id,
+            routing: &self.routing,
+            statuses: &self.statuses,
+            baseline_last: self.baseline_last,
+        }
     }
 }
 

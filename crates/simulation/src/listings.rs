@@ -41,7 +41,7 @@ impl Registry {
         self.listings.insert(listing, holder);
         match holder {
             Some(holder) if view.manage == Manage::Yes || stock_per_variation => {
-                self.map(holder, view.sku.clone())
+                self.map(holder, view.sku.clone());
             }
             Some(_) => {}
             None => {

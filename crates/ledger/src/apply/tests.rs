@@ -12,6 +12,7 @@ mod lines;
 mod parked;
 mod routing;
 mod status;
+mod version;
 
 /// A product sold by itself; 10 are on hand in the first warehouse.
 const SHIRT: i64 = 10;
@@ -185,8 +186,12 @@ impl Desk {
             status: status.to_owned(),
             lines,
         };
-        let applying =
-            Applying { shop: ShopId::new(1).unwrap(), routing: &self.routing, statuses: &self.statuses };
+        let applying = Applying {
+            shop: ShopId::new(1).unwrap(),
+            routing: &self.routing,
+            statuses: &self.statuses,
+            baseline_last: None,
+        };
         let verdict = apply(&mut self.order, &snapshot, applying, &self.registry, &mut self.book);
         self.account(&verdict.stocks);
         verdict
@@ -239,15 +244,23 @@ impl Desk {
     }
 
     fn resolve(&mut self) {
-        let applying =
-            Applying { shop: ShopId::new(1).unwrap(), routing: &self.routing, statuses: &self.statuses };
+        let applying = Applying {
+            shop: ShopId::new(1).unwrap(),
+            routing: &self.routing,
+            statuses: &self.statuses,
+            baseline_last: None,
+        };
         let stocks = resolve_lines(&mut self.order, applying, &self.registry, &mut self.book);
         self.account(&stocks);
     }
 
     fn with(&mut self, act: impl Fn(&mut Order, Applying<'_>, &mut Book) -> Vec<StockChange>) {
-        let applying =
-            Applying { shop: ShopId::new(1).unwrap(), routing: &self.routing, statuses: &self.statuses };
+        let applying = Applying {
+            shop: ShopId::new(1).unwrap(),
+            routing: &self.routing,
+            statuses: &self.statuses,
+            baseline_last: None,
+        };
         let stocks = act(&mut self.order, applying, &mut self.book);
         self.account(&stocks);
     }

@@ -204,7 +204,7 @@ struct OwnedApplying {
 impl OwnedApplying {
     fn get(&self) -> Applying<'_> {
         let shop = ShopId::new(1).expect("1 is an id");
-        Applying { shop, routing: &self.routing, statuses: &self.statuses }
+        Applying { shop, routing: &self.routing, statuses: &self.statuses, baseline_last: None }
     }
 }
 

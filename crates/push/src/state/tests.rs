@@ -5,7 +5,7 @@ use std::time::Duration;
 use values::{Epoch, Quantity, ReadNumber, Revision, Step, Timestamp};
 
 use super::*;
-use crate::settle::{Distrust, Drift, Settle, Settled};
+use crate::settle::{Distrust, Drift, Moment, Settle, Settled};
 
 fn units(units: i64) -> Quantity {
     Quantity::from_units(units)
@@ -13,6 +13,10 @@ fn units(units: i64) -> Quantity {
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
+}
+
+fn both(seconds: i64) -> Moment {
+    Moment { shop: at(seconds), hub: at(seconds) }
 }
 
 fn target(revision: u64, level: i64, untaken: i64, taken: i64) -> Target {
@@ -31,8 +35,8 @@ fn settle(number: u64, shown: i64, t1: i64, taken: i64) -> Settle {
         number: ReadNumber::new(number),
         epoch: Epoch::new(1),
         shown: units(shown),
-        t1: at(t1),
-        read_at: at(t1),
+        asked: both(t1),
+        answered: both(t1),
         taken_total: units(taken),
         quiet: true,
     }
@@ -176,6 +180,16 @@ fn what_a_settle_is_not_trusted_for() {
 }
 
 #[test]
+fn a_push_during_the_read_proves_nothing() {
+    let mut stock = settled();
+    stock.retarget(target(2, 7, 0, 0));
+    stock.begin(units(-3), at(105));
+    stock.succeeded(at(106), Duration::from_secs(1));
+    let slow = Settle { asked: both(100), answered: both(110), ..settle(2, 10, 0, 0) };
+    assert_eq!(stock.settle(&slow), Settled::Untrusted(Distrust::PushInFlight));
+}
+
+#[test]
 fn drift_without_a_push_of_ours_is_somebody_elses() {
     let mut stock = settled();
     assert_eq!(stock.settle(&settle(2, 13, 10, 0)), Settled::Trusted(Some(Drift::RaisedElsewhere(units(3)))));
@@ -207,11 +221,17 @@ fn a_clock_that_was_set_back_proves_nothing() {
     stock.begin(units(-3), at(5_000));
     stock.succeeded(at(5_000), Duration::from_secs(1));
     // Read after the push, says the hub; long before, says the shop.
-    let set_back = Settle { t1: at(1_500), read_at: at(5_100), ..settle(2, 7, 0, 0) };
+    let set_back = {
+        let moment = Moment { shop: at(1_500), hub: at(5_100) };
+        Settle { asked: moment, answered: moment, ..settle(2, 7, 0, 0) }
+    };
     assert_eq!(stock.settle(&set_back), Settled::Untrusted(Distrust::PushInFlight));
-    let skewed = Settle { t1: at(5_100), read_at: at(4_500), ..settle(3, 7, 0, 0) };
+    let skewed = {
+        let moment = Moment { shop: at(5_100), hub: at(4_500) };
+        Settle { asked: moment, answered: moment, ..settle(3, 7, 0, 0) }
+    };
     assert_eq!(stock.settle(&skewed), Settled::Untrusted(Distrust::PushInFlight));
-    let agreed = Settle { t1: at(5_100), read_at: at(5_100), ..settle(4, 7, 0, 0) };
+    let agreed = settle(4, 7, 5_100, 0);
     assert_eq!(stock.settle(&agreed), Settled::Trusted(None));
 }
 

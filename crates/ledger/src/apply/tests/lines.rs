@@ -77,6 +77,25 @@ fn a_deleted_product_keeps_its_line() {
 }
 
 #[test]
+fn another_product_on_the_line_of_a_deleted_one_is_another_line() {
+    let mut desk = Desk::new();
+    desk.fact("processing", vec![shirts(1, 4)]);
+    desk.fact("processing", vec![shirts(1, 4).deleted()]);
+    desk.fact("processing", vec![mugs(1, 4)]);
+    assert_eq!((desk.held(), desk.available("shirt"), desk.available("mug")), (vec![(4, 0)], 10, 6));
+}
+
+#[test]
+fn a_removed_line_stays_where_it_is_until_confirmed() {
+    let mut desk = Desk::new();
+    desk.fact("completed", vec![line(1, product(SHIRT), 4), mugs(2, 1)]);
+    desk.hint("processing", vec![mugs(2, 1)]);
+    assert_eq!((desk.held(), desk.on_hand("shirt")), (vec![(0, 4), (1, 0)], 6));
+    desk.fact("processing", vec![mugs(2, 1)]);
+    assert_eq!((desk.held(), desk.on_hand("shirt")), (vec![(1, 0)], 10));
+}
+
+#[test]
 fn one_product_on_two_lines() {
     let mut desk = Desk::new();
     desk.fact("processing", vec![shirts(1, 4), shirts(2, 3)]);
