@@ -25,6 +25,8 @@ const TEA: i64 = 40;
 /// A product the shop sells without keeping its stock; the hub keeps 10.
 const POSTER: i64 = 50;
 
+/// The order of a desk.
+const ORDER: i64 = 7;
 const ON_HAND: i64 = 10;
 /// When the stock was counted, in seconds.
 const COUNTED_AT: i64 = 1_000;
@@ -119,14 +121,30 @@ impl Listings for Registry {
     }
 }
 
+/// What an [`Applying`] borrows.
+struct Terms {
+    routing: Routing,
+    statuses: StatusMap,
+    baseline_last: Option<OrderId>,
+}
+
+impl Terms {
+    fn get(&self) -> Applying<'_> {
+        Applying {
+            shop: ShopId::new(1).unwrap(),
+            routing: &self.routing,
+            statuses: &self.statuses,
+            baseline_last: self.baseline_last,
+        }
+    }
+}
+
 /// One order, all that is needed to apply its snapshots, and the totals an inventory would keep of the shop's stocks.
 struct Desk {
     order: Order,
     book: Book,
     registry: Registry,
-    routing: Routing,
-    statuses: StatusMap,
-    opening: BTreeMap<(Sku, WarehouseId), Quantity>,
+    terms: Terms,
     movements: Vec<(MovementKind, i64, i64)>,
     totals: Contributions,
     date: i64,
@@ -136,12 +154,14 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let mut desk = Self {
-            order: Order::unknown(OrderId::new(1).unwrap()),
+            order: Order::unknown(OrderId::new(ORDER).unwrap()),
             book: Book::default(),
             registry: Registry::default(),
-            routing: Routing::new([warehouse(1)]).unwrap(),
-            statuses: StatusMap::default(),
-            opening: BTreeMap::new(),
+            terms: Terms {
+                routing: Routing::new([warehouse(1)]).unwrap(),
+                statuses: StatusMap::default(),
+                baseline_last: None,
+            },
             movements: Vec::new(),
             totals: Contributions::new(),
             date: FIRST_DATE,
@@ -163,7 +183,6 @@ impl Desk {
         let mut book = SkuBook { counted_at: Some(at(COUNTED_AT)), ..SkuBook::default() };
         for (id, quantity) in on_hand {
             book.balances.entry(warehouse(*id)).or_default().on_hand = units(*quantity);
-            self.opening.insert((sku(code), warehouse(*id)), units(*quantity));
         }
         self.book.load(sku(code), book);
     }
@@ -186,12 +205,7 @@ impl Desk {
             status: status.to_owned(),
             lines,
         };
-        let applying = Applying {
-            shop: ShopId::new(1).unwrap(),
-            routing: &self.routing,
-            statuses: &self.statuses,
-            baseline_last: None,
-        };
+        let applying = self.terms.get();
         let verdict = apply(&mut self.order, &snapshot, applying, &self.registry, &mut self.book);
         self.account(&verdict.stocks);
         verdict
@@ -244,23 +258,13 @@ impl Desk {
     }
 
     fn resolve(&mut self) {
-        let applying = Applying {
-            shop: ShopId::new(1).unwrap(),
-            routing: &self.routing,
-            statuses: &self.statuses,
-            baseline_last: None,
-        };
+        let applying = self.terms.get();
         let stocks = resolve_lines(&mut self.order, applying, &self.registry, &mut self.book);
         self.account(&stocks);
     }
 
     fn with(&mut self, act: impl Fn(&mut Order, Applying<'_>, &mut Book) -> Vec<StockChange>) {
-        let applying = Applying {
-            shop: ShopId::new(1).unwrap(),
-            routing: &self.routing,
-            statuses: &self.statuses,
-            baseline_last: None,
-        };
+        let applying = self.terms.get();
         let stocks = act(&mut self.order, applying, &mut self.book);
         self.account(&stocks);
     }
@@ -277,7 +281,7 @@ impl Desk {
             *taken += change.taken_delta;
             *untaken += change.untaken_delta;
         }
-        let mut wanted = contributions(&self.order, &self.statuses);
+        let mut wanted = contributions(&self.order, &self.terms.statuses);
         for holder in self.totals.keys() {
             wanted.entry(*holder).or_default();
         }

@@ -165,3 +165,26 @@ fn a_stocktake_while_units_are_promised_oversells_nothing() {
     desk.fact("completed", vec![line(1, product(SHIRT), 4).took(4)]);
     assert_eq!((desk.on_hand("shirt"), desk.available("shirt")), (5, 5));
 }
+
+/// An order closed before the baseline's window that is touched later: what it took is missing from the shop's stock already.
+#[test]
+fn an_order_older_than_the_connection_and_not_in_its_baseline() {
+    let sold = || vec![line(1, product(SHIRT), 4).took(4)];
+    for (baseline_last, predates, on_hand) in
+        [(Some(ORDER + 1), true, 10), (Some(ORDER), true, 10), (Some(ORDER - 1), false, 6), (None, false, 6)]
+    {
+        let mut desk = Desk::new();
+        desk.terms.baseline_last = baseline_last.and_then(OrderId::new);
+        let verdict = desk.fact("completed", sold());
+        assert_eq!((verdict.predates, desk.on_hand("shirt")), (predates, on_hand), "{baseline_last:?}");
+        assert_eq!((desk.held(), desk.stock_of(SHIRT)), (vec![(0, 4)], (4, 0)), "{baseline_last:?}");
+        assert!(!desk.fact("completed", sold()).predates, "it is known by now");
+        desk.posted();
+        desk.fact("cancelled", vec![line(1, product(SHIRT), 4)]);
+        assert_eq!(desk.posted(), [(MovementKind::Return, 4, 0)], "{baseline_last:?}");
+    }
+    let mut desk = Desk::new();
+    desk.terms.baseline_last = OrderId::new(ORDER);
+    assert!(!desk.baseline(9_000, "processing", sold()).predates, "the baseline itself is no surprise");
+    assert_eq!((desk.held(), desk.available("shirt")), (vec![(4, 0)], 6));
+}

@@ -19,7 +19,7 @@ fn holds(desk: &Desk) -> Vec<(i64, i64, i64)> {
 fn desk(on_hand: &[(i64, i64)], routing: &[i64]) -> Desk {
     let mut desk = Desk::new();
     desk.stock("shirt", on_hand);
-    desk.routing = route(routing);
+    desk.terms.routing = route(routing);
     desk
 }
 
@@ -90,7 +90,7 @@ fn returns_go_where_they_came_from() {
 fn a_change_of_routing_leaves_holds_where_they_are() {
     let mut desk = desk(&[(1, 5), (2, 5), (3, 5)], &[1, 2]);
     desk.fact("processing", sold(8));
-    desk.routing = route(&[3, 2]);
+    desk.terms.routing = route(&[3, 2]);
     desk.posted();
     desk.fact("on-hold", sold(8));
     assert_eq!((holds(&desk), desk.posted()), (vec![(1, 5, 0), (2, 3, 0)], vec![]));

@@ -111,7 +111,7 @@ fn one_status_after_another() {
 #[test]
 fn a_shop_may_have_its_own_map() {
     let mut desk = Desk::new();
-    desk.statuses = StatusMap::default().with("packed", StatusRule::Deduct);
+    desk.terms.statuses = StatusMap::default().with("packed", StatusRule::Deduct);
     desk.fact("packed", vec![shirts(Some(5), 0)]);
     assert_eq!(desk.held(), [(0, 5)]);
 }
