@@ -41,6 +41,8 @@ pub enum Bug {
     SkuByText,
     /// An order that is gone holds nothing.
     GoneReleases,
+    /// Units that a shop shows too many of are taken for goods received.
+    AdoptDrift,
     /// An order from before the connection is taken for a new one.
     ForgetPast,
     /// Stocks are never compared again.

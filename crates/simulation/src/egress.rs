@@ -36,6 +36,8 @@ pub(crate) enum Wish {
     None,
     /// Settle the stock soon.
     Settle,
+    /// Take so many units for goods received.
+    Adopt(Quantity),
 }
 
 impl Egress {
@@ -69,6 +71,12 @@ impl Egress {
                 taken_total: proof.taken_total,
                 quiet: proof.quiet,
             });
+            if bug == Some(Bug::AdoptDrift)
+                && let (Settled::Trusted(_), Some(target)) = (settled, stock.target)
+            {
+                let found = stock.expected().unwrap_or_default() - target.goal(Quantity::ZERO);
+                return if found.is_positive() { Wish::Adopt(found) } else { Wish::None };
+            }
             // A difference that was found is looked at once more; a settle that proved nothing is made again.
             if !matches!(settled, Settled::Trusted(None)) {
                 wish = Wish::Settle;

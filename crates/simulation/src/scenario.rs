@@ -135,7 +135,7 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("deleted without an event", &[Bug::GoneReleases], Some(0), strict, deleted),
         scenario(
             "old order cancelled after connecting",
-            &[Bug::ForgetPast],
+            &[Bug::AdoptDrift],
             None,
             strict,
             old_order_cancelled,

@@ -1,8 +1,8 @@
 //! Levels to egress, calls to shops, and what becomes of them.
 
 use super::{
-    ANSWER_TIMEOUT, Answer, Bug, Change, Duration, Event, FLUSH_PERIOD, Fate, HolderId, Quantity,
-    SETTLE_DELAY, Timestamp, Wish, World, Writer, first_holder,
+    ANSWER_TIMEOUT, Answer, Bug, Change, Duration, Event, FLUSH_PERIOD, Fate, HolderId, Operation, Quantity,
+    SETTLE_DELAY, Timestamp, Wish, World, Writer, first_holder, warehouse,
 };
 
 impl World {
@@ -25,14 +25,21 @@ impl World {
         self.shops[shop].publish_planned = false;
         let bug = self.options.bug;
         let mut wishes = Vec::new();
+        let mut adopted = Vec::new();
         for ((_, holder), row) in
             self.inventory.rows.iter_mut().filter(|((owner, _), row)| *owner == shop && row.dirty)
         {
             row.dirty = false;
-            if self.shops[shop].egress.take(*holder, row, bug) == Wish::Settle {
-                wishes.push(*holder);
+            match self.shops[shop].egress.take(*holder, row, bug) {
+                Wish::None => {}
+                Wish::Settle => wishes.push(*holder),
+                Wish::Adopt(found) => adopted.extend(row.sku.clone().map(|sku| (sku, found))),
             }
             row.order_dates = None;
+        }
+        for (sku, delta) in adopted {
+            let operation = Operation::Adjust { sku, warehouse: warehouse(), delta };
+            self.inventory.operate(&operation, self.now);
         }
         if !self.has(Bug::NeverSettle) || self.now < Timestamp::from_seconds(1_795_000_000 + 600) {
             self.want_settle(shop, wishes, SETTLE_DELAY);
