@@ -100,9 +100,8 @@ pub fn apply(
                 let falls = take_over(order, snapshot, applying, listings);
                 record_version(order, snapshot, modified_at, digest, confirmed);
                 let baseline = matches!(snapshot.seen, Seen::Read { baseline: true, .. });
-                if predates {
-                    close_taken(order, applying);
-                } else if baseline {
+                order.predates |= predates;
+                if predates || baseline {
                     close_superseded(order, &falls.new, applying, book);
                 }
                 hold_lines(order, &falls, applying, book);
@@ -252,8 +251,12 @@ fn take_over(
 /// product that was deleted (no listing) is the same one.
 fn find_line(order: &Order, incoming: &OrderLine, taken: &BTreeSet<usize>) -> Option<usize> {
     let same = |line: &Line| line.id == incoming.id;
-    let fits = |line: &Line| {
-        line.listing == incoming.listing || line.listing.is_none() || incoming.listing.is_none()
+    // A deleted product shows as none, a deleted variation as its product alone.
+    let fits = |line: &Line| match (line.listing, incoming.listing) {
+        (Some(known), Some(shown)) => {
+            known == shown || known.product == shown.product && shown.variation.is_none()
+        }
+        (None, _) | (_, None) => true,
     };
     let find = |wanted: &dyn Fn(&Line) -> bool| {
         order.lines.iter().enumerate().position(|(index, line)| !taken.contains(&index) && wanted(line))
@@ -423,22 +426,15 @@ fn hold_by_index(order: &mut Order, wanted: &[Option<Quantity>], applying: Apply
     }
 }
 
-/// An order nobody knew, made before the shop was connected: the baseline holds all open ones, so it was closed then.
+/// An order nobody knew, made before the shop was connected. The baseline holds all open ones, so it was closed then, and
+/// what it took is long gone; if it is open now, it is taken for a new one, which never offers too much.
 fn predates_connection(snapshot: &Snapshot, applying: Applying<'_>) -> bool {
     let baseline = matches!(snapshot.seen, Seen::Read { baseline: true, .. });
     let before = applying.baseline_last.is_some_and(|last| snapshot.order <= last);
     before && !baseline
 }
 
-/// What such an order has taken left before anything was counted.
-fn close_taken(order: &mut Order, applying: Applying<'_>) {
-    for line in order.lines.iter_mut().filter(|line| line.sku.is_some() && line.holds.is_empty()) {
-        let taken = line.taken_or_zero();
-        supersede(&mut line.holds, taken, applying.routing);
-    }
-}
-
-/// Lines of an order that was final before their SKU was last counted left before the count: they hold what they hold
+/// Lines of an order that was final before their SKU was last counted, or before the shop was connected, left before that: they hold what they hold
 /// without a movement, and only a return moves stock.
 fn close_superseded(order: &mut Order, concerned: &BTreeSet<usize>, applying: Applying<'_>, book: &Book) {
     let rule = applying.statuses.rule(&order.status);
@@ -446,6 +442,7 @@ fn close_superseded(order: &mut Order, concerned: &BTreeSet<usize>, applying: Ap
         return;
     }
     let modified_at = order.applied.map(|applied| applied.modified_at);
+    let predates = order.predates;
     for (index, line) in order.lines.iter_mut().enumerate() {
         if !concerned.contains(&index) || line.removed || !line.holds.is_empty() {
             continue;
@@ -455,7 +452,7 @@ fn close_superseded(order: &mut Order, concerned: &BTreeSet<usize>, applying: Ap
             (Some(counted_at), Some(modified_at)) => modified_at <= counted_at,
             (None, _) | (_, None) => true,
         };
-        if counted_since {
+        if counted_since || predates {
             let held = aim(line, rule, false, true, Quantity::ZERO).unwrap_or_default();
             supersede(&mut line.holds, held, applying.routing);
         }

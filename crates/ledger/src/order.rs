@@ -47,6 +47,8 @@ pub struct Order {
     pub reread: bool,
     /// Its pending reservation has expired; it holds no more than the shop took until the status changes.
     pub expired: bool,
+    /// It is older than the connection and was not in the baseline: what it took while closed left before anything was counted.
+    pub predates: bool,
     /// Its lines, and lines that were removed but still hold something.
     pub lines: Vec<Line>,
 }
@@ -61,6 +63,7 @@ impl Order {
             gone: false,
             reread: false,
             expired: false,
+            predates: false,
             lines: Vec::new(),
         }
     }

@@ -18,6 +18,8 @@ pub enum Kind {
     OrderObserved,
     /// `order.unreadable.v1`
     OrderUnreadable,
+    /// `shop.connected.v1`
+    ShopConnected,
     /// `stock.shown.v1`
     StockShown,
     /// `listing.observed.v1`
@@ -32,9 +34,10 @@ pub enum Kind {
 
 impl Kind {
     /// Every message there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OrderObserved,
         Self::OrderUnreadable,
+        Self::ShopConnected,
         Self::StockShown,
         Self::ListingObserved,
         Self::ErpStockObserved,
@@ -47,6 +50,7 @@ impl Kind {
         match self {
             Self::OrderObserved => "order.observed.v1",
             Self::OrderUnreadable => "order.unreadable.v1",
+            Self::ShopConnected => "shop.connected.v1",
             Self::StockShown => "stock.shown.v1",
             Self::ListingObserved => "listing.observed.v1",
             Self::ErpStockObserved => "erp-stock.observed.v1",

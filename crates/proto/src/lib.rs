@@ -20,7 +20,7 @@ pub use error::{DecodeError, EncodeError, FieldProblem, Malformed};
 pub use kind::{Kind, ShardKey, TYPE_NAME_CHARS_MAX};
 pub use messages::{
     ERP_ROWS_MAX, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, ORDER_LINES_MAX,
-    OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted, Settled, Source,
-    StockShown, Wanted,
+    OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted, Settled, ShopConnected,
+    Source, StockShown, Wanted,
 };
 pub use text::{NameText, ParseTextError, StatusText, Text, Word};

@@ -1,8 +1,8 @@
 //! The messages themselves. All are states, none is a difference: any of them may come twice.
 
 use values::{
-    Epoch, HolderId, LineId, ListingId, OrderId, Quantity, ReadNumber, Revision, ShopId, Sku, Step, StockId,
-    Timestamp, WarehouseId,
+    Epoch, HolderId, LineId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber, Revision, ShopId,
+    Sku, Step, StockId, Timestamp, WarehouseId,
 };
 
 use crate::kind::{Kind, ShardKey};
@@ -21,6 +21,7 @@ pub const READ_IDS_MAX: usize = 100;
 pub enum Message {
     OrderObserved(OrderObserved),
     OrderUnreadable(OrderUnreadable),
+    ShopConnected(ShopConnected),
     StockShown(StockShown),
     ListingObserved(ListingObserved),
     ErpStockObserved(ErpStockObserved),
@@ -34,6 +35,7 @@ impl Message {
         match self {
             Self::OrderObserved(_) => Kind::OrderObserved,
             Self::OrderUnreadable(_) => Kind::OrderUnreadable,
+            Self::ShopConnected(_) => Kind::ShopConnected,
             Self::StockShown(_) => Kind::StockShown,
             Self::ListingObserved(_) => Kind::ListingObserved,
             Self::ErpStockObserved(_) => Kind::ErpStockObserved,
@@ -47,6 +49,7 @@ impl Message {
         match self {
             Self::OrderObserved(message) => message.shop.into(),
             Self::OrderUnreadable(message) => message.shop.into(),
+            Self::ShopConnected(message) => message.shop.into(),
             Self::StockShown(message) => message.shop.into(),
             Self::ListingObserved(message) => message.shop.into(),
             Self::ErpStockObserved(message) => message.warehouse.into(),
@@ -68,6 +71,7 @@ macro_rules! into_message {
 into_message!(
     OrderObserved,
     OrderUnreadable,
+    ShopConnected,
     StockShown,
     ListingObserved,
     ErpStockObserved,
@@ -149,6 +153,17 @@ pub struct OrderUnreadable {
     pub reason: Word,
 }
 
+/// A shop is read for the first time: what is numbered up to here and not in the baseline that follows was closed before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShopConnected {
+    /// The shop.
+    pub shop: ShopId,
+    /// Highest number of an order there was; `None`: there was none.
+    pub baseline_last: Option<OrderId>,
+    /// Number of the read.
+    pub number: ReadNumber,
+}
+
 /// A stock as its shop showed it, published after every order the shop had changed by then: the proof of a settle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StockShown {
@@ -160,8 +175,10 @@ pub struct StockShown {
     pub shown: Option<Quantity>,
     /// Number of the read.
     pub number: ReadNumber,
-    /// Shop time of the read.
-    pub t1: Timestamp,
+    /// It was not read before this.
+    pub asked: Moment,
+    /// It was not read after this.
+    pub answered: Moment,
     /// Orders changed up to here, by shop time, went out before this message.
     pub orders_read_to: Timestamp,
 }
@@ -228,12 +245,14 @@ pub struct LevelChanged {
     pub taken_total: Quantity,
     /// Finest quantity the shop's stock can show.
     pub step: Step,
-    /// Newest date of an applied order on this stock, by shop time.
-    pub last_order_date: Option<Timestamp>,
+    /// Oldest and newest date, by shop time, of the orders applied to this stock since the revision published before.
+    pub order_dates: Option<(Timestamp, Timestamp)>,
     /// The proof that came last, if this answers one.
     pub settle: Option<Settled>,
     /// The stock is no longer ours: push nothing more.
     pub removed: bool,
+    /// The product above, when the stock is a variation's: WooCommerce reaches it only through that.
+    pub parent: Option<ProductId>,
 }
 
 /// What a shop showed, with what inventory knew of its orders at that moment.
@@ -243,8 +262,10 @@ pub struct Settled {
     pub number: ReadNumber,
     /// What the shop showed; `None`: it does not manage the stock.
     pub shown: Option<Quantity>,
-    /// Shop time of the read.
-    pub t1: Timestamp,
+    /// It was not read before this.
+    pub asked: Moment,
+    /// It was not read after this.
+    pub answered: Moment,
     /// What the shop had taken by then.
     pub taken_total: Quantity,
     /// No order could have been missed; only then is it trusted.
@@ -269,4 +290,6 @@ pub enum Wanted {
     Stocks(Vec<HolderId>),
     /// Every open order.
     OrderAudit,
+    /// The whole catalogue.
+    Catalogue,
 }

@@ -4,15 +4,16 @@ use std::str::FromStr;
 
 use prost::Message as _;
 use values::{
-    Epoch, HolderId, ListingId, ParseIdError, Quantity, ReadNumber, Revision, Sku, Step, StockId, Timestamp,
+    Epoch, HolderId, ListingId, Moment, ParseIdError, Quantity, ReadNumber, Revision, Sku, Step, StockId,
+    Timestamp,
 };
 
 use crate::error::{At, DecodeError, EncodeError, FieldError, FieldProblem, Malformed};
 use crate::kind::Kind;
 use crate::messages::{
     ERP_ROWS_MAX, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, ORDER_LINES_MAX,
-    OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted, Settled, Source,
-    StockShown, Wanted,
+    OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted, Settled, ShopConnected,
+    Source, StockShown, Wanted,
 };
 
 mod schema {
@@ -29,6 +30,7 @@ impl Message {
         Ok(match self {
             Self::OrderObserved(message) => message.to_wire()?.encode_to_vec(),
             Self::OrderUnreadable(message) => message.to_wire().encode_to_vec(),
+            Self::ShopConnected(message) => message.to_wire().encode_to_vec(),
             Self::StockShown(message) => message.to_wire().encode_to_vec(),
             Self::ListingObserved(message) => message.to_wire().encode_to_vec(),
             Self::ErpStockObserved(message) => message.to_wire()?.encode_to_vec(),
@@ -44,6 +46,7 @@ impl Message {
         let parsed = match kind {
             Kind::OrderObserved => OrderObserved::from_wire(parse(kind, bytes)?).map(Self::from),
             Kind::OrderUnreadable => OrderUnreadable::from_wire(&parse(kind, bytes)?).map(Self::from),
+            Kind::ShopConnected => ShopConnected::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::StockShown => StockShown::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::ListingObserved => ListingObserved::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::ErpStockObserved => ErpStockObserved::from_wire(&parse(kind, bytes)?).map(Self::from),
@@ -215,6 +218,36 @@ impl OrderUnreadable {
     }
 }
 
+fn moment_to_wire(moment: Moment) -> schema::Moment {
+    schema::Moment { shop_micros: moment.shop.micros(), hub_micros: moment.hub.micros() }
+}
+
+fn moment_from_wire(wire: Option<&schema::Moment>, field: &str) -> Result<Moment, FieldError> {
+    let wire = wire.at(field)?;
+    Ok(Moment {
+        shop: Timestamp::from_micros(wire.shop_micros),
+        hub: Timestamp::from_micros(wire.hub_micros),
+    })
+}
+
+impl ShopConnected {
+    fn to_wire(&self) -> schema::ShopConnected {
+        schema::ShopConnected {
+            shop: self.shop.get(),
+            baseline_last: self.baseline_last.map(values::OrderId::get),
+            number: self.number.get(),
+        }
+    }
+
+    fn from_wire(wire: &schema::ShopConnected) -> Result<Self, FieldError> {
+        Ok(Self {
+            shop: id(wire.shop).at("shop")?,
+            baseline_last: wire.baseline_last.map(id).transpose().at("baseline_last")?,
+            number: ReadNumber::new(wire.number),
+        })
+    }
+}
+
 impl StockShown {
     fn to_wire(&self) -> schema::StockShown {
         schema::StockShown {
@@ -222,7 +255,8 @@ impl StockShown {
             holder: self.holder.get(),
             shown_thousandths: self.shown.map(Quantity::thousandths),
             number: self.number.get(),
-            t1_micros: self.t1.micros(),
+            asked: Some(moment_to_wire(self.asked)),
+            answered: Some(moment_to_wire(self.answered)),
             orders_read_to_micros: self.orders_read_to.micros(),
         }
     }
@@ -233,7 +267,8 @@ impl StockShown {
             holder: id(wire.holder).at("holder")?,
             shown: wire.shown_thousandths.map(Quantity::from_thousandths),
             number: ReadNumber::new(wire.number),
-            t1: Timestamp::from_micros(wire.t1_micros),
+            asked: moment_from_wire(wire.asked.as_ref(), "asked")?,
+            answered: moment_from_wire(wire.answered.as_ref(), "answered")?,
             orders_read_to: Timestamp::from_micros(wire.orders_read_to_micros),
         })
     }
@@ -310,15 +345,18 @@ impl LevelChanged {
             untaken_thousandths: self.untaken.thousandths(),
             taken_total_thousandths: self.taken_total.thousandths(),
             step_thousandths: self.step.quantity().thousandths(),
-            last_order_at_micros: self.last_order_date.map(Timestamp::micros),
+            first_order_at_micros: self.order_dates.map(|(first, _)| first.micros()),
+            last_order_at_micros: self.order_dates.map(|(_, last)| last.micros()),
             settle: self.settle.as_ref().map(|settled| schema::level_changed::Settled {
                 number: settled.number.get(),
                 shown_thousandths: settled.shown.map(Quantity::thousandths),
-                t1_micros: settled.t1.micros(),
+                asked: Some(moment_to_wire(settled.asked)),
+                answered: Some(moment_to_wire(settled.answered)),
                 taken_total_thousandths: settled.taken_total.thousandths(),
                 quiet: settled.quiet,
             }),
             removed: self.removed,
+            parent: self.parent.map(values::ProductId::get),
         }
     }
 
@@ -335,17 +373,26 @@ impl LevelChanged {
             step: Step::new(step)
                 .ok_or(FieldProblem::OutOfRange(wire.step_thousandths))
                 .at("step_thousandths")?,
-            last_order_date: wire.last_order_at_micros.map(Timestamp::from_micros),
-            settle: wire.settle.as_ref().map(|settled| Settled {
-                number: ReadNumber::new(settled.number),
-                shown: settled.shown_thousandths.map(Quantity::from_thousandths),
-                t1: Timestamp::from_micros(settled.t1_micros),
-                taken_total: Quantity::from_thousandths(settled.taken_total_thousandths),
-                quiet: settled.quiet,
-            }),
+            order_dates: wire
+                .first_order_at_micros
+                .zip(wire.last_order_at_micros)
+                .map(|(first, last)| (Timestamp::from_micros(first), Timestamp::from_micros(last))),
+            settle: wire.settle.as_ref().map(settled_from_wire).transpose()?,
+            parent: wire.parent.map(id).transpose().at("parent")?,
             removed: wire.removed,
         })
     }
+}
+
+fn settled_from_wire(wire: &schema::level_changed::Settled) -> Result<Settled, FieldError> {
+    Ok(Settled {
+        number: ReadNumber::new(wire.number),
+        shown: wire.shown_thousandths.map(Quantity::from_thousandths),
+        asked: moment_from_wire(wire.asked.as_ref(), "settle.asked")?,
+        answered: moment_from_wire(wire.answered.as_ref(), "settle.answered")?,
+        taken_total: Quantity::from_thousandths(wire.taken_total_thousandths),
+        quiet: wire.quiet,
+    })
 }
 
 impl ReadWanted {
@@ -362,6 +409,7 @@ impl ReadWanted {
                 read_wanted::What::Stocks(read_wanted::Stocks { holders })
             }
             Wanted::OrderAudit => read_wanted::What::OrderAudit(read_wanted::OrderAudit {}),
+            Wanted::Catalogue => read_wanted::What::Catalogue(read_wanted::Catalogue {}),
         };
         Ok(schema::ReadWanted { shop: self.shop.get(), what: Some(what) })
     }
@@ -375,6 +423,7 @@ impl ReadWanted {
                 Wanted::Stocks(each("holders", READ_IDS_MAX, &wanted.holders, |raw| id(*raw).at("id"))?)
             }
             read_wanted::What::OrderAudit(_) => Wanted::OrderAudit,
+            read_wanted::What::Catalogue(_) => Wanted::Catalogue,
         };
         Ok(Self { shop: id(wire.shop).at("shop")?, what })
     }

@@ -19,6 +19,6 @@ mod settle;
 mod state;
 mod target;
 
-pub use settle::{Distrust, Drift, Moment, Settle, Settled};
+pub use settle::{Distrust, Drift, Settle, Settled};
 pub use state::{Base, CALL_DEADLINE, Intent, Next, PUSH_LOG_MAX, PushRecord, StockPush};
 pub use target::Target;

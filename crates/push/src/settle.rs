@@ -1,17 +1,8 @@
 //! Comparing with proof: a stock read at a quiet moment, once every order up to it is known.
 
-use values::{Epoch, Quantity, ReadNumber, Timestamp};
+use values::{Epoch, Moment, Quantity, ReadNumber};
 
 use crate::state::{Base, PushRecord, StockPush};
-
-/// One moment by two clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// The shop's own clock; whole seconds for WooCommerce.
-    pub shop: Timestamp,
-    /// The hub's clock.
-    pub hub: Timestamp,
-}
 
 /// What a shop showed, and what was known of it: sent by inventory once all orders up to then were applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

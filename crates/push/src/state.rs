@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use values::{Epoch, Quantity, ReadNumber, Timestamp};
+use values::{Epoch, Moment, Quantity, ReadNumber, Timestamp};
 
-use crate::settle::Moment;
 use crate::target::Target;
 
 /// How long a call may still take effect after it was sent: PHP may be writing although nobody waits for the answer.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use push::{Intent, Moment, Next, Settle, Settled, StockPush, Target};
-use values::{HolderId, Quantity, Step, Timestamp};
+use push::{Intent, Next, Settle, Settled, StockPush, Target};
+use values::{HolderId, Moment, Quantity, Step, Timestamp};
 
 use crate::bug::Bug;
 use crate::inventory::Row;

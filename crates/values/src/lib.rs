@@ -14,4 +14,4 @@ pub use ids::{
 };
 pub use quantity::{ParseQuantityError, Quantity, Step};
 pub use sku::{ParseSkuError, SKU_CHARS_MAX, Sku};
-pub use timestamp::{MICROS_PER_SECOND, Timestamp};
+pub use timestamp::{MICROS_PER_SECOND, Moment, Timestamp};

@@ -37,6 +37,15 @@ impl Timestamp {
     }
 }
 
+/// One moment by two clocks. Neither is trusted alone: a shop's clock may be set back, and our services' may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Moment {
+    /// The shop's own clock; whole seconds for WooCommerce.
+    pub shop: Timestamp,
+    /// The hub's clock.
+    pub hub: Timestamp,
+}
+
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

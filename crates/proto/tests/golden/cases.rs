@@ -2,13 +2,13 @@
 
 use onhand_proto::{
     Envelope, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, NameText, OrderLine,
-    OrderObserved, OrderState, OrderUnreadable, ReadWanted, Settled, Source, StatusText, StockShown, Wanted,
-    Word,
+    OrderObserved, OrderState, OrderUnreadable, ReadWanted, Settled, ShopConnected, Source, StatusText,
+    StockShown, Wanted, Word,
 };
 use uuid::Uuid;
 use values::{
-    Epoch, HolderId, LineId, ListingId, OrderId, ProductId, Quantity, ReadNumber, Revision, ShopId, Sku,
-    Step, StockId, Timestamp, VariationId, WarehouseId,
+    Epoch, HolderId, LineId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber, Revision, ShopId,
+    Sku, Step, StockId, Timestamp, VariationId, WarehouseId,
 };
 
 fn shop() -> ShopId {
@@ -81,13 +81,19 @@ fn orders() -> Vec<(&'static str, Message)> {
     ]
 }
 
+fn moment(seconds: i64) -> Moment {
+    Moment { shop: at(seconds), hub: at(seconds + 2) }
+}
+
 fn facts() -> Vec<(&'static str, Message)> {
+    let connected = |baseline_last| ShopConnected { shop: shop(), baseline_last, number: ReadNumber::new(1) };
     let shown = |shown| StockShown {
         shop: shop(),
         holder: holder(21),
         shown,
         number: ReadNumber::new(90),
-        t1: at(40),
+        asked: moment(39),
+        answered: moment(40),
         orders_read_to: at(70),
     };
     let row = |code, quantity, reserve| ErpRow {
@@ -96,6 +102,8 @@ fn facts() -> Vec<(&'static str, Message)> {
         reserve: Quantity::from_units(reserve),
     };
     vec![
+        ("shop.connected.v1.orders", connected(Some(order())).into()),
+        ("shop.connected.v1.none", connected(None).into()),
         ("stock.shown.v1.managed", shown(Some(Quantity::from_units(-3))).into()),
         ("stock.shown.v1.unmanaged", shown(None).into()),
         (
@@ -125,7 +133,7 @@ fn facts() -> Vec<(&'static str, Message)> {
 }
 
 fn requests() -> Vec<(&'static str, Message)> {
-    let level = |settle, last_order_date, removed| LevelChanged {
+    let level = |settle, order_dates, removed| LevelChanged {
         stock: StockId { shop: shop(), holder: holder(21) },
         epoch: Epoch::new(1),
         revision: Revision::new(42),
@@ -134,24 +142,27 @@ fn requests() -> Vec<(&'static str, Message)> {
         untaken: Quantity::from_units(2),
         taken_total: Quantity::from_units(120),
         step: Step::ONE,
-        last_order_date,
+        order_dates,
         settle,
         removed,
+        parent: ProductId::new(20),
     };
     let settled = Settled {
         number: ReadNumber::new(90),
         shown: Some(Quantity::from_units(7)),
-        t1: at(40),
+        asked: moment(39),
+        answered: moment(40),
         taken_total: Quantity::from_units(118),
         quiet: true,
     };
     let wanted = |what| ReadWanted { shop: shop(), what }.into();
     vec![
-        ("level.changed.v1.settled", level(Some(settled), Some(at(0)), false).into()),
+        ("level.changed.v1.settled", level(Some(settled), Some((at(-5), at(0))), false).into()),
         ("level.changed.v1.removed", level(None, None, true).into()),
         ("read.wanted.v1.orders", wanted(Wanted::Orders(vec![order(), OrderId::new(i64::MAX).unwrap()]))),
         ("read.wanted.v1.stocks", wanted(Wanted::Stocks(vec![holder(20), holder(21)]))),
         ("read.wanted.v1.audit", wanted(Wanted::OrderAudit)),
+        ("read.wanted.v1.catalogue", wanted(Wanted::Catalogue)),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use values::{Epoch, Quantity, ReadNumber, Revision, Step, Timestamp};
 
 use super::*;
-use crate::settle::{Distrust, Drift, Moment, Settle, Settled};
+use crate::settle::{Distrust, Drift, Settle, Settled};
 
 fn units(units: i64) -> Quantity {
     Quantity::from_units(units)

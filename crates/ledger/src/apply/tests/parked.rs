@@ -188,3 +188,50 @@ fn an_order_older_than_the_connection_and_not_in_its_baseline() {
     assert!(!desk.baseline(9_000, "processing", sold()).predates, "the baseline itself is no surprise");
     assert_eq!((desk.held(), desk.available("shirt")), (vec![(4, 0)], 6));
 }
+
+/// A desk whose shop was connected after the order was made, without finding it open.
+fn connected_later() -> Desk {
+    let mut desk = Desk::new();
+    desk.terms.baseline_last = OrderId::new(ORDER);
+    desk
+}
+
+#[test]
+fn a_closed_order_older_than_the_connection_moves_nothing() {
+    for lines in [
+        vec![line(1, product(SHIRT), 3).took(3)],
+        // The shop keeps no stock of it, and still it left long ago.
+        vec![line(1, product(POSTER), 3)],
+    ] {
+        let mut desk = connected_later();
+        assert!(desk.fact("completed", lines.clone()).predates);
+        assert_eq!((desk.held(), desk.posted()), (vec![(0, 3)], vec![]));
+        assert!(!desk.fact("completed", lines).predates, "known by now");
+        assert_eq!(desk.posted(), []);
+    }
+}
+
+#[test]
+fn an_open_order_older_than_the_connection_is_held_like_a_new_one() {
+    let mut desk = connected_later();
+    assert!(desk.fact("processing", vec![line(1, product(SHIRT), 3).took(3)]).predates);
+    assert_eq!((desk.held(), desk.available("shirt")), (vec![(3, 0)], 7));
+}
+
+#[test]
+fn a_parked_line_of_an_order_older_than_the_connection_moves_nothing_when_mapped() {
+    let mut desk = connected_later();
+    desk.fact("completed", vec![lamps(3)]);
+    map_lamp(&mut desk);
+    desk.resolve();
+    assert_eq!((desk.held(), desk.posted()), (vec![(0, 3)], vec![]));
+}
+
+#[test]
+fn a_deleted_variation_keeps_its_line() {
+    let mut desk = Desk::new();
+    desk.fact("processing", vec![line(1, variation(TEA, 41), 3).took(3)]);
+    desk.posted();
+    desk.fact("processing", vec![line(1, product(TEA), 3).took(3)]);
+    assert_eq!((desk.held(), desk.posted()), (vec![(3, 0)], vec![]));
+}
