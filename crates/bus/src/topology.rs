@@ -27,6 +27,7 @@ impl Flow {
         match kind {
             Kind::OrderObserved
             | Kind::OrderUnreadable
+            | Kind::ShopConnected
             | Kind::StockShown
             | Kind::ListingObserved
             | Kind::ErpStockObserved => Self::InventoryOrders,
