@@ -1,16 +1,17 @@
 //! One batch of inventory: load, decide with the ledger's rules, save, commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::Book;
-use values::{ListingId, OrderId, ShopId, Sku, StockId, Timestamp};
+use values::{ListingId, OrderId, Quantity, ShopId, Sku, StockId, Timestamp};
 
 use crate::error::Error;
+use crate::ingress::SettleWanted;
 use crate::inventory::{
-    Approval, Changes, DeadMessage, Decided, KeyState, ListingBook, ListingOutcome, ListingSeen, OperationKey,
-    OrderRow, StockRow,
+    Approval, Changes, DeadMessage, Decided, KeyState, ListingBook, ListingOutcome, ListingSeen,
+    OperationKey, OrderRow, StockRow,
 };
-use crate::registry::Shop;
+use crate::registry::{Changed, Shop};
 use crate::sqlite::SqliteInventoryTx;
 
 /// A transaction of inventory. What is saved must have been loaded by the same transaction: only differences are written.
@@ -54,6 +55,8 @@ macro_rules! on_every_backend {
 on_every_backend! {
     /// The shops as this transaction sees them.
     fn load_shops(wanted: &[ShopId]) -> Vec<Shop>;
+    /// Notes the highest number of an order when the shop was connected.
+    fn set_baseline(shop: ShopId, last: Option<OrderId>) -> Changed;
     /// The orders, in the order of the keys; one never seen is an unknown one.
     fn load_orders(keys: &[(ShopId, OrderId)]) -> Vec<OrderRow>;
     /// What the registry knows of listings, and which of the SKUs (texts of lines whose listing may be unknown) it knows.
@@ -64,6 +67,15 @@ on_every_backend! {
     fn load_stocks(stocks: &[StockId], skus: &[Sku]) -> Vec<StockRow>;
     /// What is known of operation keys with this content, in their order.
     fn operation_keys(keys: &[(OperationKey, [u8; 16])]) -> Vec<KeyState>;
+    /// Those of the stocks on which some order is to be read again or has yet to be confirmed: what it took may be something
+    /// else. A line without stock may be on any.
+    fn doubtful_stocks(stocks: &[StockId]) -> BTreeSet<StockId>;
+    /// What each of the stocks holds for orders without the shop having taken it; those with nothing are left out.
+    fn held_not_taken(stocks: &[StockId]) -> BTreeMap<StockId, Quantity>;
+    /// By how much the movements of a shop's orders have changed what is available of a SKU, in the order asked for.
+    fn order_effects(wanted: &[(ShopId, Sku)]) -> Vec<Quantity>;
+    /// Orders of a shop that no read has confirmed since `before`, by id.
+    fn unconfirmed_orders(shop: ShopId, before: Timestamp, limit: u32) -> Vec<OrderId>;
     /// Those of the shops that have dead or unreadable messages.
     fn incomplete_shops(shops: &[ShopId]) -> BTreeSet<ShopId>;
     /// Writes what has changed since it was loaded.
@@ -84,6 +96,8 @@ on_every_backend! {
     fn add_approval(kind: &str, summary: &str, payload: &[u8], now: Timestamp) -> i64;
     /// The approval, now decided; `None` if there is none or it was decided before.
     fn decide_approval(number: i64, decided: &Decided) -> Option<Approval>;
+    /// Asks for settles in the same transaction (standalone; in one database).
+    fn want_settles(wants: &[SettleWanted]) -> ();
     /// Takes a dead message out, to be replayed by this transaction or thrown away.
     fn take_dead(number: i64) -> Option<DeadMessage>;
     /// Forgets operation keys older than `before`; how many.

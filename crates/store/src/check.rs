@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use values::{Quantity, ShopId, OrderId, Sku, StockId, WarehouseId};
+use values::{OrderId, Quantity, ShopId, Sku, StockId, WarehouseId};
 
 /// Most broken rows one check reports; it stops there.
 pub const BROKEN_MAX: usize = 1_000;
@@ -102,14 +102,12 @@ impl fmt::Display for Broken {
             Self::Chain { sku, number } => {
                 write!(f, "movement {number} of {sku} does not follow from the one before")
             }
-            Self::Numbering { sku, counted, found, last } => write!(
-                f,
-                "{sku} counts {counted} movements; there are {found}, the last is number {last}"
-            ),
-            Self::Reserved { sku, warehouse, stored, held } => write!(
-                f,
-                "{stored} of {sku} are reserved in warehouse {warehouse}; open lines hold {held}"
-            ),
+            Self::Numbering { sku, counted, found, last } => {
+                write!(f, "{sku} counts {counted} movements; there are {found}, the last is number {last}")
+            }
+            Self::Reserved { sku, warehouse, stored, held } => {
+                write!(f, "{stored} of {sku} are reserved in warehouse {warehouse}; open lines hold {held}")
+            }
             Self::OrderSum { shop, order } => {
                 write!(f, "order {order} of shop {shop} does not add up what its lines reserve")
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ledger::{Book, Listings, Movement, Order, Resolved};
 use values::{
-    Epoch, HolderId, ListingId, OrderId, ProductId, Quantity, ReadNumber, Revision, ShopId, Sku, Step,
-    StockId, Timestamp,
+    Epoch, HolderId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber, Revision, ShopId, Sku,
+    Step, StockId, Timestamp,
 };
 
 /// Most orders, SKUs or stocks one call loads or saves. A batch of 500 orders of 20 lines stays below.
@@ -21,6 +21,15 @@ pub struct OrderRow {
     pub order: Order,
     /// When its pending reservation expires.
     pub expires_at: Option<Timestamp>,
+    /// Since when a read has yet to confirm it, by the hub's clock.
+    pub unconfirmed_since: Option<Timestamp>,
+}
+
+impl OrderRow {
+    /// An order nothing is known of yet.
+    pub const fn unknown(shop: ShopId, order: OrderId) -> Self {
+        Self { shop, order: Order::unknown(order), expires_at: None, unconfirmed_since: None }
+    }
 }
 
 /// Who moved stock, when and why: stored with each movement of one cause.
@@ -54,8 +63,10 @@ pub struct Settled {
     pub number: ReadNumber,
     /// What the shop showed; `None`: it does not keep a quantity there.
     pub shown: Option<Quantity>,
-    /// Shop time of the read.
-    pub t1: Timestamp,
+    /// It was not read before this.
+    pub asked: Moment,
+    /// It was not read after this.
+    pub answered: Moment,
     /// What the shop had taken by then.
     pub taken_total: Quantity,
     /// No order could have been missed; only then is it trusted.
@@ -85,6 +96,13 @@ pub struct StockRow {
     pub taken_total: Quantity,
     /// Newest shop date of an order applied on it.
     pub last_order_date: Option<Timestamp>,
+    /// When an order was applied on it last, by the hub's clock.
+    pub last_applied_at: Option<Timestamp>,
+    /// Shop dates of orders applied on it, first and last: of this batch when saved, `None` when loaded; the outbox gathers
+    /// them until they are published.
+    pub order_dates: Option<(Timestamp, Timestamp)>,
+    /// Its first trusted proof opens its SKU.
+    pub opening: bool,
     /// Revisions compare within an epoch only.
     pub epoch: Epoch,
     /// Grows with every change. A row saved with another (epoch, revision) is to be published.
@@ -318,7 +336,7 @@ pub enum MapOutcome {
 /// A stock whose level is to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpublished {
-    /// As it is now, whatever it was when it got here.
+    /// As it is now, whatever it was when it got here; its order dates are those of all that is unpublished.
     pub stock: StockRow,
     /// Since when something is unpublished.
     pub since: Timestamp,
@@ -337,4 +355,14 @@ pub enum ShopFilter {
         /// Rest.
         rest: u32,
     },
+}
+
+impl ShopFilter {
+    /// 0 for every shop.
+    pub(crate) const fn divisor_and_rest(self) -> (u32, u32) {
+        match self {
+            Self::All => (0, 0),
+            Self::Rest { of, rest } => (of, rest),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Persistence behind one contract, the same on every backend: registry, orders, ledger, levels.
+//! Persistence behind one contract, the same on every backend: registry, orders, ledger, levels, pushes, cursors.
 //!
 //! Now on SQLite. SQL stays in each backend's own module; what is public knows no backend, and every backend passes the
 //! same tests (`tests/contract`).
@@ -11,7 +11,9 @@
 
 mod batch;
 mod check;
+mod egress;
 mod error;
+mod ingress;
 mod inventory;
 mod registry;
 mod report;
@@ -21,19 +23,21 @@ mod store;
 
 pub use batch::InventoryTx;
 pub use check::{BROKEN_MAX, Broken};
+pub use egress::{DueShop, EgressTx, PushRow, ShopLane, Told};
 pub use error::{Class, Error};
+pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, SettleWanted};
 pub use inventory::{
-    Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook, ListingOutcome,
-    ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted, Posting, Settled,
-    ShopFilter, ShopListings, StockRow, Unpublished,
+    Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,
+    ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted,
+    Posting, Settled, ShopFilter, ShopListings, StockRow, Unpublished,
 };
 pub use registry::{
     ApiToken, Changed, Connector, NewShop, PollSettings, ROUTING_MAX, Scope, Shop, ShopAdded, ShopSecrets,
     ShopSettings, ShopState, Warehouse, WarehouseAdded, WarehouseKind,
 };
 pub use report::{
-    Explanation, MovementSum, OpenHold, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause, UnmappedStock,
-    Waiting, WarehouseTotal,
+    Explanation, MovementSum, OpenHold, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause,
+    UnmappedStock, Waiting, WarehouseTotal,
 };
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
 pub use sqlite::SqliteOptions;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ledger::{Routing, StatusMap};
 use secrecy::SecretString;
-use values::{Quantity, ShopId, Timestamp, WarehouseId};
+use values::{OrderId, Quantity, ShopId, Timestamp, WarehouseId};
 
 /// Most warehouses one shop sells from.
 pub const ROUTING_MAX: usize = 32;
@@ -70,7 +70,7 @@ pub struct PollSettings {
 
 impl Default for PollSettings {
     fn default() -> Self {
-        Self { orders: Duration::from_secs(60), trash: Duration::from_secs(600) }
+        Self { orders: Duration::from_mins(1), trash: Duration::from_mins(10) }
     }
 }
 
@@ -104,6 +104,8 @@ pub struct Shop {
     pub connector: Connector,
     /// What may be changed.
     pub settings: ShopSettings,
+    /// Highest number of an order when it was connected; `None` before, or if there was none.
+    pub baseline_last: Option<OrderId>,
     /// How far it has come.
     pub state: ShopState,
     /// When it was added.
@@ -221,6 +223,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;
 
 words!(WarehouseKind { HubOwned = "hub_owned", Mirrored = "mirrored" });
 words!(Connector { Woocommerce = "woocommerce" });

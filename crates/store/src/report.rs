@@ -3,6 +3,7 @@
 use ledger::{Balance, Hold, MovementKind, SkuBook};
 use values::{HolderId, LineId, ListingId, OrderId, Quantity, ShopId, Sku, StockId, Timestamp, WarehouseId};
 
+use crate::egress::PushRow;
 use crate::inventory::StockRow;
 
 /// Most rows a page of any reader has.
@@ -60,6 +61,8 @@ pub struct Explanation {
     pub holds: Vec<OpenHold>,
     /// How many lines hold it in all.
     pub hold_count: u64,
+    /// What egress knows of its stocks: what they were told and showed.
+    pub pushes: Vec<PushRow>,
 }
 
 /// A line whose SKU is not known.

@@ -120,12 +120,8 @@ impl SecretKey {
     /// Seals `secret` as the `field` of a shop.
     pub(crate) fn seal(&self, shop: i64, field: &str, secret: &SecretString) -> Vec<u8> {
         let nonce = XNonce::generate();
-        let payload =
-            Payload { msg: secret.expose_secret().as_bytes(), aad: &place(shop, field) };
-        let sealed = self
-            .cipher()
-            .encrypt(&nonce, payload)
-            .expect("sealing fails only beyond 256 GiB");
+        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: &place(shop, field) };
+        let sealed = self.cipher().encrypt(&nonce, payload).expect("sealing fails only beyond 256 GiB");
         let mut stored = vec![SEAL_VERSION];
         stored.extend_from_slice(&self.id);
         stored.extend_from_slice(&nonce);
@@ -146,10 +142,8 @@ impl SecretKey {
         }
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| SecretError::Damaged)?;
         let payload = Payload { msg: sealed, aad: &place(shop, field) };
-        let opened = self
-            .cipher()
-            .decrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| SecretError::Damaged)?;
+        let opened =
+            self.cipher().decrypt(&XNonce::from(nonce), payload).map_err(|_| SecretError::Damaged)?;
         String::from_utf8(opened).map(SecretString::from).map_err(|_| SecretError::Damaged)
     }
 

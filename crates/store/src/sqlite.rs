@@ -2,6 +2,8 @@
 
 mod catalogue;
 mod check;
+mod egress;
+mod ingress;
 mod inventory;
 mod outbox;
 mod read;
@@ -16,14 +18,14 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{SqlSafeStr, Transaction};
 
 use crate::error::{Error, failed};
 use crate::secret::SecretKey;
 
+pub(crate) use egress::SqliteEgressTx;
 pub(crate) use inventory::SqliteInventoryTx;
 use rows::STOCK_COLUMN_COUNT;
 
@@ -152,5 +154,7 @@ fn migrations() -> Migrator {
     Migrator::with_migrations(vec![
         migration(1, "registry", include_str!("../migrations/sqlite/0001_registry.sql")),
         migration(2, "inventory", include_str!("../migrations/sqlite/0002_inventory.sql")),
+        migration(3, "egress", include_str!("../migrations/sqlite/0003_egress.sql")),
+        migration(4, "ingress", include_str!("../migrations/sqlite/0004_ingress.sql")),
     ])
 }

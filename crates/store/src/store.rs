@@ -1,13 +1,16 @@
 //! The one entry to persistence: the same calls on every backend.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use values::{Epoch, LineId, OrderId, ProductId, Revision, ShopId, Sku, StockId, Timestamp};
 
 use crate::batch::InventoryTx;
 use crate::check::Broken;
+use crate::egress::{DueShop, EgressTx, PushRow, ShopLane};
 use crate::error::Error;
+use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, SettleWanted};
 use crate::inventory::{
     Approval, DeadMessage, MapOutcome, OrderRow, Posted, ShopFilter, StockRow, Unpublished,
 };
@@ -55,6 +58,13 @@ impl Store {
     pub async fn begin_inventory(&self) -> Result<InventoryTx, Error> {
         match &self.backend {
             Backend::Sqlite(sqlite) => Ok(InventoryTx::sqlite(sqlite.begin_inventory().await?)),
+        }
+    }
+
+    /// Starts a transaction of egress. There is one writer at a time; one that is dropped leaves nothing.
+    pub async fn begin_egress(&self) -> Result<EgressTx, Error> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => Ok(EgressTx::sqlite(sqlite.begin_egress().await?)),
         }
     }
 
@@ -112,6 +122,46 @@ on_every_backend! {
     fn mark_published(levels: &[(StockId, Epoch, Revision)]) -> ();
     /// Marks SKUs to recompute.
     fn mark_recompute(skus: &[Sku]) -> ();
+}
+
+// Egress.
+on_every_backend! {
+    /// Those of the stocks that egress knows, in no particular order.
+    fn pushes(stocks: &[StockId]) -> Vec<PushRow>;
+    /// Shops that have stocks due by `now`, with the oldest.
+    fn shops_due(filter: ShopFilter, now: Timestamp) -> Vec<DueShop>;
+    /// Stocks of a shop that are due by `now`, the longest due first.
+    fn pushes_due(shop: ShopId, now: Timestamp, limit: u32) -> Vec<PushRow>;
+    /// Stocks whose push was journaled and not finished, by key: at start-up those of an earlier life.
+    fn open_intents(after: Option<StockId>, limit: u32) -> Vec<PushRow>;
+    /// Stocks of a shop nothing can be pushed to, by holder.
+    fn pushes_blocked(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<PushRow>;
+    /// Notes how a shop takes pushes, for people to see.
+    fn save_lane(lane: &ShopLane) -> ();
+    /// How a shop takes pushes.
+    fn lane(shop: ShopId) -> Option<ShopLane>;
+}
+
+// Ingress.
+on_every_backend! {
+    /// The right to read a shop, or its renewal; `None` while another has it.
+    fn lease_reader(shop: ShopId, owner: &str, now: Timestamp, lasts: Duration) -> Option<Lease>;
+    /// Gives the right to read a shop back; nothing if another has it.
+    fn end_lease(shop: ShopId, fence: u64) -> ();
+    /// The next numbers of reads of a shop.
+    fn next_read_numbers(shop: ShopId, count: u32, fence: u64) -> Fenced<ReadNumbers>;
+    /// How far a shop was read.
+    fn cursor(shop: ShopId, kind: CursorKind) -> Option<Cursor>;
+    /// Notes how far a shop was read; after what was read is confirmed or on disk.
+    fn save_cursor(shop: ShopId, kind: CursorKind, cursor: Cursor, fence: u64) -> Fenced<()>;
+    /// Asks for settles: one job a stock, the earliest date wins.
+    fn want_settles(wants: &[SettleWanted]) -> ();
+    /// Settles of a shop due by `now`, the longest due first.
+    fn settles_due(shop: ShopId, now: Timestamp, limit: u32) -> Vec<SettleJob>;
+    /// These are done and due again at `again_at`, unless they were asked for again meanwhile.
+    fn settles_done(done: &[SettleJob], again_at: Timestamp, why: &str) -> ();
+    /// These stocks are not to be settled any more.
+    fn forget_settles(stocks: &[StockId]) -> ();
 }
 
 // Readers. A limit above `PAGE_ROWS_MAX` is that.

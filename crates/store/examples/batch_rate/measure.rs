@@ -8,8 +8,8 @@ use ledger::{OrderLine, Routing, Seen, Snapshot, StatusMap};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use store::{
-    Changes, Connector, ListingSeen, NewShop, PollSettings, Posted, Posting, SecretKey, ShopAdded, ShopSecrets,
-    ShopSettings, SqliteOptions, Store, WarehouseAdded, WarehouseKind,
+    Changes, Connector, ListingSeen, NewShop, PollSettings, Posted, Posting, SecretKey, ShopAdded,
+    ShopSecrets, ShopSettings, SqliteOptions, Store, WarehouseAdded, WarehouseKind,
 };
 use values::{ListingId, OrderId, Quantity, ReadNumber, ShopId, Sku, Timestamp};
 
@@ -24,15 +24,15 @@ const SETUP_ROWS: u32 = 5_000;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// SKUs in the database; orders are spread over them evenly.
-    pub sku_count: u32,
+    pub(crate) sku_count: u32,
     /// Shops that sell all of them from one warehouse.
-    pub shop_count: u32,
+    pub(crate) shop_count: u32,
     /// Orders in a batch, two lines each.
-    pub batch_orders: u32,
+    pub(crate) batch_orders: u32,
     /// Batches measured.
-    pub batch_count: u32,
+    pub(crate) batch_count: u32,
 }
 
 impl Default for Plan {
@@ -43,17 +43,17 @@ impl Default for Plan {
 
 /// What was measured.
 #[derive(Debug, Clone, Copy)]
-pub struct Rates {
+pub(crate) struct Rates {
     /// Orders loaded, applied and saved in a second.
-    pub orders_per_s: f64,
+    pub(crate) orders_per_s: f64,
     /// Rows they wrote in a second.
-    pub batch_rows_per_s: f64,
+    pub(crate) batch_rows_per_s: f64,
     /// Rows a raw insert writes in a second.
-    pub raw_rows_per_s: f64,
+    pub(crate) raw_rows_per_s: f64,
 }
 
 /// Measures batches against raw inserts in the database at `path`, which must not be there yet.
-pub async fn batch_rate(path: &Path, plan: Plan) -> anyhow::Result<Rates> {
+pub(crate) async fn batch_rate(path: &Path, plan: Plan) -> anyhow::Result<Rates> {
     let store = Store::open_sqlite(&SqliteOptions::new(path), SecretKey::from_bytes([1; 32])).await?;
     let shops = set_up(&store, plan).await?;
     let mut raw = raw_connection(path).await?;
@@ -91,7 +91,8 @@ pub async fn batch_rate(path: &Path, plan: Plan) -> anyhow::Result<Rates> {
 
 async fn set_up(store: &Store, plan: Plan) -> anyhow::Result<Vec<ShopId>> {
     let now = Timestamp::from_seconds(1);
-    let WarehouseAdded::Added(warehouse) = store.add_warehouse("main", WarehouseKind::HubOwned, now).await? else {
+    let WarehouseAdded::Added(warehouse) = store.add_warehouse("main", WarehouseKind::HubOwned, now).await?
+    else {
         bail!("the database is not new");
     };
     let mut shops = Vec::new();
@@ -124,7 +125,8 @@ async fn set_up(store: &Store, plan: Plan) -> anyhow::Result<Vec<ShopId>> {
         let numbers: Vec<u32> = (first..plan.sku_count.min(first + SETUP_ROWS)).collect();
         let mut tx = store.begin_inventory().await?;
         for shop in &shops {
-            let seen = numbers.iter().map(|number| seen(*shop, *number)).collect::<anyhow::Result<Vec<_>>>()?;
+            let seen =
+                numbers.iter().map(|number| seen(*shop, *number)).collect::<anyhow::Result<Vec<_>>>()?;
             tx.observe_listings(&seen, now).await?;
         }
         let skus = numbers.iter().map(|number| sku(*number)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -146,13 +148,8 @@ async fn set_up(store: &Store, plan: Plan) -> anyhow::Result<Vec<ShopId>> {
             row.revision = row.revision.next();
         }
         tx.take_recompute(SETUP_ROWS).await?;
-        let changes = Changes {
-            book: Some(&book),
-            movements: &movements,
-            stocks: &stocks,
-            now,
-            ..Changes::default()
-        };
+        let changes =
+            Changes { book: Some(&book), movements: &movements, stocks: &stocks, now, ..Changes::default() };
         tx.save(&changes).await?;
         tx.commit().await?;
         let told: Vec<_> = stocks.iter().map(|row| (row.id, row.epoch, row.revision)).collect();

@@ -22,6 +22,8 @@ CREATE TABLE registry_shops (
     private_allowed     INTEGER NOT NULL,
     -- {"status": "rule"}
     statuses            TEXT    NOT NULL,
+    -- Highest number of an order when the shop was connected.
+    baseline_last       INTEGER,
     state               TEXT    NOT NULL CHECK (state IN ('connecting', 'active', 'removed')),
     created_at          INTEGER NOT NULL
 ) STRICT;

@@ -10,7 +10,7 @@ CREATE TABLE inventory_skus (
     balances       TEXT    NOT NULL
 ) STRICT;
 
--- Append-only; (SKU, number) is the key, so one SKU's story is read in one place.
+-- Append-only, also on disk: only the key's index is written in random places.
 CREATE TABLE inventory_movements (
     sku_id         INTEGER NOT NULL,
     number         INTEGER NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE inventory_movements (
     operation      TEXT,
     trace          BLOB,
     PRIMARY KEY (sku_id, number)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE TRIGGER inventory_movements_stay BEFORE UPDATE ON inventory_movements
 BEGIN SELECT raise(ABORT, 'movements are append-only'); END;
 CREATE TRIGGER inventory_movements_are_kept BEFORE DELETE ON inventory_movements
@@ -52,12 +52,18 @@ CREATE TABLE inventory_orders (
     gone         INTEGER NOT NULL,
     reread       INTEGER NOT NULL,
     expired      INTEGER NOT NULL,
+    predates     INTEGER NOT NULL,
     expires_at   INTEGER,
+    -- Since when a read has yet to confirm it.
+    unconfirmed_since INTEGER,
+    -- It is to be read again, or a read has yet to confirm it.
+    doubtful     INTEGER NOT NULL,
     -- Some line reserves something.
     open         INTEGER NOT NULL,
     PRIMARY KEY (shop, order_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX inventory_orders_open ON inventory_orders (shop, order_id) WHERE open = 1;
+CREATE INDEX inventory_orders_doubtful ON inventory_orders (shop, order_id) WHERE doubtful = 1;
 CREATE INDEX inventory_orders_gone ON inventory_orders (shop, order_id) WHERE gone = 1;
 CREATE INDEX inventory_orders_expiring ON inventory_orders (expires_at) WHERE expires_at IS NOT NULL;
 
@@ -78,11 +84,14 @@ CREATE TABLE inventory_lines (
     removed    INTEGER NOT NULL,
     -- Sum over `holds`.
     reserved   INTEGER NOT NULL,
+    -- Held though the shop has not taken it.
+    not_taken  INTEGER NOT NULL,
     -- [[warehouse, reserved, shipped], …]
     holds      TEXT    NOT NULL,
     PRIMARY KEY (shop, order_id, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX inventory_lines_holding ON inventory_lines (sku_id) WHERE reserved <> 0;
+CREATE INDEX inventory_lines_not_taken ON inventory_lines (shop, holder) WHERE not_taken <> 0;
 CREATE INDEX inventory_lines_parked ON inventory_lines (shop, order_id) WHERE sku_id IS NULL AND removed = 0;
 CREATE INDEX inventory_lines_unresolved ON inventory_lines (shop, product, variation)
     WHERE (sku_id IS NULL OR holder IS NULL) AND product IS NOT NULL AND removed = 0;
@@ -101,15 +110,16 @@ CREATE TABLE inventory_stocks (
     untaken         INTEGER NOT NULL DEFAULT 0,
     taken_total     INTEGER NOT NULL DEFAULT 0,
     last_order_date INTEGER,
+    -- When an order was applied on it last, by the hub's clock.
+    last_applied_at INTEGER,
+    -- Its first trusted proof opens its SKU.
+    opening         INTEGER NOT NULL DEFAULT 0,
     epoch           INTEGER NOT NULL,
     revision        INTEGER NOT NULL,
     -- No longer ours.
     removed         INTEGER NOT NULL DEFAULT 0,
-    settle_number   INTEGER,
-    settle_shown    INTEGER,
-    settle_t1       INTEGER,
-    settle_taken    INTEGER,
-    settle_quiet    INTEGER,
+    -- [number, shown, asked by shop and hub time, answered by shop and hub time, taken total, quiet]: the last proof.
+    settle          TEXT,
     PRIMARY KEY (shop, holder)
 ) STRICT, WITHOUT ROWID;
 -- A SKU has at most one stock in a shop.
@@ -123,6 +133,9 @@ CREATE TABLE inventory_outbox (
     holder INTEGER NOT NULL,
     -- When the oldest unpublished change was made.
     since  INTEGER NOT NULL,
+    -- Shop dates of the orders applied meanwhile, first and last.
+    order_first INTEGER,
+    order_last  INTEGER,
     PRIMARY KEY (shop, holder)
 ) STRICT, WITHOUT ROWID;
 

@@ -48,7 +48,8 @@ SELECT w.value ->> 0, w.value ->> 1, k.id, w.value ->> 3, w.value ->> 4, w.value
   FROM jsonb_each(?1) AS w LEFT JOIN inventory_skus AS k ON k.sku = w.value ->> 2 WHERE true
     ON CONFLICT (shop, holder) DO UPDATE SET
        sku_id = excluded.sku_id, parent = excluded.parent, step = excluded.step, epoch = excluded.epoch,
-       revision = excluded.revision, removed = excluded.removed";
+       revision = excluded.revision, removed = excluded.removed,
+       settle = CASE WHEN excluded.epoch = epoch THEN settle END";
 
 pub(super) const MARK_SKUS: &str = "
 INSERT INTO inventory_recompute_skus (sku_id)
@@ -97,7 +98,12 @@ impl SqliteInventoryTx {
 }
 
 impl Sqlite {
-    pub(crate) async fn map_stock(&self, stock: StockId, sku: &Sku, now: Timestamp) -> Result<MapOutcome, Error> {
+    pub(crate) async fn map_stock(
+        &self,
+        stock: StockId,
+        sku: &Sku,
+        now: Timestamp,
+    ) -> Result<MapOutcome, Error> {
         let mut tx = self.write().await?;
         let mut catalogue = Catalogue::default();
         catalogue.load_stocks(&mut tx, &[(stock.shop.get(), stock.holder.get())]).await?;
@@ -226,9 +232,7 @@ impl Catalogue {
         }
         let mapped = stock.sku.clone();
         if stock.removed {
-            // What it was told before is no longer comparable.
             stock.removed = false;
-            stock.epoch = stock.epoch.next();
             self.changed_stocks.insert(own);
             let Some(sku) = mapped else { return ListingOutcome::Seen };
             stock.sku = None;
@@ -243,7 +247,8 @@ impl Catalogue {
 
     /// The listing keeps no quantity of its own any more.
     fn leave_own(&mut self, own: StockId) {
-        let Some(stock) = self.stocks.get_mut(&own).filter(|stock| !stock.removed && stock.sku.is_some()) else {
+        let Some(stock) = self.stocks.get_mut(&own).filter(|stock| !stock.removed && stock.sku.is_some())
+        else {
             return;
         };
         stock.removed = true;
@@ -267,6 +272,8 @@ impl Catalogue {
         self.owners.insert((stock.shop, sku.clone()), stock.holder);
         if let Some(row) = self.stocks.get_mut(&stock) {
             row.sku = Some(sku.clone());
+            // What it was told and what was proven before belongs to another mapping.
+            row.epoch = row.epoch.next();
         }
         self.changed_stocks.insert(stock);
         self.resolvable.insert(stock);
@@ -282,10 +289,6 @@ impl Catalogue {
         }
         if let Some(by) = self.owners.get(&(stock.shop, sku.clone())).filter(|by| **by != stock.holder) {
             return MapOutcome::SkuTaken { by: *by };
-        }
-        if row.sku.is_some() {
-            // Its level was another SKU's: no longer comparable.
-            row.epoch = row.epoch.next();
         }
         row.removed = false;
         self.assign(stock, sku);
@@ -357,7 +360,10 @@ fn new_stock(stock: StockId) -> StockRow {
         untaken: values::Quantity::ZERO,
         taken_total: values::Quantity::ZERO,
         last_order_date: None,
-        epoch: values::Epoch::ZERO.next(),
+        last_applied_at: None,
+        order_dates: None,
+        opening: false,
+        epoch: values::Epoch::ZERO,
         revision: values::Revision::ZERO,
         settle: None,
     }

@@ -83,7 +83,7 @@ const STOCKS: &str = concat!(
 
 const ORDERS: &str = "
 SELECT shop, order_id, modified_at, digest, origin, last_read, confirmed, older_at, older_digest, status, gone,
-       reread, expired, expires_at
+       reread, expired, expires_at, unconfirmed_since, predates
   FROM inventory_orders WHERE (shop, order_id) > (?1, ?2) ORDER BY shop, order_id LIMIT ?3";
 
 const LINES: &str = "
@@ -102,6 +102,10 @@ SELECT o.shop, o.order_id
         OR EXISTS (SELECT 1 FROM inventory_lines AS l
                     WHERE l.shop = o.shop AND l.order_id = o.order_id
                       AND l.reserved <> (SELECT coalesce(sum(j.value ->> 1), 0) FROM jsonb_each(l.holds) AS j)))";
+
+const AHEAD: &str = "
+SELECT s.shop, s.holder FROM egress_stocks AS e JOIN inventory_stocks AS s ON s.shop = e.shop AND s.holder = e.holder
+ WHERE (e.target ->> 0, e.target ->> 1) > (s.epoch, s.revision) LIMIT ?1";
 
 /// What lines say of a stock: taken, and yet to be taken.
 type LineSums = HashMap<StockId, (Quantity, Quantity)>;
@@ -187,7 +191,8 @@ impl Check {
     async fn movements(&mut self, from: i64, to: i64) -> Result<(), Error> {
         let rows: Vec<(String, i64)> = self.chunk(CHAINS, from, to).await?;
         for (code, number) in rows {
-            self.broken.push(Broken::Chain { sku: sku(&code)?, number: unsigned("movement number", number)? });
+            self.broken
+                .push(Broken::Chain { sku: sku(&code)?, number: unsigned("movement number", number)? });
         }
         let rows: Vec<(String, i64, i64, i64)> = self.chunk(NUMBERS, from, to).await?;
         for (code, counted, found, last) in rows {
@@ -326,6 +331,14 @@ impl Check {
         // Lines of a stock that has no row at all.
         for (stock, sums) in sums {
             self.compare_taken(stock, Default::default(), sums);
+        }
+        let ahead: Vec<(i64, i64)> = sqlx::query_as(AHEAD)
+            .bind(i64::try_from(BROKEN_MAX).unwrap_or(i64::MAX))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("check what was published"))?;
+        for (shop, holder) in ahead {
+            self.broken.push(Broken::Ahead { stock: super::rows::stock_id(shop, holder)? });
         }
         Ok(())
     }

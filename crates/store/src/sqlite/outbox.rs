@@ -5,14 +5,14 @@ use values::{Epoch, Revision, StockId};
 use super::rows::{StockColumns, json, signed, stock_columns, timestamp};
 use super::{STOCK_COLUMN_COUNT, Sqlite, commit};
 use crate::error::{Error, failed};
-use crate::inventory::{ShopFilter, Unpublished};
+use crate::inventory::{ShopFilter, StockRow, Unpublished};
 use sqlx::{FromRow, Row};
 
 /// Oldest first would need an index that each change rewrites; by key, every stock's turn comes within one round.
 const UNPUBLISHED: &str = concat!(
     "SELECT ",
     stock_columns!(),
-    ", o.since FROM inventory_outbox AS o
+    ", o.since, o.order_first, o.order_last FROM inventory_outbox AS o
       CROSS JOIN inventory_stocks AS s ON s.shop = o.shop AND s.holder = o.holder
       LEFT JOIN inventory_skus AS k ON k.id = s.sku_id
      WHERE (o.shop, o.holder) > (?1, ?2) AND (?3 = 0 OR o.shop % ?3 = ?4)
@@ -34,10 +34,7 @@ impl Sqlite {
         after: Option<StockId>,
         limit: u32,
     ) -> Result<Vec<Unpublished>, Error> {
-        let (of, rest) = match filter {
-            ShopFilter::All => (0, 0),
-            ShopFilter::Rest { of, rest } => (of, rest),
-        };
+        let (of, rest) = filter.divisor_and_rest();
         let (shop, holder) = after.map_or((0, 0), |stock| (stock.shop.get(), stock.holder.get()));
         let rows = sqlx::query(UNPUBLISHED)
             .bind(shop)
@@ -51,8 +48,13 @@ impl Sqlite {
         rows.iter()
             .map(|row| {
                 let columns = StockColumns::from_row(row).map_err(failed("read the outbox"))?;
-                let since: i64 = row.try_get(STOCK_COLUMN_COUNT).map_err(failed("read the outbox"))?;
-                Ok(Unpublished { stock: columns.row()?, since: timestamp(since) })
+                let column =
+                    |index: usize| row.try_get(STOCK_COLUMN_COUNT + index).map_err(failed("read the outbox"));
+                let since: Option<i64> = column(0)?;
+                let (first, last): (Option<i64>, Option<i64>) = (column(1)?, column(2)?);
+                let order_dates = first.map(timestamp).zip(last.map(timestamp));
+                let since = timestamp(since.unwrap_or_default());
+                Ok(Unpublished { stock: StockRow { order_dates, ..columns.row()? }, since })
             })
             .collect()
     }

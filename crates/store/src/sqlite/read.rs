@@ -8,14 +8,14 @@ use values::{LineId, OrderId, ProductId, ShopId, Sku, StockId};
 use super::Sqlite;
 use super::inventory::order_row;
 use super::rows::{
-    LineColumns, OrderColumns, StockColumns, bytes16, holds, id, json, line, listing, quantity, sku, sku_book,
-    some_id, stock_columns, timestamp, unsigned,
+    LineColumns, OrderColumns, StockColumns, bytes16, holds, id, json, line, listing, quantity, sku,
+    sku_book, some_id, stock_columns, timestamp, unsigned,
 };
 use crate::error::{Error, failed};
 use crate::inventory::{OrderRow, Posted, Posting, StockRow};
 use crate::report::{
-    Explanation, MovementSum, OpenHold, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause, UnmappedStock,
-    Waiting, WarehouseTotal,
+    Explanation, MovementSum, OpenHold, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause,
+    UnmappedStock, Waiting, WarehouseTotal,
 };
 
 const SKU_PAGE: &str = "
@@ -41,7 +41,7 @@ const STOCK_PAGE: &str = concat!(
 
 const ORDER: &str = "
 SELECT shop, order_id, modified_at, digest, origin, last_read, confirmed, older_at, older_digest, status, gone,
-       reread, expired, expires_at
+       reread, expired, expires_at, unconfirmed_since, predates
   FROM inventory_orders WHERE shop = ?1 AND order_id = ?2";
 
 const LINES: &str = "
@@ -139,7 +139,10 @@ impl Sqlite {
     }
 
     /// The parents of those stocks that are variations'.
-    pub(crate) async fn stock_parents(&self, stocks: &[StockId]) -> Result<BTreeMap<StockId, ProductId>, Error> {
+    pub(crate) async fn stock_parents(
+        &self,
+        stocks: &[StockId],
+    ) -> Result<BTreeMap<StockId, ProductId>, Error> {
         let keys: Vec<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
         let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
             "SELECT s.shop, s.holder, s.parent FROM jsonb_each(?1) AS w CROSS JOIN inventory_stocks AS s
@@ -150,9 +153,7 @@ impl Sqlite {
         .await
         .map_err(failed("look up the parents of stocks"))?;
         rows.into_iter()
-            .map(|(shop, holder, parent)| {
-                Ok((super::rows::stock_id(shop, holder)?, id("product", parent)?))
-            })
+            .map(|(shop, holder, parent)| Ok((super::rows::stock_id(shop, holder)?, id("product", parent)?)))
             .collect()
     }
 
@@ -210,11 +211,8 @@ impl Sqlite {
         let Some(sku_id) = rows.first().map(|row| row.0) else {
             return Ok(None);
         };
-        let sums: Vec<(i64, String, i64, i64, i64)> = sqlx::query_as(SUMS)
-            .bind(sku_id)
-            .fetch_all(&mut *tx)
-            .await
-            .map_err(failed("sum movements"))?;
+        let sums: Vec<(i64, String, i64, i64, i64)> =
+            sqlx::query_as(SUMS).bind(sku_id).fetch_all(&mut *tx).await.map_err(failed("sum movements"))?;
         let sums = sums.into_iter().map(movement_sum).collect::<Result<_, _>>()?;
         let held: Vec<(i64, i64, String, i64, String)> = sqlx::query_as(HOLDS)
             .bind(sku_id)
@@ -230,8 +228,12 @@ impl Sqlite {
                 .await
                 .map_err(failed("count open holds"))?;
         let hold_count = unsigned("count", hold_count)?;
-        let stock = with_stocks(&mut tx, rows).await?.pop();
-        Ok(stock.map(|stock| Explanation { stock, sums, holds: held, hold_count }))
+        let Some(stock) = with_stocks(&mut tx, rows).await?.pop() else {
+            return Ok(None);
+        };
+        let stocks: Vec<StockId> = stock.stocks.iter().map(|row| row.id).collect();
+        let pushes = super::egress::pushes_in(&mut tx, &stocks).await?;
+        Ok(Some(Explanation { stock, sums, holds: held, hold_count, pushes }))
     }
 
     pub(crate) async fn parked(

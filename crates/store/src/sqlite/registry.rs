@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use ledger::{Routing, StatusMap, StatusRule};
 use secrecy::{ExposeSecret, SecretString};
-use values::{ShopId, Timestamp, WarehouseId};
+use values::{OrderId, ShopId, Timestamp, WarehouseId};
 
 use super::rows::{id, json, quantity, timestamp};
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::registry::{
-    Changed, Connector, NewShop, PollSettings, Shop, ShopAdded, ShopSecrets, ShopSettings, ShopState, Warehouse,
-    WarehouseAdded, WarehouseKind,
+    Changed, Connector, NewShop, PollSettings, Shop, ShopAdded, ShopSecrets, ShopSettings, ShopState,
+    Warehouse, WarehouseAdded, WarehouseKind,
 };
 use crate::secret::{random_token, token_hash};
 
@@ -24,7 +24,7 @@ INSERT INTO registry_warehouses (name, kind, created_at) VALUES (?1, ?2, ?3)
 
 const SHOPS: &str = "
 SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms, private_allowed, statuses,
-       state, created_at,
+       state, created_at, baseline_last,
        (SELECT json_group_array(warehouse ORDER BY position) FROM registry_routes AS r WHERE r.shop = s.id)
   FROM registry_shops AS s
  WHERE ?1 IS NULL OR id IN (SELECT value FROM jsonb_each(?1))
@@ -152,6 +152,7 @@ impl Sqlite {
                 name: new.name,
                 connector: new.connector,
                 settings: new.settings,
+                baseline_last: None,
                 state: ShopState::Connecting,
                 created_at: now,
             },
@@ -273,7 +274,11 @@ impl Sqlite {
         Ok(self.open_secrets(shop).await?.remove(WEBHOOK_TOKEN))
     }
 
-    pub(crate) async fn set_shop_secrets(&self, shop: ShopId, secrets: &ShopSecrets) -> Result<Changed, Error> {
+    pub(crate) async fn set_shop_secrets(
+        &self,
+        shop: ShopId,
+        secrets: &ShopSecrets,
+    ) -> Result<Changed, Error> {
         let mut tx = self.write().await?;
         let known: Option<i64> =
             sqlx::query_scalar("SELECT id FROM registry_shops WHERE id = ?1 AND state <> 'removed'")
@@ -353,15 +358,46 @@ impl super::SqliteInventoryTx {
     }
 }
 
+impl super::SqliteInventoryTx {
+    pub(crate) async fn set_baseline(
+        &mut self,
+        shop: ShopId,
+        last: Option<OrderId>,
+    ) -> Result<Changed, Error> {
+        let changed = sqlx::query("UPDATE registry_shops SET baseline_last = ?2 WHERE id = ?1")
+            .bind(shop.get())
+            .bind(last.map(OrderId::get))
+            .execute(&mut *self.tx)
+            .await
+            .map_err(failed("note where a shop's baseline ends"))?;
+        Ok(done_if(changed.rows_affected()))
+    }
+}
+
 fn wanted_shops(wanted: Option<&[ShopId]>) -> Option<String> {
     wanted.map(|shops| json(&shops.iter().map(|shop| shop.get()).collect::<Vec<_>>()))
 }
 
-type ShopColumns = (i64, String, String, String, i64, i64, i64, i64, bool, String, String, i64, String);
+type ShopColumns =
+    (i64, String, String, String, i64, i64, i64, i64, bool, String, String, i64, Option<i64>, String);
 
 fn shop(row: ShopColumns) -> Result<Shop, Error> {
-    let (number, name, connector, url, buffer, hold, orders, trash, private_allowed, statuses, state, at, routes) =
-        row;
+    let (
+        number,
+        name,
+        connector,
+        url,
+        buffer,
+        hold,
+        orders,
+        trash,
+        private_allowed,
+        statuses,
+        state,
+        at,
+        last,
+        routes,
+    ) = row;
     let warehouses: Vec<i64> =
         serde_json::from_str(&routes).map_err(|_| Error::damaged("routing", &routes))?;
     let warehouses =
@@ -379,6 +415,7 @@ fn shop(row: ShopColumns) -> Result<Shop, Error> {
             poll: PollSettings { orders: duration(orders)?, trash: duration(trash)? },
             private_allowed,
         },
+        baseline_last: last.map(|last| id("order", last)).transpose()?,
         state: ShopState::from_word(&state).ok_or_else(|| Error::damaged("state of a shop", state))?,
         created_at: timestamp(at),
     })

@@ -5,8 +5,8 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row};
 use values::{
-    Epoch, HolderId, ListingId, ParseIdError, ProductId, Quantity, ReadNumber, Revision, Sku, Step, StockId,
-    Timestamp, VariationId,
+    Epoch, HolderId, ListingId, Moment, ParseIdError, ProductId, Quantity, ReadNumber, Revision, Sku, Step,
+    StockId, Timestamp, VariationId,
 };
 
 use crate::error::Error;
@@ -99,6 +99,8 @@ pub(super) type OrderColumns = (
     bool,
     bool,
     Option<i64>,
+    Option<i64>,
+    bool,
 );
 
 pub(super) fn applied(row: &OrderColumns) -> Result<Option<Applied>, Error> {
@@ -157,8 +159,22 @@ pub(super) type LineColumns = (
 );
 
 pub(super) fn line(row: &LineColumns) -> Result<Line, Error> {
-    let (_, _, line, product, variation, holder, _, code, ordered, taken, restocked, ever_taken, removed, held) =
-        row;
+    let (
+        _,
+        _,
+        line,
+        product,
+        variation,
+        holder,
+        _,
+        code,
+        ordered,
+        taken,
+        restocked,
+        ever_taken,
+        removed,
+        held,
+    ) = row;
     let listing = match product {
         Some(product) => Some(listing(*product, variation.unwrap_or(0))?),
         None => None,
@@ -240,14 +256,13 @@ pub(super) fn sku_book(count: i64, counted_at: Option<i64>, balances: &str) -> R
 macro_rules! stock_columns {
     () => {
         "s.shop, s.holder, s.sku_id, k.sku, s.parent, s.step, s.buffer, s.removed, s.level, s.untaken, \
-         s.taken_total, s.last_order_date, s.epoch, s.revision, s.settle_number, s.settle_shown, s.settle_t1, \
-         s.settle_taken, s.settle_quiet"
+         s.taken_total, s.last_order_date, s.last_applied_at, s.opening, s.epoch, s.revision, s.settle"
     };
 }
 pub(super) use stock_columns;
 
 /// How many columns [`stock_columns`] names.
-pub(super) const STOCK_COLUMN_COUNT: usize = 19;
+pub(super) const STOCK_COLUMN_COUNT: usize = 17;
 
 /// The columns of a stock: its mapping, its level, and its proof.
 #[derive(Debug)]
@@ -264,13 +279,11 @@ pub(super) struct StockColumns {
     untaken: i64,
     taken_total: i64,
     last_order_date: Option<i64>,
+    last_applied_at: Option<i64>,
+    opening: bool,
     epoch: i64,
     revision: i64,
-    settle_number: Option<i64>,
-    settle_shown: Option<i64>,
-    settle_t1: Option<i64>,
-    settle_taken: Option<i64>,
-    settle_quiet: Option<bool>,
+    settle: Option<String>,
 }
 
 impl<'r> FromRow<'r, SqliteRow> for StockColumns {
@@ -288,34 +301,19 @@ impl<'r> FromRow<'r, SqliteRow> for StockColumns {
             untaken: row.try_get(9)?,
             taken_total: row.try_get(10)?,
             last_order_date: row.try_get(11)?,
-            epoch: row.try_get(12)?,
-            revision: row.try_get(13)?,
-            settle_number: row.try_get(14)?,
-            settle_shown: row.try_get(15)?,
-            settle_t1: row.try_get(16)?,
-            settle_taken: row.try_get(17)?,
-            settle_quiet: row.try_get(18)?,
+            last_applied_at: row.try_get(12)?,
+            opening: row.try_get(13)?,
+            epoch: row.try_get(14)?,
+            revision: row.try_get(15)?,
+            settle: row.try_get(16)?,
         })
     }
 }
 
 impl StockColumns {
     pub(super) fn row(&self) -> Result<StockRow, Error> {
-        let settle = match (self.settle_number, self.settle_t1, self.settle_taken, self.settle_quiet) {
-            (Some(number), Some(t1), Some(taken), Some(quiet)) => Some(Settled {
-                number: ReadNumber::new(unsigned("read number", number)?),
-                shown: self.settle_shown.map(quantity),
-                t1: timestamp(t1),
-                taken_total: quantity(taken),
-                quiet,
-            }),
-            _ => None,
-        };
         Ok(StockRow {
-            id: StockId {
-                shop: id("shop", self.shop)?,
-                holder: id::<HolderId>("stock", self.holder)?,
-            },
+            id: StockId { shop: id("shop", self.shop)?, holder: id::<HolderId>("stock", self.holder)? },
             sku: self.sku.as_deref().map(sku).transpose()?,
             parent: some_id::<ProductId>("product", self.parent)?,
             step: Step::new(quantity(self.step)).ok_or_else(|| Error::damaged("step", self.step))?,
@@ -325,9 +323,40 @@ impl StockColumns {
             untaken: quantity(self.untaken),
             taken_total: quantity(self.taken_total),
             last_order_date: self.last_order_date.map(timestamp),
+            last_applied_at: self.last_applied_at.map(timestamp),
+            order_dates: None,
+            opening: self.opening,
             epoch: Epoch::new(unsigned("epoch", self.epoch)?),
             revision: Revision::new(unsigned("revision", self.revision)?),
-            settle,
+            settle: self.settle.as_deref().map(settled).transpose()?,
         })
     }
+}
+
+pub(super) fn settled_text(settled: &Settled) -> String {
+    json(&(
+        settled.number.get(),
+        thousandths(settled.shown),
+        settled.asked.shop.micros(),
+        settled.asked.hub.micros(),
+        settled.answered.shop.micros(),
+        settled.answered.hub.micros(),
+        settled.taken_total.thousandths(),
+        settled.quiet,
+    ))
+}
+
+fn settled(text: &str) -> Result<Settled, Error> {
+    type Columns = (u64, Option<i64>, i64, i64, i64, i64, i64, bool);
+    let (number, shown, asked_shop, asked_hub, answered_shop, answered_hub, taken, quiet): Columns =
+        serde_json::from_str(text).map_err(|_| Error::damaged("proof", text))?;
+    let moment = |shop, hub| Moment { shop: timestamp(shop), hub: timestamp(hub) };
+    Ok(Settled {
+        number: ReadNumber::new(number),
+        shown: shown.map(quantity),
+        asked: moment(asked_shop, asked_hub),
+        answered: moment(answered_shop, answered_hub),
+        taken_total: quantity(taken),
+        quiet,
+    })
 }

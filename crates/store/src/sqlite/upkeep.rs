@@ -128,7 +128,10 @@ impl SqliteInventoryTx {
         order_keys(rows)
     }
 
-    pub(crate) async fn clear_incomplete(&mut self, orders: &[(ShopId, Option<OrderId>)]) -> Result<(), Error> {
+    pub(crate) async fn clear_incomplete(
+        &mut self,
+        orders: &[(ShopId, Option<OrderId>)],
+    ) -> Result<(), Error> {
         let rows: Vec<_> = orders.iter().map(|(shop, order)| (shop.get(), order.map(OrderId::get))).collect();
         sqlx::query(
             "DELETE FROM inventory_incomplete
@@ -255,8 +258,7 @@ fn order_keys(rows: Vec<(i64, i64)>) -> Result<OrderKeys, Error> {
     rows.into_iter().map(|(shop, order)| Ok((id("shop", shop)?, id("order", order)?))).collect()
 }
 
-type ApprovalColumns =
-    (i64, String, String, Vec<u8>, i64, Option<String>, Option<bool>, Option<i64>);
+type ApprovalColumns = (i64, String, String, Vec<u8>, i64, Option<String>, Option<bool>, Option<i64>);
 
 fn approval(row: ApprovalColumns) -> Approval {
     let (number, kind, summary, payload, at, actor, approved, decided_at) = row;
@@ -272,5 +274,8 @@ type DeadColumns = (i64, Option<i64>, String, Vec<u8>, String, u32, i64);
 fn dead(row: DeadColumns) -> Result<DeadMessage, Error> {
     let (number, shop, kind, payload, reason, attempts, at) = row;
     let shop = shop.map(|shop| id("shop", shop)).transpose()?;
-    Ok(DeadMessage { id: number, message: NewDead { shop, kind, payload, reason, attempts, at: timestamp(at) } })
+    Ok(DeadMessage {
+        id: number,
+        message: NewDead { shop, kind, payload, reason, attempts, at: timestamp(at) },
+    })
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use ledger::{Applying, Listed, Order, Snapshot, StockChange, Verdict};
+use ledger::{Applying, Listed, Snapshot, StockChange, Verdict};
 use store::{Changes, InventoryTx, OrderRow, Posted, Posting, Shop, StockRow, Store};
 use values::{OrderId, ShopId, Sku, StockId, Timestamp};
 
 /// Applies snapshots in one transaction and commits; how many rows were to be written.
-pub async fn apply_snapshots(
+pub(crate) async fn apply_snapshots(
     store: &Store,
     snapshots: &[(ShopId, Snapshot)],
     now: Timestamp,
@@ -21,15 +21,15 @@ pub async fn apply_snapshots(
 
 /// What a batch came to.
 #[derive(Debug)]
-pub struct Applied {
+pub(crate) struct Applied {
     /// Of each snapshot.
-    pub verdicts: Vec<Verdict>,
+    pub(crate) verdicts: Vec<Verdict>,
     /// Orders, lines, movements, SKUs, levels and outbox rows.
-    pub row_count: usize,
+    pub(crate) row_count: usize,
 }
 
 /// The same without a commit.
-pub async fn apply_in(
+pub(crate) async fn apply_in(
     tx: &mut InventoryTx,
     snapshots: &[(ShopId, Snapshot)],
     now: Timestamp,
@@ -42,7 +42,8 @@ pub async fn apply_in(
         snapshots.iter().map(|(shop, snapshot)| (*shop, snapshot.order)).collect();
     let mut orders: BTreeMap<(ShopId, OrderId), OrderRow> =
         keys.iter().copied().zip(tx.load_orders(&keys).await?).collect();
-    let lines = || snapshots.iter().flat_map(|(shop, snapshot)| snapshot.lines.iter().map(|line| (*shop, line)));
+    let lines =
+        || snapshots.iter().flat_map(|(shop, snapshot)| snapshot.lines.iter().map(|line| (*shop, line)));
     let listings: Vec<_> = lines().filter_map(|(shop, line)| Some((shop, line.listing?))).collect();
     let texts: Vec<Sku> = lines().filter_map(|(_, line)| line.sku.clone()).collect();
     let known = tx.resolve_listings(&listings, &texts).await?;
@@ -63,7 +64,12 @@ pub async fn apply_in(
     for (shop, snapshot) in snapshots {
         let settings = &shops.get(shop).context("the shop is in the registry")?.settings;
         let row = orders.get_mut(&(*shop, snapshot.order)).context("every order was loaded")?;
-        let applying = Applying { shop: *shop, routing: &settings.routing, statuses: &settings.statuses };
+        let applying = Applying {
+            shop: *shop,
+            routing: &settings.routing,
+            statuses: &settings.statuses,
+            baseline_last: shops.get(shop).and_then(|shop| shop.baseline_last),
+        };
         let verdict = ledger::apply(&mut row.order, snapshot, applying, &known.of(*shop), &mut book);
         for change in &verdict.stocks {
             add_change(&mut stocks, *shop, change)?;
@@ -77,7 +83,9 @@ pub async fn apply_in(
         .map(|movement| Posted { movement, posting: posting.clone() })
         .collect();
     let every_shop: BTreeMap<ShopId, Shop> = tx
-        .load_shops(&stocks.keys().map(|stock| stock.shop).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>())
+        .load_shops(
+            &stocks.keys().map(|stock| stock.shop).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>(),
+        )
         .await?
         .into_iter()
         .map(|shop| (shop.id, shop))
@@ -111,12 +119,20 @@ fn add_change(
         .context("every stock of a line was loaded")?;
     row.taken_total += change.taken_delta;
     row.untaken += change.untaken_delta;
-    row.last_order_date = row.last_order_date.max(change.order_date);
+    if let Some(date) = change.order_date {
+        row.last_order_date = row.last_order_date.max(Some(date));
+        let (first, last) = row.order_dates.unwrap_or((date, date));
+        row.order_dates = Some((first.min(date), last.max(date)));
+    }
     row.revision = row.revision.next();
     Ok(())
 }
 
-fn set_level(row: &mut StockRow, shops: &BTreeMap<ShopId, Shop>, book: &ledger::Book) -> anyhow::Result<()> {
+pub(crate) fn set_level(
+    row: &mut StockRow,
+    shops: &BTreeMap<ShopId, Shop>,
+    book: &ledger::Book,
+) -> anyhow::Result<()> {
     let Some(sku) = &row.sku else { return Ok(()) };
     let settings = &shops.get(&row.id.shop).context("the shop is in the registry")?.settings;
     let listed = Listed { buffer: row.buffer.unwrap_or(settings.buffer), step: row.step };
@@ -126,9 +142,4 @@ fn set_level(row: &mut StockRow, shops: &BTreeMap<ShopId, Shop>, book: &ledger::
         row.revision = row.revision.next();
     }
     Ok(())
-}
-
-/// An order nothing is known of yet, for comparisons.
-pub fn unknown(shop: ShopId, order: OrderId) -> OrderRow {
-    OrderRow { shop, order: Order::unknown(order), expires_at: None }
 }

@@ -15,7 +15,8 @@ use crate::inventory::{KeyState, ListingBook, OperationKey, OrderRow, StockRow};
 
 const ORDERS: &str = "
 SELECT o.shop, o.order_id, o.modified_at, o.digest, o.origin, o.last_read, o.confirmed, o.older_at,
-       o.older_digest, o.status, o.gone, o.reread, o.expired, o.expires_at
+       o.older_digest, o.status, o.gone, o.reread, o.expired, o.expires_at,
+       o.unconfirmed_since, o.predates
   FROM jsonb_each(?1) AS w CROSS JOIN inventory_orders AS o
     ON o.shop = w.value ->> 0 AND o.order_id = w.value ->> 1";
 
@@ -83,12 +84,9 @@ impl SqliteInventoryTx {
         if !known.is_empty() {
             self.load_lines(&known).await?;
         }
+        let loaded = &mut self.orders;
         let row = |(shop, order): &(ShopId, OrderId)| {
-            self.orders.get(&(*shop, *order)).cloned().unwrap_or_else(|| OrderRow {
-                shop: *shop,
-                order: Order::unknown(*order),
-                expires_at: None,
-            })
+            loaded.entry((*shop, *order)).or_insert_with(|| OrderRow::unknown(*shop, *order)).clone()
         };
         Ok(keys.iter().map(row).collect())
     }
@@ -243,12 +241,12 @@ impl SqliteInventoryTx {
             .map_err(failed("look up operation keys"))?;
         let known: std::collections::BTreeMap<_, _> =
             rows.into_iter().map(|(actor, key, digest, outcome)| ((actor, key), (digest, outcome))).collect();
-        let state = |(key, digest): &(OperationKey, [u8; 16])| {
-            match known.get(&(key.actor.clone(), key.key.clone())) {
-                None => KeyState::New,
-                Some((stored, outcome)) if stored == digest => KeyState::Same(outcome.clone()),
-                Some(_) => KeyState::Conflict,
-            }
+        let state = |(key, digest): &(OperationKey, [u8; 16])| match known
+            .get(&(key.actor.clone(), key.key.clone()))
+        {
+            None => KeyState::New,
+            Some((stored, outcome)) if stored == digest => KeyState::Same(outcome.clone()),
+            Some(_) => KeyState::Conflict,
         };
         Ok(keys.iter().map(state).collect())
     }
@@ -267,10 +265,37 @@ impl SqliteInventoryTx {
 
 pub(crate) fn order_row(row: OrderColumns) -> Result<OrderRow, Error> {
     let applied = applied(&row)?;
-    let (shop, order, _, _, _, _, _, _, _, status, gone, reread, expired, expires_at) = row;
+    let (
+        shop,
+        order,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        status,
+        gone,
+        reread,
+        expired,
+        expires_at,
+        unconfirmed_since,
+        predates,
+    ) = row;
     Ok(OrderRow {
         shop: id("shop", shop)?,
-        order: Order { id: id("order", order)?, applied, status, gone, reread, expired, lines: Vec::new() },
+        order: Order {
+            id: id("order", order)?,
+            applied,
+            status,
+            gone,
+            reread,
+            expired,
+            predates,
+            lines: Vec::new(),
+        },
         expires_at: expires_at.map(timestamp),
+        unconfirmed_since: unconfirmed_since.map(timestamp),
     })
 }

@@ -6,7 +6,7 @@ use ledger::{Cause, Line, SkuBook};
 use values::{OrderId, Quantity, ShopId, Sku};
 
 use super::super::rows::{
-    balances_text, hex, holds_text, json, listing_key, micros, origin_word, signed, thousandths,
+    balances_text, hex, holds_text, json, listing_key, micros, origin_word, settled_text, signed, thousandths,
 };
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
@@ -20,30 +20,34 @@ SELECT value, 0, '[]' FROM jsonb_each(?1) WHERE true
 const ORDERS: &str = "
 INSERT INTO inventory_orders
        (shop, order_id, modified_at, digest, origin, last_read, confirmed, older_at, older_digest, status, gone,
-        reread, expired, expires_at, open)
+        reread, expired, expires_at, open, unconfirmed_since, predates,
+        doubtful)
 SELECT value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 4, value ->> 5, value ->> 6,
        value ->> 7, unhex(value ->> 8), value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13,
-       value ->> 14
+       value ->> 14, value ->> '$[15][0]', value ->> '$[15][1]',
+       (value ->> 11) OR (value ->> '$[15][0]') IS NOT NULL
   FROM jsonb_each(?1) WHERE true
     ON CONFLICT (shop, order_id) DO UPDATE SET
        modified_at = excluded.modified_at, digest = excluded.digest, origin = excluded.origin,
        last_read = excluded.last_read, confirmed = excluded.confirmed, older_at = excluded.older_at,
        older_digest = excluded.older_digest, status = excluded.status, gone = excluded.gone,
        reread = excluded.reread, expired = excluded.expired, expires_at = excluded.expires_at,
-       open = excluded.open";
+       open = excluded.open, unconfirmed_since = excluded.unconfirmed_since, predates = excluded.predates,
+       doubtful = excluded.doubtful";
 
 const LINES: &str = "
 INSERT INTO inventory_lines
        (shop, order_id, position, line, product, variation, holder, sku_id, quantity, taken, restocked, ever_taken,
-        removed, reserved, holds)
+        removed, reserved, not_taken, holds)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-       value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
+       value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
+       value ->> 15
   FROM jsonb_each(?1) WHERE true
     ON CONFLICT (shop, order_id, position) DO UPDATE SET
        line = excluded.line, product = excluded.product, variation = excluded.variation,
        holder = excluded.holder, sku_id = excluded.sku_id, quantity = excluded.quantity, taken = excluded.taken,
        restocked = excluded.restocked, ever_taken = excluded.ever_taken, removed = excluded.removed,
-       reserved = excluded.reserved, holds = excluded.holds";
+       reserved = excluded.reserved, not_taken = excluded.not_taken, holds = excluded.holds";
 
 const LINES_CUT: &str = "
 DELETE FROM inventory_lines
@@ -80,15 +84,16 @@ const STOCKS: &str = "
 UPDATE inventory_stocks
    SET level = w.value ->> 2, untaken = w.value ->> 3, taken_total = w.value ->> 4,
        last_order_date = w.value ->> 5, epoch = w.value ->> 6, revision = w.value ->> 7,
-       settle_number = w.value ->> 8, settle_shown = w.value ->> 9, settle_t1 = w.value ->> 10,
-       settle_taken = w.value ->> 11, settle_quiet = w.value ->> 12
+       last_applied_at = w.value ->> 8, opening = w.value ->> 9, settle = w.value ->> 10
   FROM jsonb_each(?1) AS w
  WHERE inventory_stocks.shop = w.value ->> 0 AND inventory_stocks.holder = w.value ->> 1";
 
 pub(crate) const OUTBOX: &str = "
-INSERT INTO inventory_outbox (shop, holder, since)
-SELECT value ->> 0, value ->> 1, ?2 FROM jsonb_each(?1) WHERE true
-    ON CONFLICT (shop, holder) DO NOTHING";
+INSERT INTO inventory_outbox (shop, holder, since, order_first, order_last)
+SELECT value ->> 0, value ->> 1, ?2, value ->> 2, value ->> 3 FROM jsonb_each(?1) WHERE true
+    ON CONFLICT (shop, holder) DO UPDATE SET
+       order_first = min(coalesce(order_first, excluded.order_first), coalesce(excluded.order_first, order_first)),
+       order_last = max(coalesce(order_last, excluded.order_last), coalesce(excluded.order_last, order_last))";
 
 const OPERATIONS: &str = "
 INSERT INTO inventory_operations (actor, key, digest, outcome, at)
@@ -134,7 +139,8 @@ impl SqliteInventoryTx {
 
     /// Every SKU that something is written for has an id afterwards.
     async fn make_skus(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
-        let lines = changes.orders.iter().flat_map(|row| &row.order.lines).filter_map(|line| line.sku.as_ref());
+        let lines =
+            changes.orders.iter().flat_map(|row| &row.order.lines).filter_map(|line| line.sku.as_ref());
         let moved = changes.movements.iter().map(|posted| &posted.movement.sku);
         let counted = changes
             .book
@@ -165,7 +171,8 @@ impl SqliteInventoryTx {
         let mut lines = Vec::new();
         let mut cut = Vec::new();
         for row in &changed {
-            let before = self.orders.get(&(row.shop, row.order.id)).map(|before| before.order.lines.as_slice());
+            let before =
+                self.orders.get(&(row.shop, row.order.id)).map(|before| before.order.lines.as_slice());
             for (position, line) in row.order.lines.iter().enumerate() {
                 if before.and_then(|before| before.get(position)) != Some(line) {
                     let sku_id = line.sku.as_ref().and_then(|sku| self.sku_id(sku));
@@ -258,11 +265,14 @@ impl SqliteInventoryTx {
                 self.stocks.get(&row.id).map(|before| (before.epoch, before.revision))
                     != Some((row.epoch, row.revision))
             })
-            .map(|row| (row.id.shop.get(), row.id.holder.get()))
+            .map(|row| {
+                let (first, last) = row.order_dates.unzip();
+                (row.id.shop.get(), row.id.holder.get(), micros(first), micros(last))
+            })
             .collect();
         self.write("fill the outbox", OUTBOX, &unpublished, Some(changes.now.micros())).await?;
         for row in changed {
-            self.stocks.insert(row.id, row.clone());
+            self.stocks.insert(row.id, StockRow { order_dates: None, ..row.clone() });
         }
         Ok(())
     }
@@ -318,6 +328,8 @@ fn order_columns(row: &OrderRow) -> impl serde::Serialize + use<'_> {
         order.expired,
         micros(row.expires_at),
         !reserved.is_zero(),
+        // A tuple that can be written has 16 members at most.
+        (micros(row.unconfirmed_since), order.predates),
     )
 }
 
@@ -344,12 +356,12 @@ fn line_columns(
         line.ever_taken,
         line.removed,
         line.reserved().thousandths(),
+        (line.held() - line.taken_or_zero()).or_zero().thousandths(),
         holds_text(&line.holds),
     )
 }
 
 fn stock_columns(row: &StockRow) -> impl serde::Serialize + use<> {
-    let settle = row.settle;
     (
         row.id.shop.get(),
         row.id.holder.get(),
@@ -359,10 +371,8 @@ fn stock_columns(row: &StockRow) -> impl serde::Serialize + use<> {
         micros(row.last_order_date),
         signed(row.epoch.get()),
         signed(row.revision.get()),
-        settle.map(|settle| settle.number.get()),
-        settle.and_then(|settle| thousandths(settle.shown)),
-        settle.map(|settle| settle.t1.micros()),
-        settle.map(|settle| settle.taken_total.thousandths()),
-        settle.map(|settle| settle.quiet),
+        micros(row.last_applied_at),
+        row.opening,
+        row.settle.as_ref().map(settled_text),
     )
 }

@@ -1,0 +1,66 @@
+//! What every backend of the store must do alike. Each test is generic over the database it runs on.
+
+extern crate onhand_store as store;
+
+mod batch;
+mod catalogue;
+mod check;
+mod database;
+mod egress;
+mod ingress;
+mod orders;
+mod outbox;
+mod registry;
+mod upkeep;
+mod world;
+
+/// Runs every test of the contract on a backend.
+macro_rules! contract {
+    ($backend:ident on $database:ty: $($module:ident { $($test:ident),* $(,)? })*) => {
+        mod $backend {
+            $(mod $module {
+                $(#[tokio::test]
+                async fn $test() {
+                    crate::$module::$test::<$database>().await.unwrap();
+                })*
+            })*
+        }
+    };
+}
+
+contract! { sqlite on crate::database::SqliteFile:
+    registry {
+        warehouses_have_unique_names, a_shop_comes_back_as_it_was_added, names_and_warehouses_of_shops_are_checked,
+        a_removed_shop_gives_its_name_and_secrets_up, secrets_are_unreadable_under_another_key,
+        secrets_can_be_rotated, tokens_are_known_by_their_hash_only, opening_twice_changes_nothing,
+    }
+    catalogue {
+        a_listing_maps_its_stock, a_sku_has_one_stock_a_shop, two_shops_may_sell_one_sku, a_renamed_sku_stays_mapped,
+        variations_of_a_parent_share_its_stock, an_older_read_changes_nothing, an_unmanaged_stock_is_removed,
+        mapping_by_hand_starts_an_epoch,
+    }
+    orders {
+        an_order_round_trips_with_everything, lines_that_go_are_gone, a_batch_of_500_is_one_transaction,
+        a_dropped_batch_leaves_nothing, operation_keys_tell_same_from_other, unknown_skus_are_made,
+        doubt_names_its_stocks, what_is_held_and_not_taken, movements_cannot_be_changed,
+        readers_explain_a_number,
+    }
+    outbox { newest_wins, order_dates_gather_until_published, shops_are_shared_out }
+    upkeep {
+        a_changed_shop_marks_its_skus, a_mapped_listing_marks_its_orders, expired_orders_are_found,
+        rereads_are_asked_for_once_in_a_while, incomplete_shops_are_marked_and_cleared, dead_messages_can_be_taken,
+        approvals_are_decided_once, operation_keys_are_forgotten, orphans_and_parked_lines_are_listed,
+    }
+    check {
+        a_sound_ledger_is_sound, a_wrong_balance_is_found, a_missing_movement_is_found, a_broken_chain_is_found,
+        wrong_reserved_is_found, a_wrong_order_sum_is_found, wrong_taken_is_found, wrong_untaken_is_found,
+        a_wrong_level_is_found, a_level_published_ahead_is_found,
+    }
+    egress {
+        push_state_round_trips, an_intent_survives_its_process, due_stocks_come_by_shop, lanes_are_shown,
+    }
+    ingress {
+        a_reader_has_the_shop_for_itself, a_stale_fence_gets_nothing, read_numbers_are_never_given_twice,
+        a_stock_is_settled_once, a_settle_wanted_meanwhile_stays_due,
+    }
+}

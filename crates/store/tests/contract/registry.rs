@@ -1,0 +1,142 @@
+//! Warehouses, shops, secrets, tokens.
+
+use secrecy::ExposeSecret;
+use store::{Changed, Error, Scope, SecretError, ShopAdded, ShopState, WarehouseAdded, WarehouseKind};
+use values::{ShopId, Timestamp, WarehouseId};
+
+use crate::database::Database;
+use crate::world::{NOW, new_shop, secrets, settings, shop, units, warehouse};
+
+pub(crate) async fn warehouses_have_unique_names<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    warehouse(&store, "main").await?;
+    let again = store.add_warehouse("main", WarehouseKind::Mirrored, NOW).await?;
+    assert_eq!(again, WarehouseAdded::NameTaken);
+    store.add_warehouse("erp", WarehouseKind::Mirrored, NOW).await?;
+    let all = store.warehouses().await?;
+    let shown: Vec<_> = all.iter().map(|warehouse| (warehouse.name.as_str(), warehouse.kind)).collect();
+    assert_eq!(shown, [("main", WarehouseKind::HubOwned), ("erp", WarehouseKind::Mirrored)]);
+    Ok(())
+}
+
+pub(crate) async fn a_shop_comes_back_as_it_was_added<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (first, second) = (warehouse(&store, "first").await?, warehouse(&store, "second").await?);
+    let mut new = new_shop("shop", first);
+    new.settings.routing = ledger::Routing::new([second, first]).unwrap();
+    new.settings.statuses = new.settings.statuses.with("packing", ledger::StatusRule::Reserve);
+    new.settings.buffer = units(3);
+    new.settings.private_allowed = true;
+    let expected = new.settings.clone();
+    let ShopAdded::Added { shop, webhook_token } = store.add_shop(new, NOW).await? else {
+        panic!("not added");
+    };
+    assert_eq!(shop.settings, expected);
+    assert_eq!(shop.state, ShopState::Connecting);
+    assert_eq!(store.shops(None).await?, [shop.clone()]);
+    assert_eq!(store.activate_shop(shop.id).await?, Changed::Done);
+    assert_eq!(store.shops(Some(&[shop.id])).await?.first().map(|shop| shop.state), Some(ShopState::Active));
+    let token = webhook_token.expose_secret();
+    assert_eq!(token.len(), 43, "256 bits");
+    assert_eq!(store.shop_of_webhook(token).await?, Some(shop.id));
+    assert_eq!(store.shop_of_webhook("guessed").await?, None);
+    let stored = store.webhook_token(shop.id).await?.unwrap();
+    assert_eq!(stored.expose_secret(), token);
+    Ok(())
+}
+
+pub(crate) async fn names_and_warehouses_of_shops_are_checked<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let nowhere = WarehouseId::new(99).unwrap();
+    let added = store.add_shop(new_shop("shop", nowhere), NOW).await?;
+    assert!(matches!(added, ShopAdded::UnknownWarehouse(unknown) if unknown == nowhere));
+    let shop = shop(&store, "shop", main).await?;
+    assert!(matches!(store.add_shop(new_shop("shop", main), NOW).await?, ShopAdded::NameTaken));
+    let changed = store.change_shop(shop.id, &settings(nowhere)).await?;
+    assert_eq!(changed, Changed::UnknownWarehouse(nowhere));
+    assert_eq!(store.shops(None).await?, [shop], "nothing was changed");
+    assert_eq!(store.change_shop(ShopId::new(99).unwrap(), &settings(main)).await?, Changed::Unknown);
+    Ok(())
+}
+
+pub(crate) async fn a_removed_shop_gives_its_name_and_secrets_up<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let removed = shop(&store, "shop", main).await?;
+    let token = store.webhook_token(removed.id).await?.unwrap();
+    assert_eq!(store.remove_shop(removed.id, NOW).await?, Changed::Done);
+    assert_eq!(store.remove_shop(removed.id, NOW).await?, Changed::Unknown);
+    assert!(store.shop_secrets(removed.id).await?.is_none());
+    assert_eq!(store.shop_of_webhook(token.expose_secret()).await?, None);
+    let next = shop(&store, "shop", main).await?;
+    assert_ne!(next.id, removed.id);
+    Ok(())
+}
+
+pub(crate) async fn secrets_are_unreadable_under_another_key<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open_with(1).await?;
+    let main = warehouse(&store, "main").await?;
+    let id = shop(&store, "shop", main).await?.id;
+    let stored = store.shop_secrets(id).await?.unwrap();
+    assert_eq!(stored.consumer_secret.expose_secret(), "cs_first");
+    assert_eq!(format!("{stored:?}"), "ShopSecrets { .. }");
+    store.close().await;
+    let other = database.open_with(2).await?;
+    let refused = other.shop_secrets(id).await;
+    assert!(matches!(refused, Err(Error::Secret { source: SecretError::OtherKey, .. })), "{refused:?}");
+    Ok(())
+}
+
+pub(crate) async fn secrets_can_be_rotated<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let id = shop(&store, "shop", main).await?.id;
+    let mut next = secrets("second");
+    next.webhook_secret_previous = Some("ws_first".into());
+    assert_eq!(store.set_shop_secrets(id, &next).await?, Changed::Done);
+    let stored = store.shop_secrets(id).await?.unwrap();
+    assert_eq!(stored.webhook_secret.expose_secret(), "ws_second");
+    assert_eq!(stored.webhook_secret_previous.unwrap().expose_secret(), "ws_first");
+    store.set_shop_secrets(id, &secrets("second")).await?;
+    assert!(store.shop_secrets(id).await?.unwrap().webhook_secret_previous.is_none());
+    assert!(store.webhook_token(id).await?.is_some(), "the webhook address stays");
+    Ok(())
+}
+
+pub(crate) async fn tokens_are_known_by_their_hash_only<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (token, text) = store.create_token("till", Scope::Operate, NOW).await?;
+    let used = store.use_token(text.expose_secret(), NOW).await?.unwrap();
+    assert_eq!((used.id, used.scope, used.used_at), (token.id, Scope::Operate, Some(NOW)));
+    let soon = Timestamp::from_seconds(NOW.seconds() + 30);
+    assert_eq!(store.use_token(text.expose_secret(), soon).await?.unwrap().used_at, Some(NOW));
+    let later = Timestamp::from_seconds(NOW.seconds() + 60);
+    assert_eq!(store.use_token(text.expose_secret(), later).await?.unwrap().used_at, Some(later));
+    assert_eq!(store.use_token("onhand_guess", NOW).await?, None);
+    assert_eq!(store.revoke_token(token.id, NOW).await?, Changed::Done);
+    assert_eq!(store.revoke_token(token.id, NOW).await?, Changed::Unknown);
+    assert_eq!(store.use_token(text.expose_secret(), NOW).await?, None);
+    assert_eq!(store.tokens().await?.len(), 1);
+    Ok(())
+}
+
+pub(crate) async fn opening_twice_changes_nothing<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let added = shop(&store, "shop", main).await?;
+    store.close().await;
+    let store = database.open().await?;
+    assert_eq!(store.shops(None).await?, [added.clone()]);
+    // While it is open, too.
+    assert_eq!(database.open().await?.shops(None).await?, [added]);
+    Ok(())
+}
