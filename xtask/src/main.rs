@@ -6,6 +6,7 @@ mod docs;
 mod packages;
 mod root;
 mod run;
+mod sim;
 mod test;
 mod tidy;
 
@@ -29,6 +30,8 @@ enum Command {
     Check,
     /// The rules of the repository.
     Tidy,
+    /// The simulation: random seeds, named scenarios, and every rule broken once.
+    Sim(sim::Sim),
     /// Writes docs/configuration.md and .env.example from the declared settings.
     Docs,
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(),
         Command::Check => check::run(),
         Command::Tidy => tidy::run(),
+        Command::Sim(sim) => sim.run(),
         Command::Docs => docs::run(),
     };
     match result {

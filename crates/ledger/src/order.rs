@@ -33,6 +33,10 @@ pub struct Applied {
 }
 
 /// One order of one shop.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about an order, each of which can be true alone"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// The shop's id.
