@@ -21,6 +21,8 @@ pub enum Bug {
     ForgetUncertain,
     /// A journaled push that was under way in a crash is taken as never made.
     ForgetIntents,
+    /// A journaled push that was under way in a crash is taken as done for certain.
+    TrustIntents,
     /// The base is what the shop shows at first sight.
     BaseAtFirstSight,
     /// What an order's status says was taken is counted, not what its lines say.

@@ -114,7 +114,7 @@ pub fn scenarios() -> Vec<Scenario> {
             Options::default,
             lost_reply_not_applied,
         ),
-        scenario("crash between intent and call", &[], None, strict, crash_before_call),
+        scenario("crash between intent and call", &[Bug::TrustIntents], None, strict, crash_before_call),
         scenario("crash after the call", &[Bug::ForgetIntents], None, strict, crash_after_call),
         scenario(
             "first contact during sales",

@@ -59,7 +59,9 @@ fn main() -> ExitCode {
 fn run_scenario(name: &str, trace: bool) -> bool {
     let Some(scenario) = scenarios().into_iter().find(|scenario| scenario.name == name) else {
         println!("there is no scenario {name:?}; there are:");
-        scenarios().iter().for_each(|scenario| println!("  {}", scenario.name));
+        for scenario in scenarios() {
+            println!("  {}", scenario.name);
+        }
         return false;
     };
     if trace {
@@ -86,7 +88,9 @@ fn passes(scenario: &Scenario) -> bool {
 }
 
 fn show(report: &Report) -> bool {
-    report.trace.iter().chain(&report.failures).for_each(|line| println!("{line}"));
+    for line in report.trace.iter().chain(&report.failures) {
+        println!("{line}");
+    }
     report.failures.is_empty()
 }
 

@@ -93,7 +93,9 @@ impl World {
                 ));
             }
         }
-        wrong.into_iter().for_each(|what| self.fail(what));
+        for what in wrong {
+            self.fail(what);
+        }
     }
 
     /// Orders that hold something else than the truth.
@@ -135,7 +137,9 @@ impl World {
                 wrong.push(format!("order {id} of shop {shop} was never heard of"));
             }
         }
-        wrong.into_iter().for_each(|what| self.fail(what));
+        for what in wrong {
+            self.fail(what);
+        }
     }
 
     pub(super) fn check_stocks(&mut self, shop: usize) {
@@ -159,6 +163,8 @@ impl World {
                 ));
             }
         }
-        wrong.into_iter().for_each(|what| self.fail(what));
+        for what in wrong {
+            self.fail(what);
+        }
     }
 }
