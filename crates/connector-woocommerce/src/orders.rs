@@ -3,11 +3,12 @@
 use connector::{
     CallError, OrderFact, OrderSet, OrdersById, OrdersCursor, OrdersPage, ReadOrders, Reply, Unusable,
 };
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use values::{OrderId, Timestamp};
 
 use crate::client::{API, Client, ITEMS_MAX, Stopwatch, at_most, items, joined, per_page};
-use crate::json::to_gmt;
+use crate::json::{self, to_gmt};
 use crate::order::{ORDER_FIELDS, order};
 use crate::transport::bad_reply;
 
@@ -93,6 +94,36 @@ impl ReadOrders for Client {
         }
         watch.reply(found)
     }
+
+    async fn newest_order(&self) -> Result<Reply<Option<OrderId>>, CallError> {
+        let mut watch = Stopwatch::start();
+        let mut newest = None;
+        for set in [OrderSet::Live, OrderSet::Trash] {
+            let query = vec![
+                ("orderby", "id".to_owned()),
+                ("order", "desc".to_owned()),
+                ("status", status(set).to_owned()),
+                ("per_page", "1".to_owned()),
+                ("_fields", "id".to_owned()),
+            ];
+            let answer = self.get(&format!("{API}/orders"), query).await?;
+            watch.note(&answer)?;
+            for item in items(&answer)? {
+                let number = serde_json::from_str::<Numbered<'_>>(item.get()).ok();
+                let order = number.and_then(|item| json::id::<OrderId>(item.id, "id").ok().flatten());
+                let order = order.ok_or_else(|| bad_reply("it holds an order without a number"))?;
+                newest = newest.max(Some(order));
+            }
+        }
+        watch.reply(newest)
+    }
+}
+
+/// An order of which only the number was asked for.
+#[derive(Deserialize)]
+struct Numbered<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
 }
 
 trait Take {
@@ -114,6 +145,8 @@ impl Take for OrdersById {
 fn status(set: OrderSet) -> &'static str {
     match set {
         OrderSet::Live => "any",
+        // A shop's own statuses are not among them: what they mean is not known before they are met.
+        OrderSet::Open => "pending,on-hold,processing",
         OrderSet::Trash => "trash",
     }
 }

@@ -48,6 +48,8 @@ pub struct Unusable {
 pub enum OrderSet {
     /// All but the trash.
     Live,
+    /// Those that wait for payment or for the parcel.
+    Open,
     /// The trash.
     Trash,
 }
@@ -114,6 +116,9 @@ pub trait ReadOrders {
         &self,
         orders: &[OrderId],
     ) -> impl Future<Output = Result<Reply<OrdersById>, CallError>> + Send;
+
+    /// The highest number an order has, those in the trash among them; `None`: there is no order.
+    fn newest_order(&self) -> impl Future<Output = Result<Reply<Option<OrderId>>, CallError>> + Send;
 }
 
 /// The stocks asked for, in the order asked.

@@ -101,6 +101,27 @@ async fn orders_are_read_as_they_are() {
 }
 
 #[tokio::test]
+async fn open_orders_and_the_highest_number_are_found() {
+    let shop = shop().await;
+    let client = client(&shop);
+    assert_eq!(client.newest_order().await.unwrap().value, None);
+    let product = simple(&shop, "A", 100);
+    let mut orders = Vec::new();
+    for _ in 0..4 {
+        orders.push(buy(&shop, product, 1).await);
+    }
+    shop.act(Change::SetStatus { order: orders[0], status: Status::Completed }).await.unwrap();
+    shop.act(Change::SetStatus { order: orders[1], status: Status::OnHold }).await.unwrap();
+    shop.act(Change::Trash(orders[3])).await.unwrap();
+    let cursor = OrdersCursor::since(OrderSet::Open, Timestamp::from_seconds(1));
+    let mut open: Vec<OrderId> =
+        client.orders_changed(cursor).await.unwrap().value.orders.iter().map(|order| order.order).collect();
+    open.sort_unstable();
+    assert_eq!(open, [orders[1], orders[2]]);
+    assert_eq!(client.newest_order().await.unwrap().value, Some(orders[3]), "in the trash, and yet a number");
+}
+
+#[tokio::test]
 async fn stocks_and_the_catalogue_are_read_wherever_they_are_kept() {
     let shop = shop().await;
     let client = client(&shop);
