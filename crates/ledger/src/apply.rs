@@ -224,7 +224,8 @@ fn take_over(
         line.quantity = incoming.quantity;
         line.taken = incoming.taken;
         line.restocked = incoming.restocked;
-        line.ever_taken |= incoming.taken.is_some_and(Quantity::is_positive);
+        // Even if all of it was given back since: the shop only writes it once it took something.
+        line.ever_taken |= incoming.taken.is_some();
         line.listing = line.listing.or(incoming.listing);
         let was_parked = line.sku.is_none();
         resolve(line, incoming.sku.as_ref(), listings);

@@ -14,7 +14,6 @@ struct Demand {
     least: i64,
     most: i64,
     untaken: i64,
-    taken_before: bool,
     /// The most that was ever ordered.
     peak: i64,
 }
@@ -83,20 +82,19 @@ impl Oracle {
             .and_then(|before| before.sku.clone())
             .or_else(|| holder.and_then(|holder| self.skus.get(&(shop, holder)).cloned()));
         let taken = line.reduced.unwrap_or(0);
-        let taken_before = before.is_some_and(|before| before.taken_before) || taken > 0;
         let ordered = line.reduced.unwrap_or(line.quantity - line.restocked.unwrap_or(0)).max(0);
         let peak = before.map_or(ordered, |before| before.peak.max(ordered));
         let (least, most, untaken) = match order.status {
             Status::Pending => (ordered, ordered, ordered - taken),
             Status::OnHold | Status::Processing | Status::Completed => (ordered, ordered, 0),
             Status::Cancelled | Status::CheckoutDraft => (0, 0, 0),
-            Status::Refunded | Status::Failed | Status::Trash | Status::Custom if taken_before => {
-                (taken.max(0), taken.max(0), 0)
-            }
-            // Never taken: held if it was seen while pending, not if it was not.
-            Status::Refunded | Status::Failed | Status::Trash | Status::Custom => (0, peak, 0),
+            Status::Refunded | Status::Failed | Status::Trash | Status::Custom => match line.reduced {
+                Some(taken) => (taken.max(0), taken.max(0), 0),
+                // Nothing says whether it was ever taken: held if it was seen while pending, not if it was not.
+                None => (0, peak, 0),
+            },
         };
-        Demand { sku, holder, least, most, untaken, taken_before, peak }
+        Demand { sku, holder, least, most, untaken, peak }
     }
 
     /// Forgets that the last states of an order differ: it was deleted before anybody could read them all.

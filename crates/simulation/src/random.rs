@@ -163,8 +163,10 @@ fn refund(world: &mut World, view: &OrderView, line: LineId) -> Change {
 /// What is deleted before anybody could read its last state is not knowable; here it is only deleted once it was read.
 fn settled_long_ago(world: &World, shop: usize, view: &OrderView) -> bool {
     let known = world.inventory.orders.get(&(shop, view.id));
+    let taken: i64 = view.lines.iter().filter_map(|line| line.reduced).sum();
     let same = known.is_some_and(|order| {
-        order.status == view.status.as_str()
+        order.lines.iter().map(ledger::Line::taken_or_zero).sum::<Quantity>() == Quantity::from_units(taken)
+            && order.status == view.status.as_str()
             && order
                 .applied
                 .is_some_and(|applied| applied.confirmed && applied.modified_at == view.date_modified)
