@@ -15,6 +15,7 @@ mod egress;
 mod error;
 mod ingress;
 mod inventory;
+mod reading;
 mod registry;
 mod report;
 mod secret;
@@ -30,6 +31,10 @@ pub use inventory::{
     Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,
     ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted,
     Posting, Settled, ShopFilter, ShopListings, StockRow, Unpublished,
+};
+pub use reading::{
+    BreakerWord, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX,
+    TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
 };
 pub use registry::{
     ApiToken, Changed, Connector, NewShop, PollSettings, ROUTING_MAX, Scope, Shop, ShopAdded, ShopSecrets,

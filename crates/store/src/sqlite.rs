@@ -4,6 +4,8 @@ mod catalogue;
 mod check;
 mod egress;
 mod ingress;
+mod ingress_rereads;
+mod ingress_tasks;
 mod inventory;
 mod outbox;
 mod read;
@@ -156,5 +158,6 @@ fn migrations() -> Migrator {
         migration(2, "inventory", include_str!("../migrations/sqlite/0002_inventory.sql")),
         migration(3, "egress", include_str!("../migrations/sqlite/0003_egress.sql")),
         migration(4, "ingress", include_str!("../migrations/sqlite/0004_ingress.sql")),
+        migration(5, "ingress tasks", include_str!("../migrations/sqlite/0005_ingress_tasks.sql")),
     ])
 }

@@ -14,6 +14,7 @@ use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, 
 use crate::inventory::{
     Approval, DeadMessage, MapOutcome, OrderRow, Posted, ShopFilter, StockRow, Unpublished,
 };
+use crate::reading::{Reading, Reread, Task, TaskKind, TaskProgress};
 use crate::registry::{
     ApiToken, Changed, NewShop, Scope, Shop, ShopAdded, ShopSecrets, ShopSettings, Warehouse, WarehouseAdded,
     WarehouseKind,
@@ -162,6 +163,30 @@ on_every_backend! {
     fn settles_done(done: &[SettleJob], again_at: Timestamp, why: &str) -> ();
     /// These stocks are not to be settled any more.
     fn forget_settles(stocks: &[StockId]) -> ();
+    /// Asks for orders to be read again: one row an order.
+    fn want_rereads(orders: &[(ShopId, OrderId)], now: Timestamp) -> ();
+    /// Orders of a shop to be read again, the longest wanted first.
+    fn rereads_due(shop: ShopId, limit: u32) -> Vec<Reread>;
+    /// These were read again, unless they were asked for again meanwhile.
+    fn rereads_done(shop: ShopId, done: &[Reread]) -> ();
+    /// Asks for a job of a shop's reader; its number, or that of the one of its kind that waits already.
+    fn add_task(shop: ShopId, kind: TaskKind, now: Timestamp) -> i64;
+    /// Tasks of a shop that did not end, the oldest first; those running may be of an earlier process.
+    fn waiting_tasks(shop: ShopId) -> Vec<Task>;
+    /// Notes how far a task has come.
+    fn report_task(id: i64, progress: &TaskProgress, now: Timestamp) -> ();
+    /// A task.
+    fn task(id: i64) -> Option<Task>;
+    /// Forgets tasks that ended before `before`; how many.
+    fn prune_tasks(before: Timestamp, limit: u32) -> u64;
+    /// Shops that have settles due by `now`, orders to read again, or tasks.
+    fn shops_to_read(now: Timestamp) -> Vec<ShopId>;
+    /// Notes how the reading of a shop goes; all but [`Reading::blind_at`].
+    fn save_reading(reading: &Reading) -> ();
+    /// Notes that a webhook said that its owner may no longer see orders.
+    fn note_blind(shop: ShopId, now: Timestamp) -> ();
+    /// How the reading of a shop goes; `None` before the first.
+    fn reading(shop: ShopId) -> Option<Reading>;
 }
 
 // Readers. A limit above `PAGE_ROWS_MAX` is that.

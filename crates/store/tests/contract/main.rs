@@ -8,6 +8,7 @@ mod check;
 mod database;
 mod egress;
 mod ingress;
+mod ingress_tasks;
 mod orders;
 mod outbox;
 mod registry;
@@ -62,5 +63,9 @@ contract! { sqlite on crate::database::SqliteFile:
     ingress {
         a_reader_has_the_shop_for_itself, a_stale_fence_gets_nothing, read_numbers_are_never_given_twice,
         a_stock_is_settled_once, a_settle_wanted_meanwhile_stays_due,
+    }
+    ingress_tasks {
+        a_task_is_asked_for_once_until_it_runs, an_order_wanted_again_meanwhile_stays, shops_with_work_are_found,
+        a_reading_round_trips,
     }
 }

@@ -1,0 +1,151 @@
+//! What ingress keeps for people to see and to ask for: long jobs with their reports, and how the reading of a shop goes.
+
+use std::fmt;
+
+use values::{OrderId, ShopId, Timestamp};
+
+use crate::registry::words;
+
+/// Longest report of a task, in bytes.
+pub const TASK_REPORT_BYTES_MAX: usize = 64 << 10;
+/// Longest word for what a task is doing, in characters.
+pub const TASK_PHASE_CHARS_MAX: usize = 40;
+/// Longest text of a failure, in characters.
+pub const FAILURE_CHARS_MAX: usize = 300;
+/// Most unfinished tasks a shop is given to work on at once; there is at most one waiting of each kind.
+pub const OPEN_TASKS_MAX: u32 = 16;
+
+/// What a task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TaskKind {
+    /// Reads a new shop: catalogue, orders there are, stocks.
+    Connect,
+    /// Tries the connection.
+    Test,
+    /// Reads everything again that may have been missed.
+    Sync,
+    /// Reads the whole catalogue.
+    Catalogue,
+    /// Reads every open order.
+    Audit,
+}
+
+words!(TaskKind {
+    Connect = "connect",
+    Test = "test",
+    Sync = "sync",
+    Catalogue = "catalogue",
+    Audit = "audit"
+});
+
+/// How far a task has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TaskState {
+    /// Nobody works on it.
+    Waiting,
+    /// It is being worked on, or was when the process ended: then it is begun again.
+    Running,
+    /// It came to its end.
+    Done,
+    /// It cannot be done; the report says why.
+    Failed,
+}
+
+words!(TaskState { Waiting = "waiting", Running = "running", Done = "done", Failed = "failed" });
+
+/// A long job of a shop's reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its number.
+    pub id: i64,
+    /// The shop.
+    pub shop: ShopId,
+    /// What it does.
+    pub kind: TaskKind,
+    /// How far it has come.
+    pub progress: TaskProgress,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it was last reported on.
+    pub updated_at: Timestamp,
+}
+
+/// What is reported of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskProgress {
+    /// How far it has come.
+    pub state: TaskState,
+    /// Things done in this phase.
+    pub done: u64,
+    /// How many there are, if that is known.
+    pub total: Option<u64>,
+    /// What it is doing, in a word; at most [`TASK_PHASE_CHARS_MAX`] characters.
+    pub phase: String,
+    /// JSON; empty until it ends; at most [`TASK_REPORT_BYTES_MAX`].
+    pub report: String,
+}
+
+/// An order that is to be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reread {
+    /// The order.
+    pub order: OrderId,
+    /// How often it was asked for; hand it back when it is done.
+    pub wanted: u64,
+}
+
+/// Whether calls to a shop are let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BreakerWord {
+    /// They are.
+    Closed,
+    /// They are not, for a while.
+    Open,
+    /// One is, to find out.
+    HalfOpen,
+}
+
+words!(BreakerWord { Closed = "closed", Open = "open", HalfOpen = "half_open" });
+
+/// How the reading of a shop goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The shop.
+    pub shop: ShopId,
+    /// When changed orders were last read to the end.
+    pub polled_at: Option<Timestamp>,
+    /// Since when every call fails; `None`: the last one went well.
+    pub failing_since: Option<Timestamp>,
+    /// The last failure in plain words, empty if there was none; at most [`FAILURE_CHARS_MAX`] characters are kept.
+    pub failure: String,
+    /// When that was.
+    pub failed_at: Option<Timestamp>,
+    /// Whether calls are let through.
+    pub breaker: BreakerWord,
+    /// No call before this.
+    pub resting_until: Option<Timestamp>,
+    /// When a webhook last said that its owner may no longer see orders. Kept by [`crate::Store::note_blind`] alone.
+    pub blind_at: Option<Timestamp>,
+    /// When every open order was last read.
+    pub audited_at: Option<Timestamp>,
+    /// When the catalogue was last read to the end.
+    pub catalogued_at: Option<Timestamp>,
+}
+
+impl Reading {
+    /// Nothing was read yet.
+    pub const fn none(shop: ShopId) -> Self {
+        Self {
+            shop,
+            polled_at: None,
+            failing_since: None,
+            failure: String::new(),
+            failed_at: None,
+            breaker: BreakerWord::Closed,
+            resting_until: None,
+            blind_at: None,
+            audited_at: None,
+            catalogued_at: None,
+        }
+    }
+}
