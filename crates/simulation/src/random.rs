@@ -146,7 +146,8 @@ fn later(world: &mut World, shop: usize) -> Option<Change> {
         8 => Change::EditLine { order, line: line.id, quantity: world.dice.between(1, 5) },
         9 => Change::TouchOrder(order),
         10 => Change::Trash(order),
-        _ if settled_long_ago(world, shop, &view) => Change::DeleteForever(order),
+        // A body from before the clock went back may come after the deletion; nobody can know then.
+        _ if !world.clock_moved && settled_long_ago(world, shop, &view) => Change::DeleteForever(order),
         _ => Change::SetStatus { order, status: Status::OnHold },
     })
 }

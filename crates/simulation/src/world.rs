@@ -166,7 +166,7 @@ pub(crate) enum Fate {
 /// Why something is written in a shop.
 #[derive(Debug, Clone, Copy)]
 enum Writer {
-    Person { gap: (i64, i64) },
+    Person { gap: (i64, i64), order: Option<OrderId> },
     Push { holder: HolderId, call: u64, delta: i64, fate: Fate, sent: Timestamp },
 }
 
@@ -202,6 +202,8 @@ pub(crate) struct World {
     next_writing: u64,
     next_call: u64,
     quiet: bool,
+    /// A shop's clock was moved.
+    pub(crate) clock_moved: bool,
 }
 
 impl World {
@@ -219,6 +221,7 @@ impl World {
             next_writing: 0,
             next_call: 0,
             quiet: false,
+            clock_moved: false,
         }
     }
 

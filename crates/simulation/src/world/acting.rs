@@ -28,13 +28,16 @@ impl World {
             Change::DeleteForever(order) => self.forget(shop, *order),
             _ => {}
         }
-        self.begin(shop, change, Writer::Person { gap });
+        let order = aim(&change);
+        self.begin(shop, change, Writer::Person { gap, order });
     }
 
     /// Whether a request is writing this order now.
     pub(crate) fn is_being_written(&self, shop: usize, order: OrderId) -> bool {
-        let mut writings = self.shops[shop].writings.values();
-        writings.any(|(writing, _)| writing.outcome().order == Some(order))
+        self.shops[shop].writings.values().any(|(writing, writer)| {
+            let aimed = matches!(writer, Writer::Person { order: Some(aimed), .. } if *aimed == order);
+            aimed || writing.outcome().order == Some(order)
+        })
     }
 
     /// An order is about to be deleted: nobody can know before an audit.
@@ -115,7 +118,7 @@ impl World {
         }
         if progress == Progress::More {
             let (low, high) = match writer {
-                Writer::Person { gap } => gap,
+                Writer::Person { gap, .. } => gap,
                 Writer::Push { .. } => self.shops[shop].push_gap,
             };
             let gap = self.dice.millis(low, high);
@@ -173,7 +176,11 @@ impl World {
             .collect();
         for (shop, holder) in keys {
             let delta = quantity.whole_units().unwrap_or(0);
-            self.begin(shop, Change::DeltaStock { holder, delta }, Writer::Person { gap: (1, 2) });
+            self.begin(
+                shop,
+                Change::DeltaStock { holder, delta },
+                Writer::Person { gap: (1, 2), order: None },
+            );
         }
     }
 
@@ -181,6 +188,7 @@ impl World {
     pub(crate) fn move_clock(&mut self, shop: usize, seconds: i64) {
         self.shops[shop].clock_ahead_micros += seconds * values::MICROS_PER_SECOND;
         self.report.fault_count += 1;
+        self.clock_moved = true;
     }
 
     pub(crate) fn remap(&mut self, shop: usize, holder: HolderId, sku: &str) {
@@ -199,5 +207,22 @@ impl World {
     /// What a webhook would carry of an order now.
     pub(crate) fn body(&self, shop: usize, order: OrderId) -> Option<Snapshot> {
         self.shops[shop].model.order(order).map(|view| snapshot(&view, Seen::Webhook))
+    }
+}
+
+/// The order a change writes, if it writes one that is there.
+fn aim(change: &Change) -> Option<OrderId> {
+    match change {
+        Change::SetStatus { order, .. }
+        | Change::EditLine { order, .. }
+        | Change::AddLine { order, .. }
+        | Change::RemoveLine { order, .. }
+        | Change::Refund { order, .. }
+        | Change::RefundAmount { order, .. }
+        | Change::TouchOrder(order)
+        | Change::Trash(order)
+        | Change::Untrash(order)
+        | Change::DeleteForever(order) => Some(*order),
+        _ => None,
     }
 }
