@@ -83,6 +83,7 @@ impl Error {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "numbers, texts and borrowed texts alike")]
     pub(crate) fn damaged(what: &'static str, stored: impl ToString) -> Self {
         Self::Damaged { what, text: stored.to_string() }
     }

@@ -146,6 +146,7 @@ impl fmt::Debug for ShopSecrets {
 
 /// What adding a shop came to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a shop; boxing would only be in the way")]
 pub enum ShopAdded {
     /// It is there now, connecting.
     Added {

@@ -7,10 +7,12 @@ mod ingress;
 mod ingress_rereads;
 mod ingress_tasks;
 mod inventory;
+mod lists;
 mod outbox;
 mod read;
 mod registry;
 mod rows;
+mod secrets;
 mod tokens;
 mod upkeep;
 

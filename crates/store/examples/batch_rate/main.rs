@@ -1,4 +1,4 @@
-//! How fast a batch of inventory is saved, against a raw insert of as many rows into the same database.
+//! How fast a batch of inventory is saved, against a raw insert of the same rows into the same database.
 //!
 //! `cargo run --release -p onhand-store --example batch_rate -- [SKUS] [BATCHES]`
 
@@ -7,6 +7,7 @@ extern crate onhand_store as store;
 #[path = "../../tests/contract/batch.rs"]
 mod batch;
 mod measure;
+mod raw;
 
 use measure::Plan;
 
@@ -24,8 +25,8 @@ async fn main() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let rates = measure::batch_rate(&directory.path().join("onhand.db"), plan).await?;
     println!("{plan:?}");
-    println!("batch: {:>9.0} rows/s, {:>7.0} orders/s", rates.batch_rows_per_s, rates.orders_per_s);
-    println!("raw:   {:>9.0} rows/s", rates.raw_rows_per_s);
-    println!("ratio: {:>9.1} %", 100.0 * rates.batch_rows_per_s / rates.raw_rows_per_s);
+    println!("batch: {:>9.0} rows/s, {:>7.0} orders/s", rates.batch_rows, rates.orders);
+    println!("raw:   {:>9.0} rows/s", rates.raw_rows);
+    println!("ratio: {:>9.1} %", 100.0 * rates.batch_rows / rates.raw_rows);
     Ok(())
 }

@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use ledger::{OrderLine, Routing, Seen, Snapshot, StatusMap};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use store::{
     Changes, Connector, ListingSeen, NewShop, PollSettings, Posted, Posting, SecretKey, ShopAdded,
     ShopSecrets, ShopSettings, SqliteOptions, Store, WarehouseAdded, WarehouseKind,
@@ -14,11 +12,8 @@ use store::{
 use values::{ListingId, OrderId, Quantity, ReadNumber, ShopId, Sku, Timestamp};
 
 use crate::batch::apply_snapshots;
+use crate::raw::Raw;
 
-/// Rows of one raw statement; as many as its parameters allow.
-const RAW_ROWS: usize = 500;
-/// Columns of a raw row, all integers: about as wide as the average row of a batch.
-const RAW_COLUMNS: usize = 10;
 /// Entries of the catalogue and receipts taken in at a time, while the database is made.
 const SETUP_ROWS: u32 = 5_000;
 
@@ -41,22 +36,22 @@ impl Default for Plan {
     }
 }
 
-/// What was measured.
+/// What was measured, each in a second.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rates {
-    /// Orders loaded, applied and saved in a second.
-    pub(crate) orders_per_s: f64,
-    /// Rows they wrote in a second.
-    pub(crate) batch_rows_per_s: f64,
-    /// Rows a raw insert writes in a second.
-    pub(crate) raw_rows_per_s: f64,
+    /// Orders loaded, applied and saved.
+    pub(crate) orders: f64,
+    /// Rows they wrote.
+    pub(crate) batch_rows: f64,
+    /// The same rows, inserted raw.
+    pub(crate) raw_rows: f64,
 }
 
 /// Measures batches against raw inserts in the database at `path`, which must not be there yet.
 pub(crate) async fn batch_rate(path: &Path, plan: Plan) -> anyhow::Result<Rates> {
     let store = Store::open_sqlite(&SqliteOptions::new(path), SecretKey::from_bytes([1; 32])).await?;
     let shops = set_up(&store, plan).await?;
-    let mut raw = raw_connection(path).await?;
+    let mut raw = Raw::open(path).await?;
     let mut random = Random(7);
     let (mut batch_time, mut raw_time) = (Duration::ZERO, Duration::ZERO);
     let (mut orders, mut rows) = (0, 0);
@@ -64,15 +59,17 @@ pub(crate) async fn batch_rate(path: &Path, plan: Plan) -> anyhow::Result<Rates>
     for number in 0..=plan.batch_count {
         let snapshots = snapshots(plan, number, &shops, &mut random)?;
         let started = Instant::now();
-        let applied = apply_snapshots(&store, &snapshots, Timestamp::from_seconds(2_000)).await?;
+        apply_snapshots(&store, &snapshots, Timestamp::from_seconds(2_000)).await?;
         let batch_took = started.elapsed();
+        let orders_of_batch = snapshots.iter().map(|(_, snapshot)| snapshot.order.get());
+        let rows_of_batch = raw.rows_of(orders_of_batch.collect()).await?;
         let started = Instant::now();
-        raw_insert(&mut raw, applied.row_count).await?;
+        raw.insert(&rows_of_batch).await?;
         if number > 0 {
             raw_time += started.elapsed();
             batch_time += batch_took;
             orders += snapshots.len();
-            rows += applied.row_count;
+            rows += rows_of_batch.iter().map(|table| table.rows.len()).sum::<usize>();
         }
     }
     let broken = store.check().await?;
@@ -83,9 +80,9 @@ pub(crate) async fn batch_rate(path: &Path, plan: Plan) -> anyhow::Result<Rates>
         Ok(f64::from(u32::try_from(count)?) / time.as_secs_f64())
     };
     Ok(Rates {
-        orders_per_s: rate(orders, batch_time)?,
-        batch_rows_per_s: rate(rows, batch_time)?,
-        raw_rows_per_s: rate(rows, raw_time)?,
+        orders: rate(orders, batch_time)?,
+        batch_rows: rate(rows, batch_time)?,
+        raw_rows: rate(rows, raw_time)?,
     })
 }
 
@@ -105,7 +102,7 @@ async fn set_up(store: &Store, plan: Plan) -> anyhow::Result<Vec<ShopId>> {
                 routing: Routing::new([warehouse.id]).context("one warehouse")?,
                 buffer: Quantity::ZERO,
                 statuses: StatusMap::default(),
-                pending_hold: Duration::from_secs(3_600),
+                pending_hold: Duration::from_hours(1),
                 poll: PollSettings::default(),
                 private_allowed: false,
             },
@@ -211,39 +208,6 @@ fn snapshots(
         snapshots.push((*shop, snapshot));
     }
     Ok(snapshots)
-}
-
-async fn raw_connection(path: &Path) -> anyhow::Result<SqliteConnection> {
-    let mut raw = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("wal_autocheckpoint", "16384")
-        .connect()
-        .await?;
-    let columns: Vec<String> = (1..RAW_COLUMNS).map(|column| format!("c{column} INTEGER")).collect();
-    let make = format!("CREATE TABLE raw (id INTEGER PRIMARY KEY, {})", columns.join(", "));
-    sqlx::query(AssertSqlSafe(make)).execute(&mut raw).await?;
-    Ok(raw)
-}
-
-/// As fast as rows go in: many rows a statement, bound, appended, in one transaction.
-async fn raw_insert(raw: &mut SqliteConnection, row_count: usize) -> anyhow::Result<()> {
-    let mut tx = raw.begin_with("BEGIN IMMEDIATE").await?;
-    let mut left = row_count;
-    while left > 0 {
-        let rows = left.min(RAW_ROWS);
-        let row = format!("(NULL{})", ", ?".repeat(RAW_COLUMNS - 1));
-        let insert = format!("INSERT INTO raw VALUES {}", vec![row; rows].join(", "));
-        let mut query = sqlx::query(AssertSqlSafe(insert));
-        for value in 0..rows * (RAW_COLUMNS - 1) {
-            query = query.bind(i64::try_from(value)? * 1_000);
-        }
-        query.execute(&mut *tx).await?;
-        left -= rows;
-    }
-    tx.commit().await?;
-    Ok(())
 }
 
 /// Splitmix64: the same SKUs in every run.

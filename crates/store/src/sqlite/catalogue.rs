@@ -1,5 +1,6 @@
 //! Listings and the mapping of stocks to SKUs on SQLite.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use values::{HolderId, ListingId, ShopId, Sku, Step, StockId, Timestamp};
@@ -69,6 +70,8 @@ SELECT l.shop, l.product, l.variation
 /// A listing as it is stored: its holder, SKU text, name, status and the read that showed it.
 type Known = (Option<i64>, Option<String>, String, String, i64);
 
+type ListingColumns = (i64, i64, i64, Option<i64>, Option<String>, String, String, i64);
+
 /// What is known of the catalogue, and what becomes of it.
 #[derive(Debug, Default)]
 struct Catalogue {
@@ -124,12 +127,11 @@ async fn load(tx: &mut WriteTx, seen: &[ListingSeen]) -> Result<Catalogue, Error
             (seen.shop.get(), product, variation)
         })
         .collect();
-    let rows: Vec<(i64, i64, i64, Option<i64>, Option<String>, String, String, i64)> =
-        sqlx::query_as(LISTINGS)
-            .bind(json(&keys))
-            .fetch_all(&mut **tx)
-            .await
-            .map_err(failed("load listings"))?;
+    let rows: Vec<ListingColumns> = sqlx::query_as(LISTINGS)
+        .bind(json(&keys))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(failed("load listings"))?;
     for (shop, product, variation, holder, sku, name, status, number) in rows {
         let key = (id("shop", shop)?, listing(product, variation)?);
         catalogue.listings.insert(key, (holder, sku, name, status, number));
@@ -216,8 +218,8 @@ impl Catalogue {
     }
 
     fn ensure_stock(&mut self, stock: StockId) {
-        if !self.stocks.contains_key(&stock) {
-            self.stocks.insert(stock, new_stock(stock));
+        if let Entry::Vacant(unknown) = self.stocks.entry(stock) {
+            unknown.insert(new_stock(stock));
             self.changed_stocks.insert(stock);
         }
     }

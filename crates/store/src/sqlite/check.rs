@@ -211,10 +211,9 @@ impl Check {
         let skus: Vec<(i64, String, i64, Option<i64>, String)> = self.chunk(SKUS, from, to).await?;
         let mut book = Book::default();
         for (_, code, count, counted_at, balances) in skus {
-            match sku_book(count, counted_at, &balances) {
-                Ok(loaded) => book.load(sku(&code)?, loaded),
-                // Negative reserved: reported as a balance that does not fold.
-                Err(_) => continue,
+            // What cannot be loaded (reserved below zero) is reported as a balance that does not fold.
+            if let Ok(loaded) = sku_book(count, counted_at, &balances) {
+                book.load(sku(&code)?, loaded);
             }
         }
         let stocks: Vec<StockColumns> = self.chunk(STOCKS_OF_SKUS, from, to).await?;

@@ -147,7 +147,7 @@ impl Sqlite {
     }
 
     pub(crate) async fn lane(&self, shop: ShopId) -> Result<Option<ShopLane>, Error> {
-        let row: Option<(String, Option<String>, Option<i64>, u32, i64)> = sqlx::query_as(
+        let row: Option<LaneColumns> = sqlx::query_as(
             "SELECT breaker, cause, until, calls_per_minute, at FROM egress_shops WHERE shop = ?1",
         )
         .bind(shop.get())
@@ -207,6 +207,8 @@ fn keys(stocks: &[StockId]) -> String {
         stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
     json(&keys)
 }
+
+type LaneColumns = (String, Option<String>, Option<i64>, u32, i64);
 
 type PushColumns = (
     i64,

@@ -3,20 +3,17 @@
 use std::collections::BTreeMap;
 
 use ledger::{Balance, Cause, Movement, MovementKind};
-use values::{LineId, OrderId, ProductId, ShopId, Sku, StockId};
+use values::{OrderId, ProductId, ShopId, Sku, StockId};
 
 use super::Sqlite;
 use super::inventory::order_row;
 use super::rows::{
-    LineColumns, OrderColumns, StockColumns, bytes16, holds, id, json, line, listing, quantity, sku,
-    sku_book, some_id, stock_columns, timestamp, unsigned,
+    LineColumns, OrderColumns, StockColumns, bytes16, holds, id, json, line, quantity, sku, sku_book,
+    stock_columns, timestamp, unsigned,
 };
 use crate::error::{Error, failed};
 use crate::inventory::{OrderRow, Posted, Posting, StockRow};
-use crate::report::{
-    Explanation, MovementSum, OpenHold, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause,
-    UnmappedStock, Waiting, WarehouseTotal,
-};
+use crate::report::{Explanation, MovementSum, OpenHold, PAGE_ROWS_MAX, SkuStock};
 
 const SKU_PAGE: &str = "
 SELECT id, sku, movement_count, counted_at, balances FROM inventory_skus WHERE sku > ?1 ORDER BY sku LIMIT ?2";
@@ -68,39 +65,6 @@ const HOLDS: &str = "
 SELECT l.shop, l.order_id, o.status, l.line, l.holds
   FROM inventory_lines AS l JOIN inventory_orders AS o ON o.shop = l.shop AND o.order_id = l.order_id
  WHERE l.sku_id = ?1 AND l.reserved <> 0 ORDER BY l.shop, l.order_id, l.position LIMIT ?2";
-
-const PARKED: &str = "
-SELECT shop, order_id, line, product, variation, holder, quantity
-  FROM inventory_lines
- WHERE sku_id IS NULL AND removed = 0 AND (shop, order_id, line) > (?1, ?2, ?3)
- ORDER BY shop, order_id, line LIMIT ?4";
-
-const ORPHANED: &str = "
-SELECT o.shop, o.order_id, o.status,
-       (SELECT sum(l.reserved) FROM inventory_lines AS l WHERE l.shop = o.shop AND l.order_id = o.order_id)
-  FROM inventory_orders AS o
- WHERE o.gone = 1 AND o.open = 1 AND (o.shop, o.order_id) > (?1, ?2) ORDER BY o.shop, o.order_id LIMIT ?3";
-
-const UNMAPPED: &str = "
-SELECT s.shop, s.holder, l.name, l.sku,
-       (SELECT t.holder FROM inventory_skus AS k JOIN inventory_stocks AS t
-            ON t.sku_id = k.id AND t.removed = 0 AND t.shop = s.shop WHERE k.sku = l.sku)
-  FROM inventory_stocks AS s LEFT JOIN registry_listings AS l
-    ON l.shop = s.shop AND l.product = coalesce(s.parent, s.holder)
-   AND l.variation = CASE WHEN s.parent IS NULL THEN 0 ELSE s.holder END
- WHERE s.sku_id IS NULL AND s.removed = 0 AND s.shop = ?1 AND s.holder > ?2 ORDER BY s.holder LIMIT ?3";
-
-const TOTALS: &str = "
-SELECT b.value ->> 0 AS warehouse, count(*), sum(b.value ->> 1), sum(b.value ->> 2)
-  FROM inventory_skus AS k, jsonb_each(k.balances) AS b GROUP BY warehouse ORDER BY warehouse";
-
-const WAITING: &str = "
-SELECT (SELECT count(*) FROM inventory_outbox), (SELECT min(since) FROM inventory_outbox),
-       (SELECT count(*) FROM inventory_rereads),
-       (SELECT count(*) FROM inventory_lines WHERE sku_id IS NULL AND removed = 0),
-       (SELECT count(*) FROM inventory_orders WHERE gone = 1 AND open = 1),
-       (SELECT count(*) FROM inventory_dead), (SELECT count(*) FROM inventory_recompute_skus),
-       (SELECT count(*) FROM inventory_approvals WHERE decided_at IS NULL)";
 
 type SkuColumns = (i64, String, i64, Option<i64>, String);
 
@@ -235,113 +199,6 @@ impl Sqlite {
         let pushes = super::egress::pushes_in(&mut tx, &stocks).await?;
         Ok(Some(Explanation { stock, sums, holds: held, hold_count, pushes }))
     }
-
-    pub(crate) async fn parked(
-        &self,
-        after: Option<(ShopId, OrderId, LineId)>,
-        limit: u32,
-    ) -> Result<Vec<ParkedLine>, Error> {
-        let (shop, order, line) =
-            after.map_or((0, 0, 0), |(shop, order, line)| (shop.get(), order.get(), line.get()));
-        let rows: Vec<(i64, i64, i64, Option<i64>, Option<i64>, Option<i64>, i64)> = sqlx::query_as(PARKED)
-            .bind(shop)
-            .bind(order)
-            .bind(line)
-            .bind(limit.min(PAGE_ROWS_MAX))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failed("list parked lines"))?;
-        rows.into_iter()
-            .map(|(shop, order, line, product, variation, holder, ordered)| {
-                let sold = product.map(|product| listing(product, variation.unwrap_or(0))).transpose()?;
-                Ok(ParkedLine {
-                    shop: id("shop", shop)?,
-                    order: id("order", order)?,
-                    line: id("line", line)?,
-                    listing: sold,
-                    stock: some_id("stock", holder)?,
-                    quantity: quantity(ordered),
-                })
-            })
-            .collect()
-    }
-
-    pub(crate) async fn orphaned(
-        &self,
-        after: Option<(ShopId, OrderId)>,
-        limit: u32,
-    ) -> Result<Vec<Orphan>, Error> {
-        let (shop, order) = order_key(after);
-        let rows: Vec<(i64, i64, String, i64)> = sqlx::query_as(ORPHANED)
-            .bind(shop)
-            .bind(order)
-            .bind(limit.min(PAGE_ROWS_MAX))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failed("list orphaned orders"))?;
-        rows.into_iter()
-            .map(|(shop, order, status, reserved)| {
-                let reserved = quantity(reserved);
-                Ok(Orphan { shop: id("shop", shop)?, order: id("order", order)?, status, reserved })
-            })
-            .collect()
-    }
-
-    pub(crate) async fn unmapped(
-        &self,
-        shop: ShopId,
-        after: Option<StockId>,
-        limit: u32,
-    ) -> Result<Vec<UnmappedStock>, Error> {
-        let rows: Vec<(i64, i64, Option<String>, Option<String>, Option<i64>)> = sqlx::query_as(UNMAPPED)
-            .bind(shop.get())
-            .bind(after.map_or(0, |stock| stock.holder.get()))
-            .bind(limit.min(PAGE_ROWS_MAX))
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failed("list stocks without SKU"))?;
-        rows.into_iter()
-            .map(|(shop, holder, name, code, by)| {
-                let cause = match (code, by) {
-                    (Some(code), Some(by)) => {
-                        UnmappedCause::SkuTaken { sku: sku(&code)?, by: id("stock", by)? }
-                    }
-                    _ => UnmappedCause::NoSku,
-                };
-                let stock = super::rows::stock_id(shop, holder)?;
-                Ok(UnmappedStock { stock, name: name.unwrap_or_default(), cause })
-            })
-            .collect()
-    }
-
-    pub(crate) async fn warehouse_totals(&self) -> Result<Vec<WarehouseTotal>, Error> {
-        let rows: Vec<(i64, i64, i64, i64)> =
-            sqlx::query_as(TOTALS).fetch_all(&self.readers).await.map_err(failed("sum balances"))?;
-        rows.into_iter()
-            .map(|(warehouse, count, on_hand, reserved)| {
-                Ok(WarehouseTotal {
-                    warehouse: id("warehouse", warehouse)?,
-                    sku_count: unsigned("count", count)?,
-                    balance: Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) },
-                })
-            })
-            .collect()
-    }
-
-    pub(crate) async fn waiting(&self) -> Result<Waiting, Error> {
-        let row: (i64, Option<i64>, i64, i64, i64, i64, i64, i64) =
-            sqlx::query_as(WAITING).fetch_one(&self.readers).await.map_err(failed("count what waits"))?;
-        Ok(Waiting {
-            outbox_count: unsigned("count", row.0)?,
-            outbox_oldest: row.1.map(timestamp),
-            reread_count: unsigned("count", row.2)?,
-            parked_count: unsigned("count", row.3)?,
-            orphaned_count: unsigned("count", row.4)?,
-            dead_count: unsigned("count", row.5)?,
-            recompute_count: unsigned("count", row.6)?,
-            approval_count: unsigned("count", row.7)?,
-        })
-    }
 }
 
 async fn sku_rows(tx: &mut super::WriteTx, skus: &[Sku]) -> Result<Vec<SkuColumns>, Error> {
@@ -371,10 +228,6 @@ async fn with_stocks(tx: &mut super::WriteTx, skus: Vec<SkuColumns>) -> Result<V
             })
         })
         .collect()
-}
-
-fn order_key(after: Option<(ShopId, OrderId)>) -> (i64, i64) {
-    after.map_or((0, 0), |(shop, order)| (shop.get(), order.get()))
 }
 
 type MovementColumns = (

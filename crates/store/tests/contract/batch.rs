@@ -3,29 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context;
-use ledger::{Applying, Listed, Snapshot, StockChange, Verdict};
-use store::{Changes, InventoryTx, OrderRow, Posted, Posting, Shop, StockRow, Store};
+use ledger::{Applying, Book, Listed, Snapshot, StockChange, Verdict};
+use store::{Changes, InventoryTx, ListingBook, OrderRow, Posted, Posting, Shop, StockRow, Store};
 use values::{OrderId, ShopId, Sku, StockId, Timestamp};
 
-/// Applies snapshots in one transaction and commits; how many rows were to be written.
+/// Applies snapshots in one transaction and commits; what came of each.
 pub(crate) async fn apply_snapshots(
     store: &Store,
     snapshots: &[(ShopId, Snapshot)],
     now: Timestamp,
-) -> anyhow::Result<Applied> {
+) -> anyhow::Result<Vec<Verdict>> {
     let mut tx = store.begin_inventory().await?;
     let applied = apply_in(&mut tx, snapshots, now).await?;
     tx.commit().await?;
     Ok(applied)
-}
-
-/// What a batch came to.
-#[derive(Debug)]
-pub(crate) struct Applied {
-    /// Of each snapshot.
-    pub(crate) verdicts: Vec<Verdict>,
-    /// Orders, lines, movements, SKUs, levels and outbox rows.
-    pub(crate) row_count: usize,
 }
 
 /// The same without a commit.
@@ -33,80 +24,95 @@ pub(crate) async fn apply_in(
     tx: &mut InventoryTx,
     snapshots: &[(ShopId, Snapshot)],
     now: Timestamp,
-) -> anyhow::Result<Applied> {
-    let shop_ids: Vec<ShopId> =
-        snapshots.iter().map(|(shop, _)| *shop).collect::<BTreeSet<_>>().into_iter().collect();
-    let shops: BTreeMap<ShopId, Shop> =
-        tx.load_shops(&shop_ids).await?.into_iter().map(|shop| (shop.id, shop)).collect();
-    let keys: Vec<(ShopId, OrderId)> =
-        snapshots.iter().map(|(shop, snapshot)| (*shop, snapshot.order)).collect();
-    let mut orders: BTreeMap<(ShopId, OrderId), OrderRow> =
-        keys.iter().copied().zip(tx.load_orders(&keys).await?).collect();
-    let lines =
-        || snapshots.iter().flat_map(|(shop, snapshot)| snapshot.lines.iter().map(|line| (*shop, line)));
-    let listings: Vec<_> = lines().filter_map(|(shop, line)| Some((shop, line.listing?))).collect();
-    let texts: Vec<Sku> = lines().filter_map(|(_, line)| line.sku.clone()).collect();
-    let known = tx.resolve_listings(&listings, &texts).await?;
-    let held = orders.values().flat_map(|row| &row.order.lines).filter_map(|line| line.sku.as_ref());
-    let skus: BTreeSet<Sku> = known.skus().chain(held).cloned().collect();
-    let skus: Vec<Sku> = skus.into_iter().collect();
-    let mut book = tx.load_books(&skus).await?;
-    let own = orders.iter().flat_map(|((shop, _), row)| {
-        let holders = row.order.lines.iter().filter_map(|line| line.stock);
-        holders.map(|holder| StockId { shop: *shop, holder })
-    });
-    let own: BTreeSet<StockId> = own.chain(known.stocks()).collect();
-    let own: Vec<StockId> = own.into_iter().collect();
-    let mut stocks: BTreeMap<StockId, StockRow> =
-        tx.load_stocks(&own, &skus).await?.into_iter().map(|row| (row.id, row)).collect();
+) -> anyhow::Result<Vec<Verdict>> {
+    let mut work = Work::load(tx, snapshots).await?;
+    let verdicts = snapshots
+        .iter()
+        .map(|(shop, snapshot)| work.apply(*shop, snapshot))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    work.save(tx, now).await?;
+    Ok(verdicts)
+}
 
-    let mut verdicts = Vec::new();
-    for (shop, snapshot) in snapshots {
-        let settings = &shops.get(shop).context("the shop is in the registry")?.settings;
-        let row = orders.get_mut(&(*shop, snapshot.order)).context("every order was loaded")?;
+/// What a batch works on.
+struct Work {
+    shops: BTreeMap<ShopId, Shop>,
+    orders: BTreeMap<(ShopId, OrderId), OrderRow>,
+    known: ListingBook,
+    book: Book,
+    stocks: BTreeMap<StockId, StockRow>,
+}
+
+impl Work {
+    async fn load(tx: &mut InventoryTx, snapshots: &[(ShopId, Snapshot)]) -> anyhow::Result<Self> {
+        let keys: Vec<_> = snapshots.iter().map(|(shop, snapshot)| (*shop, snapshot.order)).collect();
+        let orders: BTreeMap<_, _> = keys.iter().copied().zip(tx.load_orders(&keys).await?).collect();
+        let lines =
+            || snapshots.iter().flat_map(|(shop, snapshot)| snapshot.lines.iter().map(|line| (*shop, line)));
+        let listings: Vec<_> = lines().filter_map(|(shop, line)| Some((shop, line.listing?))).collect();
+        let texts: Vec<Sku> = lines().filter_map(|(_, line)| line.sku.clone()).collect();
+        let known = tx.resolve_listings(&listings, &texts).await?;
+        let held = orders.values().flat_map(|row| &row.order.lines).filter_map(|line| line.sku.as_ref());
+        let skus: BTreeSet<Sku> = known.skus().chain(held).cloned().collect();
+        let skus: Vec<Sku> = skus.into_iter().collect();
+        let book = tx.load_books(&skus).await?;
+        let own = orders.iter().flat_map(|((shop, _), row)| {
+            let holders = row.order.lines.iter().filter_map(|line| line.stock);
+            holders.map(|holder| StockId { shop: *shop, holder })
+        });
+        let own: Vec<StockId> = own.chain(known.stocks()).collect();
+        let stocks = tx.load_stocks(&own, &skus).await?;
+        let sellers = stocks.iter().map(|row| row.id.shop).chain(keys.iter().map(|(shop, _)| *shop));
+        let sellers: BTreeSet<ShopId> = sellers.collect();
+        let shops = tx.load_shops(&sellers.into_iter().collect::<Vec<_>>()).await?;
+        Ok(Self {
+            shops: shops.into_iter().map(|shop| (shop.id, shop)).collect(),
+            orders,
+            known,
+            book,
+            stocks: stocks.into_iter().map(|row| (row.id, row)).collect(),
+        })
+    }
+
+    fn apply(&mut self, shop: ShopId, snapshot: &Snapshot) -> anyhow::Result<Verdict> {
+        let row = self.shops.get(&shop).context("the shop is in the registry")?;
         let applying = Applying {
-            shop: *shop,
-            routing: &settings.routing,
-            statuses: &settings.statuses,
-            baseline_last: shops.get(shop).and_then(|shop| shop.baseline_last),
+            shop,
+            routing: &row.settings.routing,
+            statuses: &row.settings.statuses,
+            baseline_last: row.baseline_last,
         };
-        let verdict = ledger::apply(&mut row.order, snapshot, applying, &known.of(*shop), &mut book);
+        let row = self.orders.get_mut(&(shop, snapshot.order)).context("every order was loaded")?;
+        let verdict = ledger::apply(&mut row.order, snapshot, applying, &self.known.of(shop), &mut self.book);
         for change in &verdict.stocks {
-            add_change(&mut stocks, *shop, change)?;
+            add_change(&mut self.stocks, shop, change)?;
         }
-        verdicts.push(verdict);
+        Ok(verdict)
     }
-    let posting = Posting { at: now, ..Posting::default() };
-    let movements: Vec<Posted> = book
-        .take_movements()
-        .into_iter()
-        .map(|movement| Posted { movement, posting: posting.clone() })
-        .collect();
-    let every_shop: BTreeMap<ShopId, Shop> = tx
-        .load_shops(
-            &stocks.keys().map(|stock| stock.shop).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>(),
-        )
-        .await?
-        .into_iter()
-        .map(|shop| (shop.id, shop))
-        .collect();
-    for row in stocks.values_mut() {
-        set_level(row, &every_shop, &book)?;
+
+    async fn save(mut self, tx: &mut InventoryTx, now: Timestamp) -> anyhow::Result<()> {
+        let posting = Posting { at: now, ..Posting::default() };
+        let movements: Vec<Posted> = self
+            .book
+            .take_movements()
+            .into_iter()
+            .map(|movement| Posted { movement, posting: posting.clone() })
+            .collect();
+        for row in self.stocks.values_mut() {
+            set_level(row, &self.shops, &self.book)?;
+        }
+        let orders: Vec<OrderRow> = self.orders.into_values().collect();
+        let stocks: Vec<StockRow> = self.stocks.into_values().collect();
+        let changes = Changes {
+            orders: &orders,
+            book: Some(&self.book),
+            movements: &movements,
+            stocks: &stocks,
+            now,
+            ..Changes::default()
+        };
+        Ok(tx.save(&changes).await?)
     }
-    let orders: Vec<OrderRow> = orders.into_values().collect();
-    let stocks: Vec<StockRow> = stocks.into_values().collect();
-    let line_count: usize = orders.iter().map(|row| row.order.lines.len()).sum();
-    let row_count = orders.len() + line_count + movements.len() + skus.len() + 2 * stocks.len();
-    let changes = Changes {
-        orders: &orders,
-        book: Some(&book),
-        movements: &movements,
-        stocks: &stocks,
-        now,
-        ..Changes::default()
-    };
-    tx.save(&changes).await?;
-    Ok(Applied { verdicts, row_count })
 }
 
 fn add_change(
@@ -131,7 +137,7 @@ fn add_change(
 pub(crate) fn set_level(
     row: &mut StockRow,
     shops: &BTreeMap<ShopId, Shop>,
-    book: &ledger::Book,
+    book: &Book,
 ) -> anyhow::Result<()> {
     let Some(sku) = &row.sku else { return Ok(()) };
     let settings = &shops.get(&row.id.shop).context("the shop is in the registry")?.settings;

@@ -1,5 +1,7 @@
 //! What every backend of the store must do alike. Each test is generic over the database it runs on.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 extern crate onhand_store as store;
 
 mod batch;

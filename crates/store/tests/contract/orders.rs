@@ -114,7 +114,7 @@ pub(crate) async fn a_batch_of_500_is_one_transaction<D: Database>() -> anyhow::
         })
         .collect();
     let applied = apply_snapshots(&store, &batch, NOW).await?;
-    assert!(applied.verdicts.iter().all(|verdict| matches!(verdict.decision, Decision::Apply { .. })));
+    assert!(applied.iter().all(|verdict| matches!(verdict.decision, Decision::Apply { .. })));
     assert_eq!(store.check().await?, []);
     let totals = store.warehouse_totals().await?;
     assert_eq!(totals[0].balance.on_hand, units(100_000));
@@ -122,7 +122,7 @@ pub(crate) async fn a_batch_of_500_is_one_transaction<D: Database>() -> anyhow::
     // The same again changes nothing at all.
     let before = store.movements(&sku("SKU-1"), 0, 1_000).await?;
     let again = apply_snapshots(&store, &batch, NOW).await?;
-    assert!(again.verdicts.iter().all(|verdict| verdict.decision == Decision::Duplicate));
+    assert!(again.iter().all(|verdict| verdict.decision == Decision::Duplicate));
     assert_eq!(store.movements(&sku("SKU-1"), 0, 1_000).await?, before);
     // Half of them change.
     let changed: Vec<_> = batch
@@ -131,7 +131,7 @@ pub(crate) async fn a_batch_of_500_is_one_transaction<D: Database>() -> anyhow::
         .map(|(shop, snapshot)| {
             let mut snapshot = snapshot.clone();
             snapshot.modified_at = Some(Timestamp::from_seconds(11));
-            snapshot.status = "completed".to_owned();
+            "completed".clone_into(&mut snapshot.status);
             (*shop, snapshot)
         })
         .collect();

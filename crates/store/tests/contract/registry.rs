@@ -35,7 +35,7 @@ pub(crate) async fn a_shop_comes_back_as_it_was_added<D: Database>() -> anyhow::
     };
     assert_eq!(shop.settings, expected);
     assert_eq!(shop.state, ShopState::Connecting);
-    assert_eq!(store.shops(None).await?, [shop.clone()]);
+    assert_eq!(store.shops(None).await?, std::slice::from_ref(&shop));
     assert_eq!(store.activate_shop(shop.id).await?, Changed::Done);
     assert_eq!(store.shops(Some(&[shop.id])).await?.first().map(|shop| shop.state), Some(ShopState::Active));
     let token = webhook_token.expose_secret();
@@ -135,7 +135,7 @@ pub(crate) async fn opening_twice_changes_nothing<D: Database>() -> anyhow::Resu
     let added = shop(&store, "shop", main).await?;
     store.close().await;
     let store = database.open().await?;
-    assert_eq!(store.shops(None).await?, [added.clone()]);
+    assert_eq!(store.shops(None).await?, std::slice::from_ref(&added));
     // While it is open, too.
     assert_eq!(database.open().await?.shops(None).await?, [added]);
     Ok(())

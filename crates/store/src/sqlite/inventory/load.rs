@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ledger::{Book, Order, Resolved, SkuBook};
+use ledger::{Book, Order, Resolved};
 use values::{ListingId, OrderId, ShopId, Sku, StockId};
 
 use super::super::rows::{
@@ -67,6 +67,8 @@ SELECT w.value FROM jsonb_each(?1) AS w
  WHERE EXISTS (SELECT 1 FROM inventory_incomplete AS i WHERE i.shop = w.value)
     OR EXISTS (SELECT 1 FROM inventory_dead AS d WHERE d.shop = w.value)";
 
+type ListingColumns = (i64, i64, i64, Option<i64>, Option<i64>, Option<String>);
+
 impl SqliteInventoryTx {
     /// The orders in the order asked for; those never seen are unknown ones.
     pub(crate) async fn load_orders(&mut self, keys: &[(ShopId, OrderId)]) -> Result<Vec<OrderRow>, Error> {
@@ -122,7 +124,7 @@ impl SqliteInventoryTx {
                 (shop.get(), product, variation)
             })
             .collect();
-        let rows: Vec<(i64, i64, i64, Option<i64>, Option<i64>, Option<String>)> = sqlx::query_as(LISTINGS)
+        let rows: Vec<ListingColumns> = sqlx::query_as(LISTINGS)
             .bind(json(&wanted))
             .fetch_all(&mut *self.tx)
             .await
@@ -181,7 +183,7 @@ impl SqliteInventoryTx {
         let mut book = Book::default();
         for sku in skus {
             let stored = self.skus.get(sku).and_then(|loaded| loaded.book.clone());
-            book.load(sku.clone(), stored.unwrap_or_else(SkuBook::default));
+            book.load(sku.clone(), stored.unwrap_or_default());
         }
         Ok(book)
     }

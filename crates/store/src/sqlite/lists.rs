@@ -1,0 +1,160 @@
+//! Readers of what needs somebody's attention, and of totals, on SQLite.
+
+use ledger::Balance;
+use values::{LineId, OrderId, ShopId, StockId};
+
+use super::Sqlite;
+use super::rows::{id, listing, quantity, sku, some_id, timestamp, unsigned};
+use crate::error::{Error, failed};
+use crate::report::{
+    Orphan, PAGE_ROWS_MAX, ParkedLine, UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
+};
+
+const PARKED: &str = "
+SELECT shop, order_id, line, product, variation, holder, quantity
+  FROM inventory_lines
+ WHERE sku_id IS NULL AND removed = 0 AND (shop, order_id, line) > (?1, ?2, ?3)
+ ORDER BY shop, order_id, line LIMIT ?4";
+
+const ORPHANED: &str = "
+SELECT o.shop, o.order_id, o.status,
+       (SELECT sum(l.reserved) FROM inventory_lines AS l WHERE l.shop = o.shop AND l.order_id = o.order_id)
+  FROM inventory_orders AS o
+ WHERE o.gone = 1 AND o.open = 1 AND (o.shop, o.order_id) > (?1, ?2) ORDER BY o.shop, o.order_id LIMIT ?3";
+
+const UNMAPPED: &str = "
+SELECT s.shop, s.holder, l.name, l.sku,
+       (SELECT t.holder FROM inventory_skus AS k JOIN inventory_stocks AS t
+            ON t.sku_id = k.id AND t.removed = 0 AND t.shop = s.shop WHERE k.sku = l.sku)
+  FROM inventory_stocks AS s LEFT JOIN registry_listings AS l
+    ON l.shop = s.shop AND l.product = coalesce(s.parent, s.holder)
+   AND l.variation = CASE WHEN s.parent IS NULL THEN 0 ELSE s.holder END
+ WHERE s.sku_id IS NULL AND s.removed = 0 AND s.shop = ?1 AND s.holder > ?2 ORDER BY s.holder LIMIT ?3";
+
+const TOTALS: &str = "
+SELECT b.value ->> 0 AS warehouse, count(*), sum(b.value ->> 1), sum(b.value ->> 2)
+  FROM inventory_skus AS k, jsonb_each(k.balances) AS b GROUP BY warehouse ORDER BY warehouse";
+
+const WAITING: &str = "
+SELECT (SELECT count(*) FROM inventory_outbox), (SELECT min(since) FROM inventory_outbox),
+       (SELECT count(*) FROM inventory_rereads),
+       (SELECT count(*) FROM inventory_lines WHERE sku_id IS NULL AND removed = 0),
+       (SELECT count(*) FROM inventory_orders WHERE gone = 1 AND open = 1),
+       (SELECT count(*) FROM inventory_dead), (SELECT count(*) FROM inventory_recompute_skus),
+       (SELECT count(*) FROM inventory_approvals WHERE decided_at IS NULL)";
+
+type ParkedColumns = (i64, i64, i64, Option<i64>, Option<i64>, Option<i64>, i64);
+type UnmappedColumns = (i64, i64, Option<String>, Option<String>, Option<i64>);
+
+impl Sqlite {
+    pub(crate) async fn parked(
+        &self,
+        after: Option<(ShopId, OrderId, LineId)>,
+        limit: u32,
+    ) -> Result<Vec<ParkedLine>, Error> {
+        let (shop, order, line) =
+            after.map_or((0, 0, 0), |(shop, order, line)| (shop.get(), order.get(), line.get()));
+        let rows: Vec<ParkedColumns> = sqlx::query_as(PARKED)
+            .bind(shop)
+            .bind(order)
+            .bind(line)
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list parked lines"))?;
+        rows.into_iter()
+            .map(|(shop, order, line, product, variation, holder, ordered)| {
+                let sold = product.map(|product| listing(product, variation.unwrap_or(0))).transpose()?;
+                Ok(ParkedLine {
+                    shop: id("shop", shop)?,
+                    order: id("order", order)?,
+                    line: id("line", line)?,
+                    listing: sold,
+                    stock: some_id("stock", holder)?,
+                    quantity: quantity(ordered),
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn orphaned(
+        &self,
+        after: Option<(ShopId, OrderId)>,
+        limit: u32,
+    ) -> Result<Vec<Orphan>, Error> {
+        let (shop, order) = order_key(after);
+        let rows: Vec<(i64, i64, String, i64)> = sqlx::query_as(ORPHANED)
+            .bind(shop)
+            .bind(order)
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list orphaned orders"))?;
+        rows.into_iter()
+            .map(|(shop, order, status, reserved)| {
+                let reserved = quantity(reserved);
+                Ok(Orphan { shop: id("shop", shop)?, order: id("order", order)?, status, reserved })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn unmapped(
+        &self,
+        shop: ShopId,
+        after: Option<StockId>,
+        limit: u32,
+    ) -> Result<Vec<UnmappedStock>, Error> {
+        let rows: Vec<UnmappedColumns> = sqlx::query_as(UNMAPPED)
+            .bind(shop.get())
+            .bind(after.map_or(0, |stock| stock.holder.get()))
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list stocks without SKU"))?;
+        rows.into_iter()
+            .map(|(shop, holder, name, code, by)| {
+                let cause = match (code, by) {
+                    (Some(code), Some(by)) => {
+                        UnmappedCause::SkuTaken { sku: sku(&code)?, by: id("stock", by)? }
+                    }
+                    _ => UnmappedCause::NoSku,
+                };
+                let stock = super::rows::stock_id(shop, holder)?;
+                Ok(UnmappedStock { stock, name: name.unwrap_or_default(), cause })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn warehouse_totals(&self) -> Result<Vec<WarehouseTotal>, Error> {
+        let rows: Vec<(i64, i64, i64, i64)> =
+            sqlx::query_as(TOTALS).fetch_all(&self.readers).await.map_err(failed("sum balances"))?;
+        rows.into_iter()
+            .map(|(warehouse, count, on_hand, reserved)| {
+                Ok(WarehouseTotal {
+                    warehouse: id("warehouse", warehouse)?,
+                    sku_count: unsigned("count", count)?,
+                    balance: Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) },
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn waiting(&self) -> Result<Waiting, Error> {
+        let row: (i64, Option<i64>, i64, i64, i64, i64, i64, i64) =
+            sqlx::query_as(WAITING).fetch_one(&self.readers).await.map_err(failed("count what waits"))?;
+        Ok(Waiting {
+            outbox_count: unsigned("count", row.0)?,
+            outbox_oldest: row.1.map(timestamp),
+            reread_count: unsigned("count", row.2)?,
+            parked_count: unsigned("count", row.3)?,
+            orphaned_count: unsigned("count", row.4)?,
+            dead_count: unsigned("count", row.5)?,
+            recompute_count: unsigned("count", row.6)?,
+            approval_count: unsigned("count", row.7)?,
+        })
+    }
+}
+
+fn order_key(after: Option<(ShopId, OrderId)>) -> (i64, i64) {
+    after.map_or((0, 0), |(shop, order)| (shop.get(), order.get()))
+}

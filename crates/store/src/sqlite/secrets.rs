@@ -1,0 +1,113 @@
+//! Shops' secrets on SQLite: sealed before they are bound, opened after they are read.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+use values::ShopId;
+
+use super::{Sqlite, WriteTx, commit};
+use crate::error::{Error, failed};
+use crate::registry::{Changed, ShopSecrets};
+
+const SET_SECRET: &str = "
+INSERT INTO registry_shop_secrets (shop, field, sealed) VALUES (?1, ?2, ?3)
+    ON CONFLICT (shop, field) DO UPDATE SET sealed = excluded.sealed";
+
+const CONSUMER_KEY: &str = "consumer_key";
+const CONSUMER_SECRET: &str = "consumer_secret";
+const WEBHOOK_SECRET: &str = "webhook_secret";
+const WEBHOOK_SECRET_PREVIOUS: &str = "webhook_secret_previous";
+pub(super) const WEBHOOK_TOKEN: &str = "webhook_token";
+
+impl Sqlite {
+    pub(crate) async fn shop_secrets(&self, shop: ShopId) -> Result<Option<ShopSecrets>, Error> {
+        let mut fields = self.open_secrets(shop).await?;
+        let (Some(consumer_key), Some(consumer_secret), Some(webhook_secret)) =
+            (fields.remove(CONSUMER_KEY), fields.remove(CONSUMER_SECRET), fields.remove(WEBHOOK_SECRET))
+        else {
+            return Ok(None);
+        };
+        let webhook_secret_previous = fields.remove(WEBHOOK_SECRET_PREVIOUS);
+        Ok(Some(ShopSecrets { consumer_key, consumer_secret, webhook_secret, webhook_secret_previous }))
+    }
+
+    pub(crate) async fn webhook_token(&self, shop: ShopId) -> Result<Option<SecretString>, Error> {
+        Ok(self.open_secrets(shop).await?.remove(WEBHOOK_TOKEN))
+    }
+
+    pub(crate) async fn set_shop_secrets(
+        &self,
+        shop: ShopId,
+        secrets: &ShopSecrets,
+    ) -> Result<Changed, Error> {
+        let mut tx = self.write().await?;
+        let known: Option<i64> =
+            sqlx::query_scalar("SELECT id FROM registry_shops WHERE id = ?1 AND state <> 'removed'")
+                .bind(shop.get())
+                .fetch_optional(&mut *tx)
+                .await
+                .map_err(failed("look up a shop"))?;
+        if known.is_none() {
+            return Ok(Changed::Unknown);
+        }
+        sqlx::query("DELETE FROM registry_shop_secrets WHERE shop = ?1 AND field = ?2")
+            .bind(shop.get())
+            .bind(WEBHOOK_SECRET_PREVIOUS)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("change a shop's secrets"))?;
+        self.seal_secrets(&mut tx, shop.get(), secrets).await?;
+        commit(tx).await?;
+        Ok(Changed::Done)
+    }
+
+    pub(super) async fn seal_secrets(
+        &self,
+        tx: &mut WriteTx,
+        shop: i64,
+        secrets: &ShopSecrets,
+    ) -> Result<(), Error> {
+        self.seal(tx, shop, CONSUMER_KEY, &secrets.consumer_key).await?;
+        self.seal(tx, shop, CONSUMER_SECRET, &secrets.consumer_secret).await?;
+        self.seal(tx, shop, WEBHOOK_SECRET, &secrets.webhook_secret).await?;
+        match &secrets.webhook_secret_previous {
+            Some(previous) => self.seal(tx, shop, WEBHOOK_SECRET_PREVIOUS, previous).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn seal(
+        &self,
+        tx: &mut WriteTx,
+        shop: i64,
+        field: &'static str,
+        secret: &SecretString,
+    ) -> Result<(), Error> {
+        sqlx::query(SET_SECRET)
+            .bind(shop)
+            .bind(field)
+            .bind(self.key.seal(shop, field, secret))
+            .execute(&mut **tx)
+            .await
+            .map_err(failed("store a shop's secrets"))?;
+        Ok(())
+    }
+
+    async fn open_secrets(&self, shop: ShopId) -> Result<BTreeMap<String, SecretString>, Error> {
+        let rows: Vec<(String, Vec<u8>)> =
+            sqlx::query_as("SELECT field, sealed FROM registry_shop_secrets WHERE shop = ?1")
+                .bind(shop.get())
+                .fetch_all(&self.readers)
+                .await
+                .map_err(failed("read a shop's secrets"))?;
+        rows.into_iter()
+            .map(|(field, sealed)| {
+                let opened = self
+                    .key
+                    .open(shop.get(), &field, &sealed)
+                    .map_err(|source| Error::Secret { shop: shop.get(), source })?;
+                Ok((field, opened))
+            })
+            .collect()
+    }
+}
