@@ -1,6 +1,7 @@
 //! The project's own tasks, as `cargo xtask <command>`: what people and CI run, in one place.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks to its user")]
 
+mod bench;
 mod check;
 mod docs;
 mod packages;
@@ -32,6 +33,8 @@ enum Command {
     Tidy,
     /// The simulation: random seeds, named scenarios, and every rule broken once.
     Sim(sim::Sim),
+    /// Speed and economy, each beside a limit of the same run.
+    Bench(bench::Arguments),
     /// Writes docs/configuration.md and .env.example from the declared settings.
     Docs,
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Tidy => tidy::run(),
         Command::Sim(sim) => sim.run(),
+        Command::Bench(bench) => bench.run(),
         Command::Docs => docs::run(),
     };
     match result {

@@ -1,11 +1,30 @@
-//! Rules for documents: those that are promised exist, and their links lead somewhere.
+//! Rules for documents: those that are promised exist, their links lead somewhere, and the tests they name are there.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 /// Documents that must exist.
-const REQUIRED: &[&str] = &["LICENSE", "docs/configuration.md", "docs/telemetry.md", ".env.example"];
+const REQUIRED: &[&str] = &[
+    "LICENSE",
+    "README.md",
+    ARCHITECTURE,
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "deny.toml",
+    ".env.example",
+    "docs/adr/README.md",
+    "docs/configuration.md",
+    "docs/glossary.md",
+    "docs/operations.md",
+    "docs/roadmap.md",
+    "docs/simulation.md",
+    "docs/telemetry.md",
+];
+
+/// Names in a table the tests that hold each invariant.
+const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 /// A longer README is not read.
 const README_LINES_MAX: usize = 150;
@@ -22,8 +41,47 @@ pub(super) fn check(root: &Path, files: &[PathBuf]) -> anyhow::Result<Vec<String
         let directory = root.join(path.parent().unwrap_or(Path::new("")));
         let dead = links(&text).into_iter().filter(|link| !directory.join(link).exists());
         violations.extend(dead.map(|link| format!("{}: the link to {link} leads nowhere", path.display())));
+        if path == Path::new(ARCHITECTURE) {
+            violations.extend(unheld(&text, &functions(root, files)?));
+        }
     }
     Ok(violations)
+}
+
+/// The names of all functions of the repository.
+fn functions(root: &Path, files: &[PathBuf]) -> anyhow::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for path in files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+        let text = std::fs::read_to_string(root.join(path))
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let after_fn = text.split("fn ").skip(1);
+        names.extend(
+            after_fn.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()),
+        );
+    }
+    Ok(names)
+}
+
+/// Invariants without a test, and tests named that are not among `functions`. An invariant is a table row that begins with
+/// its number; its last cell names the tests.
+fn unheld(text: &str, functions: &BTreeSet<String>) -> Vec<String> {
+    let mut violations = Vec::new();
+    for line in text.lines() {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, number, .., held, _] = cells.as_slice() else { continue };
+        if number.parse::<u32>().is_err() {
+            continue;
+        }
+        let named: Vec<&str> = held.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() {
+            violations.push(format!("{ARCHITECTURE}: no test is named for invariant {number}"));
+        }
+        let gone = named.into_iter().filter(|name| !functions.contains(*name));
+        violations.extend(
+            gone.map(|name| format!("{ARCHITECTURE}: there is no test {name} to hold invariant {number}")),
+        );
+    }
+    violations
 }
 
 /// The files that inline links point to; not web addresses, not places within the page.
@@ -50,17 +108,30 @@ mod tests {
     #[test]
     fn what_is_promised_must_exist_and_links_must_lead_somewhere() {
         let root = tempfile::tempdir().unwrap();
-        std::fs::write(root.path().join("LICENSE"), "").unwrap();
+        for path in REQUIRED.iter().filter(|path| **path != "docs/roadmap.md") {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
         std::fs::write(root.path().join("README.md"), format!("[gone](gone.md)\n{}", "\n".repeat(150)))
             .unwrap();
         let violations = check(root.path(), &[PathBuf::from("README.md")]).unwrap();
         let expected = [
-            "docs/configuration.md: must exist",
-            "docs/telemetry.md: must exist",
-            ".env.example: must exist",
+            "docs/roadmap.md: must exist",
             "README.md: longer than 150 lines",
             "README.md: the link to gone.md leads nowhere",
         ];
         assert_eq!(violations, expected);
+    }
+    #[test]
+    fn an_invariant_names_tests_that_are_there() {
+        let functions = BTreeSet::from(["one_is_held".to_owned()]);
+        let text = "| | What | Held by |\n|---|---|---|\n| 1 | `a` | `one_is_held` |\n| 2 | b | lints |\n\
+                    | 3 | c | `one_is_held`, `gone` |\n";
+        let expected = [
+            "ARCHITECTURE.md: no test is named for invariant 2",
+            "ARCHITECTURE.md: there is no test gone to hold invariant 3",
+        ];
+        assert_eq!(unheld(text, &functions), expected);
     }
 }

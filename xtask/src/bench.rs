@@ -1,0 +1,154 @@
+//! `cargo xtask bench`: every figure beside a limit measured in the same run, as a table and as JSON.
+//!
+//! A bench is an example program that prints its figures as one line of JSON, the last it prints:
+//! `{"figures":[{"name":…,"value":…,"unit":…,"limit":…,"ratio":…,"least":…,"most":…}]}`. `limit` is what was measured beside
+//! it, `ratio` what the figure is of that; `least` or `most` is what the ratio (without one, the value) must reach.
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use crate::run::output;
+
+struct Bench {
+    name: &'static str,
+    about: &'static str,
+    package: &'static str,
+    example: &'static str,
+}
+
+const BENCHES: [Bench; 7] = [
+    Bench {
+        name: "inventory",
+        about: "orders from the queue to the ledger on SQLite, beside a raw insert of the same rows",
+        package: "onhand-inventory",
+        example: "batch_rate",
+    },
+    Bench {
+        name: "ingress",
+        about: "webhooks into the spool, a connection each, beside a raw append of the same bytes",
+        package: "onhand-ingress",
+        example: "webhook_rate",
+    },
+    Bench {
+        name: "egress",
+        about: "calls beside the fewest there can be",
+        package: "onhand-egress",
+        example: "economy",
+    },
+    Bench {
+        name: "simulation",
+        about: "virtual time beside real time",
+        package: "onhand-simulation",
+        example: "pace",
+    },
+    Bench {
+        name: "footprint",
+        about: "memory, and time from start to the first answer",
+        package: "onhand",
+        example: "footprint",
+    },
+    Bench {
+        name: "spool",
+        about: "durable appends, beside a raw append gathered the same way",
+        package: "onhand-spool",
+        example: "append_rate",
+    },
+    Bench {
+        name: "store",
+        about: "saving batches, beside a raw insert of the same rows",
+        package: "onhand-store",
+        example: "batch_rate",
+    },
+];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Which; all unless told.
+    names: Vec<String>,
+    /// Prints JSON alone.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        if let Some(unknown) =
+            self.names.iter().find(|name| !BENCHES.iter().any(|bench| bench.name == **name))
+        {
+            let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
+            bail!("there is no bench {unknown:?}; there are: {}", known.join(", "));
+        }
+        let wanted =
+            |bench: &&Bench| self.names.is_empty() || self.names.iter().any(|name| name == bench.name);
+        let mut results = Vec::new();
+        let mut missed = Vec::new();
+        for bench in BENCHES.iter().filter(wanted) {
+            let figures = figures(bench)?;
+            if !self.json {
+                println!("\n{}: {}", bench.name, bench.about);
+            }
+            for figure in &figures {
+                let reached = reached(figure);
+                if !self.json {
+                    println!("{}", line(figure, reached));
+                }
+                if reached == Some(false) {
+                    missed.push(format!("{}: {}", bench.name, figure["name"].as_str().unwrap_or_default()));
+                }
+            }
+            results.push(json!({ "bench": bench.name, "figures": figures }));
+        }
+        if self.json {
+            println!("{}", json!({ "benches": results }));
+        }
+        if !missed.is_empty() {
+            bail!("not reached: {}", missed.join("; "));
+        }
+        Ok(())
+    }
+}
+
+fn figures(bench: &Bench) -> anyhow::Result<Vec<Value>> {
+    let Bench { package, example, .. } = bench;
+    let printed = output(&[
+        "cargo",
+        "run",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--package",
+        package,
+        "--example",
+        example,
+    ])?;
+    let last = printed.lines().rev().find(|line| line.starts_with('{'));
+    let last = last.with_context(|| format!("the bench {} printed no figures", bench.name))?;
+    let parsed: Value = serde_json::from_str(last).context("its figures are no JSON")?;
+    parsed["figures"].as_array().cloned().context("its JSON has no figures")
+}
+
+/// `None` where nothing was to be reached.
+fn reached(figure: &Value) -> Option<bool> {
+    let measured = figure["ratio"].as_f64().or_else(|| figure["value"].as_f64())?;
+    if let Some(least) = figure["least"].as_f64() {
+        return Some(measured >= least);
+    }
+    figure["most"].as_f64().map(|most| measured <= most)
+}
+
+fn line(figure: &Value, reached: Option<bool>) -> String {
+    let number = |key: &str| figure[key].as_f64();
+    let text = |key: &str| figure[key].as_str().unwrap_or_default();
+    let value = number("value").unwrap_or_default();
+    let limit = number("limit").zip(number("ratio"));
+    let limit = limit.map_or(String::new(), |(limit, ratio)| format!(" of {limit:>14.1} = {ratio:>8.2}"));
+    let least = number("least").map(|least| format!("  (at least {least})"));
+    let most = number("most").map(|most| format!("  (at most {most})"));
+    let verdict = match reached {
+        Some(true) => "  reached",
+        Some(false) => "  NOT REACHED",
+        None => "",
+    };
+    let goal = least.or(most).unwrap_or_default();
+    format!("  {:<44} {value:>14.1} {:<10}{limit}{goal}{verdict}", text("name"), text("unit"))
+}
