@@ -33,6 +33,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     writeln!(out, "spool                    {spool:>9.0}")?;
     writeln!(out, "raw, gathered the same   {gathered:>9.0}   spool is {:.0} %", 100.0 * spool / gathered)?;
     writeln!(out, "raw, full batches        {plain:>9.0}   spool is {:.0} %", 100.0 * spool / plain)?;
+    writeln!(
+        out,
+        "{{\"figures\":[{{\"name\":\"appends, beside the same gathering\",\"value\":{spool:.0},\"unit\":\"records/s\",\
+         \"limit\":{gathered:.0},\"ratio\":{:.3},\"least\":0.5}},{{\"name\":\"appends, beside full raw batches\",\
+         \"value\":{spool:.0},\"unit\":\"records/s\",\"limit\":{plain:.0},\"ratio\":{:.3}}}]}}",
+        spool / gathered,
+        spool / plain,
+    )?;
     Ok(())
 }
 
