@@ -3,6 +3,7 @@
 mod documents;
 mod fences;
 mod sources;
+mod writers;
 
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,7 @@ fn violations(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut violations = sources::check(root, &files)?;
     violations.extend(fences::check()?);
     violations.extend(documents::check(root, &files)?);
+    violations.extend(writers::check(root, &files)?);
     Ok(violations)
 }
 
