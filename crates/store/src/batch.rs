@@ -8,8 +8,8 @@ use values::{ListingId, OrderId, Quantity, ShopId, Sku, StockId, Timestamp};
 use crate::error::Error;
 use crate::ingress::SettleWanted;
 use crate::inventory::{
-    Approval, Changes, DeadMessage, Decided, KeyState, ListingBook, ListingOutcome, ListingSeen,
-    OperationKey, OrderRow, StockRow,
+    Approval, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook, ListingOutcome, ListingSeen,
+    MapOutcome, OperationKey, OrderRow, StockRow, Wish,
 };
 use crate::registry::{Changed, Shop};
 use crate::sqlite::SqliteInventoryTx;
@@ -55,6 +55,18 @@ macro_rules! on_every_backend {
 on_every_backend! {
     /// The shops as this transaction sees them.
     fn load_shops(wanted: &[ShopId]) -> Vec<Shop>;
+    /// The shop is in service; nothing if it was removed.
+    fn activate_shop(shop: ShopId) -> Changed;
+    /// Maps a stock to a SKU by hand; a SKU never heard of is made, its mark to recompute too.
+    fn map_stock(stock: StockId, sku: &Sku, now: Timestamp) -> MapOutcome;
+    /// Wants something to be read.
+    fn wish(wishes: &[Wish], now: Timestamp) -> ();
+    /// Orders of shops in service that no read has confirmed since `before`, by key from after `after`.
+    fn overdue_orders(before: Timestamp, after: Option<(ShopId, OrderId)>, limit: u32) -> Vec<(ShopId, OrderId)>;
+    /// What makes the pictures of these shops incomplete, dead messages aside.
+    fn incomplete_marks(shops: &[ShopId]) -> Vec<Incomplete>;
+    /// Takes exactly these marks away.
+    fn clear_marks(marks: &[Incomplete]) -> ();
     /// Notes the highest number of an order when the shop was connected.
     fn set_baseline(shop: ShopId, last: Option<OrderId>) -> Changed;
     /// The orders, in the order of the keys; one never seen is an unknown one.

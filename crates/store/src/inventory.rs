@@ -101,6 +101,9 @@ pub struct StockRow {
     /// Shop dates of orders applied on it, first and last: of this batch when saved, `None` when loaded; the outbox gathers
     /// them until they are published.
     pub order_dates: Option<(Timestamp, Timestamp)>,
+    /// Trace context of the latest change: of this batch when saved, `None` when loaded, that which waits in the outbox
+    /// when published.
+    pub trace: Option<Arc<str>>,
     /// Its first trusted proof opens its SKU.
     pub opening: bool,
     /// Revisions compare within an epoch only.
@@ -155,6 +158,28 @@ pub struct Incomplete {
     pub reason: String,
     /// Since when.
     pub at: Timestamp,
+}
+
+/// Something that a shop is to be read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wish {
+    /// The shop.
+    pub shop: ShopId,
+    /// What of it.
+    pub what: Wanted,
+}
+
+/// What is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wanted {
+    /// This order.
+    Order(OrderId),
+    /// This stock, with proof.
+    Stock(HolderId),
+    /// Every open order.
+    Audit,
+    /// The whole catalogue.
+    Catalogue,
 }
 
 /// A message that could not be applied.

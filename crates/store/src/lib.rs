@@ -24,21 +24,23 @@ mod store;
 
 pub use batch::InventoryTx;
 pub use check::{BROKEN_MAX, Broken};
-pub use egress::{DueShop, EgressTx, PushRow, ShopLane, Told};
+pub use egress::{
+    ATTEMPTS_KEPT, DriftFound, DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, SettleWish, ShopLane, Told,
+};
 pub use error::{Class, Error};
 pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, SettleWanted};
 pub use inventory::{
     Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,
     ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted,
-    Posting, Settled, ShopFilter, ShopListings, StockRow, Unpublished,
+    Posting, Settled, ShopFilter, ShopListings, StockRow, Unpublished, Wanted, Wish,
 };
 pub use reading::{
-    BreakerWord, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX,
-    TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
+    BreakerWord, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX,
+    Task, TaskKind, TaskProgress, TaskState,
 };
 pub use registry::{
-    ApiToken, Changed, Connector, NewShop, PollSettings, ROUTING_MAX, Scope, Shop, ShopAdded, ShopSecrets,
-    ShopSettings, ShopState, Warehouse, WarehouseAdded, WarehouseKind,
+    ApiToken, Changed, Connector, NewShop, Opening, PollSettings, ROUTING_MAX, Scope, Shop, ShopAdded,
+    ShopSecrets, ShopSettings, ShopState, Warehouse, WarehouseAdded, WarehouseKind,
 };
 pub use report::{
     Explanation, MovementSum, OpenHold, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause,

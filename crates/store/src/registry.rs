@@ -104,12 +104,24 @@ pub struct Shop {
     pub connector: Connector,
     /// What may be changed.
     pub settings: ShopSettings,
+    /// Where its SKUs start from.
+    pub opening: Opening,
     /// Highest number of an order when it was connected; `None` before, or if there was none.
     pub baseline_last: Option<OrderId>,
     /// How far it has come.
     pub state: ShopState,
     /// When it was added.
     pub created_at: Timestamp,
+}
+
+/// Where the SKUs of a new shop start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Opening {
+    /// From what the hub knows of them.
+    #[default]
+    None,
+    /// From what the shop shows when its stocks are proven for the first time.
+    Take,
 }
 
 /// A shop to add.
@@ -121,6 +133,8 @@ pub struct NewShop {
     pub connector: Connector,
     /// Its settings.
     pub settings: ShopSettings,
+    /// Where its SKUs start from.
+    pub opening: Opening,
     /// What it is called with.
     pub secrets: ShopSecrets,
 }
@@ -228,6 +242,7 @@ macro_rules! words {
 pub(crate) use words;
 
 words!(WarehouseKind { HubOwned = "hub_owned", Mirrored = "mirrored" });
+words!(Opening { None = "none", Take = "take" });
 words!(Connector { Woocommerce = "woocommerce" });
 words!(ShopState { Connecting = "connecting", Active = "active", Removed = "removed" });
 words!(Scope { Read = "read", Operate = "operate", Admin = "admin" });

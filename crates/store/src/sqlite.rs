@@ -161,5 +161,7 @@ fn migrations() -> Migrator {
         migration(3, "egress", include_str!("../migrations/sqlite/0003_egress.sql")),
         migration(4, "ingress", include_str!("../migrations/sqlite/0004_ingress.sql")),
         migration(5, "ingress tasks", include_str!("../migrations/sqlite/0005_ingress_tasks.sql")),
+        migration(6, "wishes", include_str!("../migrations/sqlite/0006_wishes.sql")),
+        migration(7, "egress_notes", include_str!("../migrations/sqlite/0007_egress_notes.sql")),
     ])
 }

@@ -8,11 +8,11 @@ use values::{Epoch, LineId, OrderId, ProductId, Revision, ShopId, Sku, StockId, 
 
 use crate::batch::InventoryTx;
 use crate::check::Broken;
-use crate::egress::{DueShop, EgressTx, PushRow, ShopLane};
+use crate::egress::{DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, ShopLane};
 use crate::error::Error;
 use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, SettleWanted};
 use crate::inventory::{
-    Approval, DeadMessage, MapOutcome, OrderRow, Posted, ShopFilter, StockRow, Unpublished,
+    Approval, DeadMessage, MapOutcome, OrderRow, Posted, ShopFilter, StockRow, Unpublished, Wish,
 };
 use crate::reading::{Reading, Reread, Task, TaskKind, TaskProgress};
 use crate::registry::{
@@ -121,6 +121,10 @@ on_every_backend! {
     fn levels_to_publish(filter: ShopFilter, after: Option<StockId>, limit: u32) -> Vec<Unpublished>;
     /// These were published; one that has changed since stays to be published.
     fn mark_published(levels: &[(StockId, Epoch, Revision)]) -> ();
+    /// What is to be read and was not asked for yet, with when it was wanted.
+    fn wishes(limit: u32) -> Vec<(Wish, Timestamp)>;
+    /// These were asked for; one that was wanted again meanwhile stays.
+    fn wishes_done(wishes: &[(Wish, Timestamp)]) -> ();
     /// Marks SKUs to recompute.
     fn mark_recompute(skus: &[Sku]) -> ();
 }
@@ -137,6 +141,16 @@ on_every_backend! {
     fn open_intents(after: Option<StockId>, limit: u32) -> Vec<PushRow>;
     /// Stocks of a shop nothing can be pushed to, by holder.
     fn pushes_blocked(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<PushRow>;
+    /// What is noted of those of the stocks that egress knows, in no particular order.
+    fn push_notes(stocks: &[StockId]) -> Vec<PushNotes>;
+    /// Stocks of a shop at which a drift was found, by holder.
+    fn pushes_drifted(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<PushNotes>;
+    /// Stocks of a shop that are due by `now`: products, then variations by product, from after `after`.
+    fn stocks_due(shop: ShopId, now: Timestamp, after: Option<DueStock>, limit: u32) -> Vec<DueStock>;
+    /// When the next stock of a shop is due.
+    fn next_due(shop: ShopId) -> Option<Timestamp>;
+    /// How many stocks are in a state that somebody should know of.
+    fn push_counts() -> PushCounts;
     /// Notes how a shop takes pushes, for people to see.
     fn save_lane(lane: &ShopLane) -> ();
     /// How a shop takes pushes.

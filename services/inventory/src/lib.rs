@@ -1,1 +1,33 @@
-//! inventory of onhand.
+//! The truth about stock: applies what ingress learnt to orders, ledger and levels, and tells egress what changed.
+//!
+//! [`start`] runs the consumers, the relay and the upkeep of a process; the [`Inventory`] it gives back is how people and
+//! their programs change stock and registry. Nothing else writes orders, ledger, levels or registry.
+#![warn(missing_docs)]
+
+#[cfg(feature = "api")]
+pub mod api;
+
+mod batch;
+mod catalogue;
+mod connect;
+mod consumer;
+mod error;
+mod handle;
+mod observe;
+mod operations;
+mod orders;
+mod relay;
+mod settings;
+mod shown;
+mod trace;
+mod upkeep;
+mod work;
+
+pub use error::Error;
+pub use handle::{DeadOutcome, Inventory, Parts, Released, start};
+pub use observe::METRICS;
+pub use operations::{
+    OPERATIONS_MAX, Operated, OperationRequest, OperationRow, Receipt, Refusal, RefusalCause, Requester,
+    Settled,
+};
+pub use settings::Settings;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use ledger::{OrderLine, Routing, Seen, Snapshot, StatusMap};
 use store::{
-    Changes, Connector, ListingSeen, NewShop, PollSettings, Posted, Posting, SecretKey, ShopAdded,
+    Changes, Connector, ListingSeen, NewShop, Opening, PollSettings, Posted, Posting, SecretKey, ShopAdded,
     ShopSecrets, ShopSettings, SqliteOptions, Store, WarehouseAdded, WarehouseKind,
 };
 use values::{ListingId, OrderId, Quantity, ReadNumber, ShopId, Sku, Timestamp};
@@ -106,6 +106,7 @@ async fn set_up(store: &Store, plan: Plan) -> anyhow::Result<Vec<ShopId>> {
                 poll: PollSettings::default(),
                 private_allowed: false,
             },
+            opening: Opening::None,
             secrets: ShopSecrets {
                 consumer_key: "key".into(),
                 consumer_secret: "secret".into(),

@@ -100,6 +100,17 @@ impl SqliteInventoryTx {
     }
 }
 
+impl SqliteInventoryTx {
+    pub(crate) async fn map_stock(
+        &mut self,
+        stock: StockId,
+        sku: &Sku,
+        now: Timestamp,
+    ) -> Result<MapOutcome, Error> {
+        map_stock(&mut self.tx, stock, sku, now).await
+    }
+}
+
 impl Sqlite {
     pub(crate) async fn map_stock(
         &self,
@@ -108,14 +119,19 @@ impl Sqlite {
         now: Timestamp,
     ) -> Result<MapOutcome, Error> {
         let mut tx = self.write().await?;
-        let mut catalogue = Catalogue::default();
-        catalogue.load_stocks(&mut tx, &[(stock.shop.get(), stock.holder.get())]).await?;
-        catalogue.load_owners(&mut tx, &[(stock.shop.get(), sku.as_str())]).await?;
-        let outcome = catalogue.map(stock, sku);
-        catalogue.save(&mut tx, now).await?;
+        let outcome = map_stock(&mut tx, stock, sku, now).await?;
         commit(tx).await?;
         Ok(outcome)
     }
+}
+
+async fn map_stock(tx: &mut WriteTx, stock: StockId, sku: &Sku, now: Timestamp) -> Result<MapOutcome, Error> {
+    let mut catalogue = Catalogue::default();
+    catalogue.load_stocks(tx, &[(stock.shop.get(), stock.holder.get())]).await?;
+    catalogue.load_owners(tx, &[(stock.shop.get(), sku.as_str())]).await?;
+    let outcome = catalogue.map(stock, sku);
+    catalogue.save(tx, now).await?;
+    Ok(outcome)
 }
 
 async fn load(tx: &mut WriteTx, seen: &[ListingSeen]) -> Result<Catalogue, Error> {
@@ -364,6 +380,7 @@ fn new_stock(stock: StockId) -> StockRow {
         last_order_date: None,
         last_applied_at: None,
         order_dates: None,
+        trace: None,
         opening: false,
         epoch: values::Epoch::ZERO,
         revision: values::Revision::ZERO,

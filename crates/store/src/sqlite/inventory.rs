@@ -3,6 +3,7 @@
 mod doubt;
 mod load;
 mod save;
+mod wishes;
 
 pub(super) use load::order_row;
 pub(super) use save::OUTBOX;

@@ -12,7 +12,7 @@ use sqlx::{FromRow, Row};
 const UNPUBLISHED: &str = concat!(
     "SELECT ",
     stock_columns!(),
-    ", o.since, o.order_first, o.order_last FROM inventory_outbox AS o
+    ", o.since, o.order_first, o.order_last, o.trace FROM inventory_outbox AS o
       CROSS JOIN inventory_stocks AS s ON s.shop = o.shop AND s.holder = o.holder
       LEFT JOIN inventory_skus AS k ON k.id = s.sku_id
      WHERE (o.shop, o.holder) > (?1, ?2) AND (?3 = 0 OR o.shop % ?3 = ?4)
@@ -54,7 +54,10 @@ impl Sqlite {
                 let (first, last): (Option<i64>, Option<i64>) = (column(1)?, column(2)?);
                 let order_dates = first.map(timestamp).zip(last.map(timestamp));
                 let since = timestamp(since.unwrap_or_default());
-                Ok(Unpublished { stock: StockRow { order_dates, ..columns.row()? }, since })
+                let trace: Option<String> =
+                    row.try_get(STOCK_COLUMN_COUNT + 3).map_err(failed("read the outbox"))?;
+                let trace = trace.map(Into::into);
+                Ok(Unpublished { stock: StockRow { order_dates, trace, ..columns.row()? }, since })
             })
             .collect()
     }

@@ -12,7 +12,7 @@ use super::secrets::WEBHOOK_TOKEN;
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::registry::{
-    Changed, Connector, NewShop, PollSettings, Shop, ShopAdded, ShopSettings, ShopState, Warehouse,
+    Changed, Connector, NewShop, Opening, PollSettings, Shop, ShopAdded, ShopSettings, ShopState, Warehouse,
     WarehouseAdded, WarehouseKind,
 };
 use crate::secret::{random_token, token_hash};
@@ -25,7 +25,7 @@ INSERT INTO registry_warehouses (name, kind, created_at) VALUES (?1, ?2, ?3)
 
 const SHOPS: &str = "
 SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms, private_allowed, statuses,
-       state, created_at, baseline_last,
+       state, created_at, baseline_last, opening,
        (SELECT json_group_array(warehouse ORDER BY position) FROM registry_routes AS r WHERE r.shop = s.id)
   FROM registry_shops AS s
  WHERE ?1 IS NULL OR id IN (SELECT value FROM jsonb_each(?1))
@@ -34,8 +34,8 @@ SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_
 const ADD_SHOP: &str = "
 INSERT INTO registry_shops
        (name, connector, url, webhook_token_hash, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms,
-        private_allowed, statuses, state, created_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11)
+        private_allowed, statuses, state, created_at, opening)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11, ?12)
     ON CONFLICT (name) WHERE state <> 'removed' DO NOTHING RETURNING id";
 
 const CHANGE_SHOP: &str = "
@@ -55,6 +55,8 @@ const MARK_SKUS: &str = "
 INSERT INTO inventory_recompute_skus (sku_id)
 SELECT sku_id FROM inventory_stocks WHERE shop = ?1 AND sku_id IS NOT NULL AND removed = 0
     ON CONFLICT (sku_id) DO NOTHING";
+
+const ACTIVATE: &str = "UPDATE registry_shops SET state = 'active' WHERE id = ?1 AND state <> 'removed'";
 
 /// Told to egress once more, as removed.
 const REMOVE_STOCKS: &str = "
@@ -127,6 +129,7 @@ impl Sqlite {
             .bind(settings.private_allowed)
             .bind(statuses_text(&settings.statuses))
             .bind(now.micros())
+            .bind(new.opening == Opening::Take)
             .fetch_optional(&mut *tx)
             .await
             .map_err(failed("add a shop"))?;
@@ -143,6 +146,7 @@ impl Sqlite {
                 name: new.name,
                 connector: new.connector,
                 settings: new.settings,
+                opening: new.opening,
                 baseline_last: None,
                 state: ShopState::Connecting,
                 created_at: now,
@@ -210,7 +214,7 @@ impl Sqlite {
     pub(crate) async fn activate_shop(&self, shop: ShopId) -> Result<Changed, Error> {
         let mut tx = self.write().await?;
         let changed =
-            sqlx::query("UPDATE registry_shops SET state = 'active' WHERE id = ?1 AND state <> 'removed'")
+            sqlx::query(ACTIVATE)
                 .bind(shop.get())
                 .execute(&mut *tx)
                 .await
@@ -264,6 +268,15 @@ impl super::SqliteInventoryTx {
 }
 
 impl super::SqliteInventoryTx {
+    pub(crate) async fn activate_shop(&mut self, shop: ShopId) -> Result<Changed, Error> {
+        let changed = sqlx::query(ACTIVATE)
+            .bind(shop.get())
+            .execute(&mut *self.tx)
+            .await
+            .map_err(failed("activate a shop"))?;
+        Ok(done_if(changed.rows_affected()))
+    }
+
     pub(crate) async fn set_baseline(
         &mut self,
         shop: ShopId,
@@ -284,7 +297,7 @@ fn wanted_shops(wanted: Option<&[ShopId]>) -> Option<String> {
 }
 
 type ShopColumns =
-    (i64, String, String, String, i64, i64, i64, i64, bool, String, String, i64, Option<i64>, String);
+    (i64, String, String, String, i64, i64, i64, i64, bool, String, String, i64, Option<i64>, bool, String);
 
 fn shop(row: ShopColumns) -> Result<Shop, Error> {
     let (
@@ -301,6 +314,7 @@ fn shop(row: ShopColumns) -> Result<Shop, Error> {
         state,
         at,
         last,
+        opening,
         routes,
     ) = row;
     let warehouses: Vec<i64> =
@@ -320,6 +334,7 @@ fn shop(row: ShopColumns) -> Result<Shop, Error> {
             poll: PollSettings { orders: duration(orders)?, trash: duration(trash)? },
             private_allowed,
         },
+        opening: if opening { Opening::Take } else { Opening::None },
         baseline_last: last.map(|last| id("order", last)).transpose()?,
         state: ShopState::from_word(&state).ok_or_else(|| Error::damaged("state of a shop", state))?,
         created_at: timestamp(at),

@@ -325,6 +325,7 @@ impl StockColumns {
             last_order_date: self.last_order_date.map(timestamp),
             last_applied_at: self.last_applied_at.map(timestamp),
             order_dates: None,
+            trace: None,
             opening: self.opening,
             epoch: Epoch::new(unsigned("epoch", self.epoch)?),
             revision: Revision::new(unsigned("revision", self.revision)?),

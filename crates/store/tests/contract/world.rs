@@ -69,6 +69,7 @@ pub(crate) fn new_shop(name: &str, warehouse: WarehouseId) -> NewShop {
         name: name.to_owned(),
         connector: Connector::Woocommerce,
         settings: settings(warehouse),
+        opening: store::Opening::None,
         secrets: secrets("first"),
     }
 }

@@ -8,11 +8,16 @@ use super::super::rows::{id, json, quantity, stock_id};
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
 
-/// An order of which no line is known yet may be on any stock, as may a line without one.
+/// An order of which no line is known yet may be on any stock, as may a line without one, unless its shop is known to keep
+/// no quantity for what it sold.
 const DOUBTFUL: &str = "
 SELECT DISTINCT o.shop, l.holder
   FROM jsonb_each(?1) AS w CROSS JOIN inventory_orders AS o ON o.shop = w.value AND o.doubtful = 1
-  LEFT JOIN inventory_lines AS l ON l.shop = o.shop AND l.order_id = o.order_id";
+  LEFT JOIN inventory_lines AS l ON l.shop = o.shop AND l.order_id = o.order_id
+ WHERE l.holder IS NOT NULL OR l.product IS NULL
+    OR NOT EXISTS (SELECT 1 FROM registry_listings AS r
+                    WHERE r.shop = l.shop AND r.product = l.product AND r.variation = l.variation
+                      AND r.holder IS NULL)";
 
 const NOT_TAKEN: &str = "
 SELECT l.shop, l.holder, sum(l.not_taken)

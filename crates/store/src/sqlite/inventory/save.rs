@@ -89,9 +89,10 @@ UPDATE inventory_stocks
  WHERE inventory_stocks.shop = w.value ->> 0 AND inventory_stocks.holder = w.value ->> 1";
 
 pub(crate) const OUTBOX: &str = "
-INSERT INTO inventory_outbox (shop, holder, since, order_first, order_last)
-SELECT value ->> 0, value ->> 1, ?2, value ->> 2, value ->> 3 FROM jsonb_each(?1) WHERE true
+INSERT INTO inventory_outbox (shop, holder, since, order_first, order_last, trace)
+SELECT value ->> 0, value ->> 1, ?2, value ->> 2, value ->> 3, value ->> 4 FROM jsonb_each(?1) WHERE true
     ON CONFLICT (shop, holder) DO UPDATE SET
+       trace = coalesce(excluded.trace, trace),
        order_first = min(coalesce(order_first, excluded.order_first), coalesce(excluded.order_first, order_first)),
        order_last = max(coalesce(order_last, excluded.order_last), coalesce(excluded.order_last, order_last))";
 
@@ -267,12 +268,12 @@ impl SqliteInventoryTx {
             })
             .map(|row| {
                 let (first, last) = row.order_dates.unzip();
-                (row.id.shop.get(), row.id.holder.get(), micros(first), micros(last))
+                (row.id.shop.get(), row.id.holder.get(), micros(first), micros(last), row.trace.as_deref())
             })
             .collect();
         self.write("fill the outbox", OUTBOX, &unpublished, Some(changes.now.micros())).await?;
         for row in changed {
-            self.stocks.insert(row.id, StockRow { order_dates: None, ..row.clone() });
+            self.stocks.insert(row.id, StockRow { order_dates: None, trace: None, ..row.clone() });
         }
         Ok(())
     }

@@ -1,0 +1,154 @@
+//! What inventory wants to be read again, and what makes a shop's picture incomplete, on SQLite.
+
+use std::collections::BTreeSet;
+
+use values::{OrderId, ShopId, Timestamp};
+
+use super::super::rows::{id, json, timestamp};
+use super::super::{Sqlite, commit};
+use super::SqliteInventoryTx;
+use crate::error::{Error, failed};
+use crate::inventory::{Incomplete, Wanted, Wish};
+
+const ADD: &str = "
+INSERT INTO inventory_wishes (shop, kind, id, wanted_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, ?2 FROM jsonb_each(?1) WHERE true
+    ON CONFLICT (shop, kind, id) DO UPDATE SET wanted_at = max(wanted_at + 1, excluded.wanted_at)";
+
+const OVERDUE: &str = "
+SELECT o.shop, o.order_id
+  FROM inventory_orders AS o JOIN registry_shops AS r ON r.id = o.shop AND r.state <> 'removed'
+ WHERE o.doubtful = 1 AND o.unconfirmed_since < ?1 AND (o.shop, o.order_id) > (?2, ?3)
+ ORDER BY o.shop, o.order_id LIMIT ?4";
+
+const MARKS: &str = "
+SELECT i.shop, i.order_id, i.reason, i.at
+  FROM jsonb_each(?1) AS w CROSS JOIN inventory_incomplete AS i ON i.shop = w.value";
+
+const CLEAR_MARKS: &str = "
+DELETE FROM inventory_incomplete
+ WHERE (shop, order_id, reason) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1))";
+
+impl SqliteInventoryTx {
+    pub(crate) async fn wish(&mut self, wishes: &[Wish], now: Timestamp) -> Result<(), Error> {
+        if wishes.is_empty() {
+            return Ok(());
+        }
+        let rows: BTreeSet<_> = wishes.iter().map(columns).collect();
+        sqlx::query(ADD)
+            .bind(json(&rows))
+            .bind(now.micros())
+            .execute(&mut *self.tx)
+            .await
+            .map_err(failed("note what is to be read"))?;
+        Ok(())
+    }
+
+    pub(crate) async fn overdue_orders(
+        &mut self,
+        before: Timestamp,
+        after: Option<(ShopId, OrderId)>,
+        limit: u32,
+    ) -> Result<Vec<(ShopId, OrderId)>, Error> {
+        let (shop, order) = after.map_or((0, 0), |(shop, order)| (shop.get(), order.get()));
+        let rows: Vec<(i64, i64)> = sqlx::query_as(OVERDUE)
+            .bind(before.micros())
+            .bind(shop)
+            .bind(order)
+            .bind(limit)
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("look for orders that no read has confirmed"))?;
+        rows.into_iter().map(|(shop, order)| Ok((id("shop", shop)?, id("order", order)?))).collect()
+    }
+
+    pub(crate) async fn incomplete_marks(&mut self, shops: &[ShopId]) -> Result<Vec<Incomplete>, Error> {
+        let wanted: BTreeSet<_> = shops.iter().map(|shop| shop.get()).collect();
+        let rows: Vec<(i64, i64, String, i64)> = sqlx::query_as(MARKS)
+            .bind(json(&wanted))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("read the marks of incomplete shops"))?;
+        rows.into_iter()
+            .map(|(shop, order, reason, at)| {
+                Ok(Incomplete {
+                    shop: id("shop", shop)?,
+                    order: OrderId::new(order),
+                    reason,
+                    at: timestamp(at),
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) async fn clear_marks(&mut self, marks: &[Incomplete]) -> Result<(), Error> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = marks
+            .iter()
+            .map(|mark| (mark.shop.get(), mark.order.map_or(0, OrderId::get), &mark.reason))
+            .collect();
+        sqlx::query(CLEAR_MARKS)
+            .bind(json(&rows))
+            .execute(&mut *self.tx)
+            .await
+            .map_err(failed("clear marks of incomplete shops"))?;
+        Ok(())
+    }
+}
+
+impl Sqlite {
+    pub(crate) async fn wishes(&self, limit: u32) -> Result<Vec<(Wish, Timestamp)>, Error> {
+        let rows: Vec<(i64, String, i64, i64)> = sqlx::query_as(
+            "SELECT shop, kind, id, wanted_at FROM inventory_wishes ORDER BY shop, kind, id LIMIT ?1",
+        )
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("list what is to be read"))?;
+        rows.into_iter()
+            .map(|(shop, kind, number, at)| {
+                let what = match kind.as_str() {
+                    "order" => Wanted::Order(id("order", number)?),
+                    "stock" => Wanted::Stock(id("stock", number)?),
+                    "audit" => Wanted::Audit,
+                    "catalogue" => Wanted::Catalogue,
+                    _ => return Err(Error::damaged("kind of wish", kind)),
+                };
+                Ok((Wish { shop: id("shop", shop)?, what }, timestamp(at)))
+            })
+            .collect()
+    }
+
+    /// One that was wanted again meanwhile stays.
+    pub(crate) async fn wishes_done(&self, wishes: &[(Wish, Timestamp)]) -> Result<(), Error> {
+        let rows: Vec<_> = wishes
+            .iter()
+            .map(|(wish, at)| {
+                let (shop, kind, number) = columns(wish);
+                (shop, kind, number, at.micros())
+            })
+            .collect();
+        let mut tx = self.write().await?;
+        sqlx::query(
+            "DELETE FROM inventory_wishes WHERE (shop, kind, id, wanted_at) IN
+                    (SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?1))",
+        )
+        .bind(json(&rows))
+        .execute(&mut *tx)
+        .await
+        .map_err(failed("forget what was asked for"))?;
+        commit(tx).await
+    }
+}
+
+fn columns(wish: &Wish) -> (i64, &'static str, i64) {
+    let (kind, number) = match wish.what {
+        Wanted::Order(order) => ("order", order.get()),
+        Wanted::Stock(holder) => ("stock", holder.get()),
+        Wanted::Audit => ("audit", 0),
+        Wanted::Catalogue => ("catalogue", 0),
+    };
+    (wish.shop.get(), kind, number)
+}

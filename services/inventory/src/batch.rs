@@ -1,0 +1,274 @@
+//! One transaction for many messages: every shop's in their order, like with like.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+
+use bus::Delivery;
+use futures_util::FutureExt;
+use ledger::{Decision, Verdict};
+use proto::{ListingObserved, Message, ShopConnected, StockShown};
+use store::{Changes, InventoryTx, ListingOutcome, ListingSeen, NewDead, ShopState, Store};
+use values::{ShopId, Timestamp};
+
+use crate::error::panic_text;
+use crate::orders::Told;
+use crate::trace::Context;
+use crate::work::{Occasion, Saved};
+use crate::{catalogue, connect, orders, shown};
+
+/// A message with the trace it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traced<'a, T> {
+    pub(crate) what: &'a T,
+    pub(crate) trace: &'a Context,
+}
+
+/// Why a batch was not applied. Nothing of it was.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Store(store::Error),
+    /// A rule of the ledger or of the database's contract was broken.
+    Panicked(String),
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A delivered message, opened.
+#[derive(Debug)]
+pub(crate) struct Item<'a> {
+    delivery: &'a Delivery,
+    content: Result<Content, String>,
+    trace: Context,
+}
+
+#[derive(Debug)]
+enum Content {
+    Listing(ListingObserved),
+    Connected(ShopConnected),
+    Order(Told),
+    Shown(StockShown),
+}
+
+/// What a batch came to, for logs and metrics.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    pub(crate) applied_count: u64,
+    pub(crate) confirmed_count: u64,
+    pub(crate) duplicate_count: u64,
+    pub(crate) older_count: u64,
+    pub(crate) unordered_count: u64,
+    pub(crate) unreadable_count: u64,
+    pub(crate) quiet_count: u64,
+    pub(crate) unquiet_count: u64,
+    pub(crate) opened_count: u64,
+    pub(crate) listing_count: u64,
+    pub(crate) refused_mappings: Vec<(ListingSeen, ListingOutcome)>,
+    pub(crate) dead: Vec<NewDead>,
+    pub(crate) movement_count: u64,
+    pub(crate) reread_wanted: bool,
+}
+
+impl Summary {
+    pub(crate) fn count(&mut self, verdict: &Verdict) {
+        let count = match verdict.decision {
+            Decision::Apply { .. } => &mut self.applied_count,
+            Decision::Confirm => &mut self.confirmed_count,
+            Decision::Duplicate => &mut self.duplicate_count,
+            Decision::Older => &mut self.older_count,
+            Decision::Reread => &mut self.unordered_count,
+        };
+        *count += 1;
+    }
+
+    pub(crate) fn proof(&mut self, quiet: bool) {
+        *(if quiet { &mut self.quiet_count } else { &mut self.unquiet_count }) += 1;
+    }
+
+    pub(crate) fn listing(&mut self, seen: &ListingSeen, outcome: &ListingOutcome) {
+        self.listing_count += 1;
+        if matches!(outcome, ListingOutcome::SkuTaken { .. } | ListingOutcome::Renamed { .. }) {
+            self.refused_mappings.push((seen.clone(), outcome.clone()));
+        }
+    }
+
+    pub(crate) fn saved(&mut self, saved: Saved) {
+        self.movement_count += u64::try_from(saved.movement_count).unwrap_or(u64::MAX);
+        self.reread_wanted |= saved.reread_wanted;
+    }
+}
+
+impl<'a> Item<'a> {
+    pub(crate) fn open(delivery: &'a Delivery) -> Self {
+        let properties = &delivery.envelope.properties;
+        let content =
+            delivery.envelope.open().map_err(|error| format!("undecodable: {error}")).and_then(sort);
+        Self { delivery, content, trace: properties.traceparent.as_deref().map(Into::into) }
+    }
+
+    /// As it is kept if it cannot be applied.
+    pub(crate) fn dead(&self, reason: &str, now: Timestamp) -> NewDead {
+        let envelope = &self.delivery.envelope;
+        NewDead {
+            shop: i64::try_from(envelope.properties.shard_key.get()).ok().and_then(ShopId::new),
+            kind: envelope.properties.message_type.clone(),
+            payload: envelope.to_bytes(),
+            reason: reason.chars().take(bus::REASON_CHARS_MAX).collect(),
+            attempts: self.delivery.delivery_count.saturating_add(1),
+            at: now,
+        }
+    }
+
+    fn shop(&self) -> Option<ShopId> {
+        match self.content.as_ref().ok()? {
+            Content::Listing(listing) => Some(listing.shop),
+            Content::Connected(connected) => Some(connected.shop),
+            Content::Order(told) => Some(told.shop()),
+            Content::Shown(shown) => Some(shown.shop),
+        }
+    }
+}
+
+fn sort(message: Message) -> Result<Content, String> {
+    match message {
+        Message::OrderObserved(observed) => Ok(Content::Order(Told::Observed(observed))),
+        Message::OrderUnreadable(unreadable) => Ok(Content::Order(Told::Unreadable(unreadable))),
+        Message::ShopConnected(connected) => Ok(Content::Connected(connected)),
+        Message::StockShown(shown) => Ok(Content::Shown(shown)),
+        Message::ListingObserved(listing) => Ok(Content::Listing(listing)),
+        Message::ErpStockObserved(_) => {
+            Err("unsupported: no warehouse is mirrored by this version".to_owned())
+        }
+        Message::LevelChanged(_) | Message::ReadWanted(_) => Err("misrouted: not for inventory".to_owned()),
+    }
+}
+
+/// Messages that can be handled together; a shop's later ones come in a later step.
+#[derive(Debug, Default)]
+struct Step<'a> {
+    connected: Vec<Traced<'a, ShopConnected>>,
+    orders: Vec<Traced<'a, Told>>,
+    shown: Vec<Traced<'a, StockShown>>,
+}
+
+/// The kinds of a step, in the order in which it handles them.
+const KINDS: usize = 3;
+
+#[derive(Debug, Default)]
+struct Plan<'a> {
+    /// All of them come first: what they make known, an order may need.
+    listings: Vec<Traced<'a, ListingObserved>>,
+    steps: Vec<Step<'a>>,
+    dead: Vec<NewDead>,
+}
+
+/// Applies the messages in one transaction, or nothing of them.
+pub(crate) async fn apply(store: &Store, items: &[Item<'_>], now: Timestamp) -> Result<Summary, Failure> {
+    match AssertUnwindSafe(apply_all(store, items, now)).catch_unwind().await {
+        Ok(done) => Ok(done?),
+        Err(payload) => Err(Failure::Panicked(panic_text(payload.as_ref()))),
+    }
+}
+
+async fn apply_all(store: &Store, items: &[Item<'_>], now: Timestamp) -> Result<Summary, store::Error> {
+    let mut tx = store.begin_inventory().await?;
+    let mut summary = Summary::default();
+    apply_within(&mut tx, items, now, &mut summary).await?;
+    tx.commit().await?;
+    Ok(summary)
+}
+
+/// The same within a transaction that does more.
+pub(crate) async fn apply_within(
+    tx: &mut InventoryTx,
+    items: &[Item<'_>],
+    now: Timestamp,
+    summary: &mut Summary,
+) -> Result<(), store::Error> {
+    let occasion = Occasion { now, ..Occasion::default() };
+    let plan = plan(tx, items, now).await?;
+    if !plan.listings.is_empty() {
+        catalogue::apply(tx, &plan.listings, &occasion, summary).await?;
+    }
+    for step in plan.steps {
+        if !step.connected.is_empty() {
+            connect::apply(tx, &step.connected).await?;
+        }
+        if !step.orders.is_empty() {
+            orders::apply(tx, &step.orders, &occasion, summary).await?;
+        }
+        if !step.shown.is_empty() {
+            shown::apply(tx, &step.shown, &occasion, summary).await?;
+        }
+    }
+    if !plan.dead.is_empty() {
+        tx.save(&Changes { dead: &plan.dead, now, ..Changes::default() }).await?;
+        summary.dead.extend(plan.dead);
+    }
+    Ok(())
+}
+
+/// Sorts the messages into steps. What a removed shop still says is of no interest; what nobody is known to have said is
+/// set aside.
+async fn plan<'a>(
+    tx: &mut InventoryTx,
+    items: &'a [Item<'_>],
+    now: Timestamp,
+) -> Result<Plan<'a>, store::Error> {
+    let mut states: BTreeMap<ShopId, Option<ShopState>> = BTreeMap::new();
+    for item in items {
+        states.extend(item.shop().map(|shop| (shop, None)));
+    }
+    let shops: Vec<ShopId> = states.keys().copied().collect();
+    for shop in tx.load_shops(&shops).await? {
+        states.insert(shop.id, Some(shop.state));
+    }
+    let mut plan = Plan::default();
+    let mut slots: BTreeMap<ShopId, usize> = BTreeMap::new();
+    for item in items {
+        let (content, shop) = match (&item.content, item.shop()) {
+            (Ok(content), Some(shop)) => (content, shop),
+            (Ok(_), None) => continue,
+            (Err(reason), _) => {
+                plan.dead.push(item.dead(reason, now));
+                continue;
+            }
+        };
+        match states.get(&shop) {
+            Some(Some(ShopState::Removed)) => {}
+            Some(Some(_)) => plan.add(content, &item.trace, slots.entry(shop).or_default()),
+            _ => plan.dead.push(item.dead("unknown-shop: there never was such a shop", now)),
+        }
+    }
+    Ok(plan)
+}
+
+impl<'a> Plan<'a> {
+    /// `slot` is where its shop's last message went: the step times the kinds, plus the kind.
+    fn add(&mut self, content: &'a Content, trace: &'a Context, slot: &mut usize) {
+        let kind = match content {
+            Content::Listing(what) => {
+                self.listings.push(Traced { what, trace });
+                return;
+            }
+            Content::Connected(_) => 0,
+            Content::Order(_) => 1,
+            Content::Shown(_) => 2,
+        };
+        *slot += (KINDS + kind - *slot % KINDS) % KINDS;
+        let number = *slot / KINDS;
+        if self.steps.len() <= number {
+            self.steps.resize_with(number + 1, Step::default);
+        }
+        let Some(step) = self.steps.get_mut(number) else { return };
+        match content {
+            Content::Connected(what) => step.connected.push(Traced { what, trace }),
+            Content::Order(what) => step.orders.push(Traced { what, trace }),
+            Content::Shown(what) => step.shown.push(Traced { what, trace }),
+            Content::Listing(_) => {}
+        }
+    }
+}

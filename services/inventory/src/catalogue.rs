@@ -1,0 +1,135 @@
+//! Takes in what the catalogues of shops show: new stocks are mapped and wait for proof, parked lines find their SKU.
+
+use std::collections::BTreeSet;
+
+use proto::ListingObserved;
+use store::{InventoryTx, ListingOutcome, ListingSeen, MapOutcome, Opening, ShopState, StockRow};
+use values::{Sku, StockId};
+
+use crate::batch::{Summary, Traced};
+use crate::work::{Occasion, Scope, Work};
+
+/// Orders looked at again in one transaction; the rest is left to the upkeep.
+pub(crate) const RESOLVED_MAX: u32 = 500;
+
+pub(crate) async fn apply(
+    tx: &mut InventoryTx,
+    observed: &[Traced<'_, ListingObserved>],
+    occasion: &Occasion,
+    summary: &mut Summary,
+) -> Result<(), store::Error> {
+    let seen: Vec<ListingSeen> = observed.iter().map(|observed| seen(observed.what)).collect();
+    let outcomes = tx.observe_listings(&seen, occasion.now).await?;
+    let mut mapped = BTreeSet::new();
+    for (seen, outcome) in seen.iter().zip(&outcomes) {
+        summary.listing(seen, outcome);
+        if let (ListingOutcome::Mapped, Some(holder)) = (outcome, seen.holder) {
+            mapped.insert(StockId { shop: seen.shop, holder });
+        }
+    }
+    begin(tx, &mapped, occasion, summary).await?;
+    resolve(tx, RESOLVED_MAX, occasion, summary).await?;
+    Ok(())
+}
+
+/// Maps a stock by hand.
+pub(crate) async fn map(
+    tx: &mut InventoryTx,
+    stock: StockId,
+    sku: &Sku,
+    occasion: &Occasion,
+    summary: &mut Summary,
+) -> Result<MapOutcome, store::Error> {
+    let before = tx.load_stocks(&[stock], &[]).await?.into_iter().find_map(|row| row.sku);
+    let outcome = tx.map_stock(stock, sku, occasion.now).await?;
+    if outcome == MapOutcome::Mapped {
+        begin(tx, &BTreeSet::from([stock]), occasion, summary).await?;
+        if let Some(before) = before {
+            relevel(tx, [before].into(), occasion, summary).await?;
+        }
+        resolve(tx, RESOLVED_MAX, occasion, summary).await?;
+    }
+    Ok(outcome)
+}
+
+/// Stocks that were just mapped: nothing told or proven before counts for them.
+async fn begin(
+    tx: &mut InventoryTx,
+    mapped: &BTreeSet<StockId>,
+    occasion: &Occasion,
+    summary: &mut Summary,
+) -> Result<(), store::Error> {
+    if mapped.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<StockId> = mapped.iter().copied().collect();
+    let rows: Vec<StockRow> = tx.load_stocks(&ids, &[]).await?;
+    let skus: BTreeSet<Sku> = rows.iter().filter_map(|row| row.sku.clone()).collect();
+    let scope = Scope { stocks: mapped.clone(), skus: skus.clone(), ..Scope::default() };
+    let mut work = Work::load(tx, scope).await?;
+    for stock in mapped {
+        let (Some(row), Some(shop)) = (work.stocks.get_mut(stock), work.shops.get(&stock.shop)) else {
+            continue;
+        };
+        let known = row.sku.as_ref().is_some_and(|sku| work.book.counted_at(sku).is_some());
+        // While a shop is connected every stock of it is counted in; later only what is new to the hub.
+        let wanted = shop.state == ShopState::Connecting || !known;
+        row.opening = shop.opening == Opening::Take && wanted;
+        work.unprove(stock.shop, [stock.holder], occasion);
+    }
+    for sku in &skus {
+        work.touch(sku, occasion);
+    }
+    let saved = work.save(tx, &[], occasion.now).await?;
+    summary.saved(saved);
+    Ok(())
+}
+
+/// Computes the levels of SKUs again.
+pub(crate) async fn relevel(
+    tx: &mut InventoryTx,
+    skus: BTreeSet<Sku>,
+    occasion: &Occasion,
+    summary: &mut Summary,
+) -> Result<(), store::Error> {
+    let mut work = Work::load(tx, Scope { skus: skus.clone(), ..Scope::default() }).await?;
+    for sku in &skus {
+        work.touch(sku, occasion);
+    }
+    let saved = work.save(tx, &[], occasion.now).await?;
+    summary.saved(saved);
+    Ok(())
+}
+
+/// Resolves lines whose listing was mapped since; how many orders were looked at.
+pub(crate) async fn resolve(
+    tx: &mut InventoryTx,
+    limit: u32,
+    occasion: &Occasion,
+    summary: &mut Summary,
+) -> Result<usize, store::Error> {
+    let keys = tx.take_resolvable(limit).await?;
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    let mut work =
+        Work::load(tx, Scope { orders: keys.iter().copied().collect(), ..Scope::default() }).await?;
+    for key in &keys {
+        work.resolve(*key, occasion);
+    }
+    let saved = work.save(tx, &[], occasion.now).await?;
+    summary.saved(saved);
+    Ok(keys.len())
+}
+
+fn seen(observed: &ListingObserved) -> ListingSeen {
+    ListingSeen {
+        shop: observed.shop,
+        listing: observed.listing,
+        holder: observed.holder,
+        sku: observed.sku.clone(),
+        name: observed.name.as_str().to_owned(),
+        status: observed.status.as_str().to_owned(),
+        number: observed.number,
+    }
+}

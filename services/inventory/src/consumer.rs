@@ -1,0 +1,130 @@
+//! Takes facts off the bus: a batch is one transaction, and is acknowledged after its commit. A batch that fails is halved
+//! until the message that is to blame stands alone; that one is set aside, the others are applied.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{Delivery, Disposition, Handler, Limits, Pause};
+use process::backoff::{Backoff, random};
+use process::clock;
+use process::error_chain;
+use store::Changes;
+use tokio::time::Instant;
+
+use crate::batch::{Failure, Item, apply};
+use crate::handle::Shared;
+use crate::settings::Settings;
+
+/// Bytes of a batch after which no message is added: orders of a thousand lines come in batches of few.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Waits while the database cannot be used.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_secs(15) };
+
+pub(crate) fn limits(settings: &Settings) -> Limits {
+    Limits {
+        messages_max: settings.batch_messages_max,
+        bytes_max: BATCH_BYTES_MAX,
+        wait_max: settings.batch_wait,
+    }
+}
+
+/// Applies what one queue delivers.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    shared: Arc<Shared>,
+    /// Batches in a row that met a database that cannot be used.
+    failures: u32,
+}
+
+impl Consumer {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, failures: 0 }
+    }
+
+    /// Every message of the range is applied or set aside afterwards.
+    async fn work_off(&mut self, items: &[Item<'_>]) -> Result<Vec<Disposition>, Pause> {
+        let mut dispositions = vec![Disposition::Ack; items.len()];
+        let mut ranges = vec![0..items.len()];
+        while let Some(range) = ranges.pop() {
+            let some = items.get(range.clone()).unwrap_or_default();
+            let began = Instant::now();
+            match apply(&self.shared.store, some, clock::now()).await {
+                Ok(summary) => {
+                    self.failures = 0;
+                    self.shared.observer.applied(some.len(), began.elapsed(), &summary);
+                    self.shared.committed(&summary);
+                }
+                Err(Failure::Store(error)) if is_away(&error) => return Err(self.pause(&error)),
+                Err(failure) => {
+                    let reason = reason(&failure);
+                    if let [item] = some {
+                        if let Some(slot) = dispositions.get_mut(range.start) {
+                            *slot = self.bury(item, &reason).await?;
+                        }
+                    } else {
+                        self.shared.observer.split(some.len(), &reason);
+                        ranges.extend(halves(range).into_iter().rev());
+                    }
+                }
+            }
+        }
+        Ok(dispositions)
+    }
+
+    /// Sets a message aside that can never be applied. While it is there its shop's picture is incomplete.
+    async fn bury(&mut self, item: &Item<'_>, reason: &str) -> Result<Disposition, Pause> {
+        let dead = item.dead(reason, clock::now());
+        let kept = async {
+            let mut tx = self.shared.store.begin_inventory().await?;
+            let changes = Changes { dead: std::slice::from_ref(&dead), now: dead.at, ..Changes::default() };
+            tx.save(&changes).await?;
+            tx.commit().await
+        };
+        match kept.await {
+            Ok(()) => {
+                self.shared.observer.buried(&dead);
+                Ok(Disposition::Ack)
+            }
+            Err(error) if is_away(&error) => Err(self.pause(&error)),
+            Err(_) => {
+                self.shared.observer.buried(&dead);
+                Ok(Disposition::DeadLetter { reason: dead.reason })
+            }
+        }
+    }
+
+    fn pause(&mut self, error: &store::Error) -> Pause {
+        self.failures = self.failures.saturating_add(1);
+        let wait = BACKOFF.delay(self.failures, random());
+        self.shared.observer.paused(error, wait);
+        Pause(wait)
+    }
+}
+
+impl Handler for Consumer {
+    async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
+        let items: Vec<Item<'_>> = batch.iter().map(Item::open).collect();
+        self.work_off(&items).await
+    }
+}
+
+/// Whether the database is to blame, and no message.
+fn is_away(error: &store::Error) -> bool {
+    match error {
+        store::Error::Busy { .. } | store::Error::Unusable { .. } | store::Error::Migration { .. } => true,
+        store::Error::Constraint { .. } | store::Error::Damaged { .. } | store::Error::Secret { .. } => false,
+    }
+}
+
+fn reason(failure: &Failure) -> String {
+    match failure {
+        Failure::Store(error) => format!("store: {}", error_chain(error)),
+        Failure::Panicked(text) => format!("broken-rule: {text}"),
+    }
+}
+
+fn halves(range: Range<usize>) -> [Range<usize>; 2] {
+    let middle = range.start + range.len() / 2;
+    [range.start..middle, middle..range.end]
+}

@@ -1,0 +1,328 @@
+//! The running service, and the handle by which people and their programs change stock and registry.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bus::{Bus, Delivery, Flow};
+use futures_util::FutureExt;
+use process::clock;
+use process::metrics::Metrics;
+use process::tasks::{Stage, Tasks};
+use proto::{Envelope, Message};
+use store::{
+    Broken, Changed, Explanation, MapOutcome, NewShop, ShopAdded, ShopSettings, Store, Wanted,
+    WarehouseAdded, WarehouseKind, Wish,
+};
+use tokio::sync::Notify;
+use values::{OrderId, Quantity, ShopId, Sku, StockId};
+
+use crate::batch::{Item, Summary, apply_within};
+use crate::consumer::{Consumer, limits};
+use crate::error::{Error, panic_text};
+use crate::observe::Observer;
+use crate::operations::{Operated, OperationRequest, Requester, operate};
+use crate::settings::Settings;
+use crate::work::{Occasion, Scope, Work};
+use crate::{catalogue, relay, upkeep};
+
+/// Sender of the messages of this service.
+pub(crate) const APP_ID: &str = "inventory";
+
+/// What inventory is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The database.
+    pub store: Arc<Store>,
+    /// Where facts come from and changes go.
+    pub bus: Bus,
+    /// What can be set.
+    pub settings: Settings,
+}
+
+/// Starts to apply facts, to publish what changes and to look after the rest, until the tasks are told to stop.
+pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
+    let shared = Arc::new(Shared {
+        store: parts.store,
+        bus: parts.bus,
+        settings: parts.settings,
+        observer: Observer::new(metrics),
+        wake_relay: Notify::new(),
+        wake_upkeep: Notify::new(),
+        rereads: AtomicBool::new(true),
+        resolve: AtomicBool::new(true),
+    });
+    for queue in shared.bus.topology().queues(Flow::InventoryOrders) {
+        let stop = tasks.stopping(Stage::Intake);
+        let shared = Arc::clone(&shared);
+        tasks.spawn_in(Stage::Intake, format!("inventory consumer {queue}"), async move {
+            let limits = limits(&shared.settings);
+            let bus = shared.bus.clone();
+            bus.consume(queue, limits, &mut Consumer::new(shared), &stop).await
+        });
+    }
+    let stop = tasks.stopping(Stage::Work);
+    tasks.spawn_in(Stage::Work, "inventory upkeep", upkeep::run(Arc::clone(&shared), stop));
+    let stop = tasks.stopping(Stage::Relay);
+    tasks.spawn_in(Stage::Relay, "inventory relay", relay::run(Arc::clone(&shared), stop));
+    Inventory { shared }
+}
+
+/// What the tasks and the handle share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) bus: Bus,
+    pub(crate) settings: Settings,
+    pub(crate) observer: Observer,
+    pub(crate) wake_relay: Notify,
+    pub(crate) wake_upkeep: Notify,
+    /// Some order may wait to be asked for.
+    rereads: AtomicBool,
+    /// Some line may have found its SKU.
+    resolve: AtomicBool,
+}
+
+impl Shared {
+    /// Something was committed: what it left behind goes out.
+    pub(crate) fn committed(&self, summary: &Summary) {
+        if summary.reread_wanted {
+            self.hint_rereads();
+        }
+        if summary.listing_count > 0 {
+            self.hint_resolve();
+            self.wake_upkeep.notify_one();
+        }
+        self.wake_relay.notify_one();
+    }
+
+    pub(crate) fn hint_rereads(&self) {
+        self.rereads.store(true, Ordering::Release);
+        self.wake_relay.notify_one();
+    }
+
+    pub(crate) fn take_reread_hint(&self) -> bool {
+        self.rereads.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn hint_resolve(&self) {
+        self.resolve.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn take_resolve_hint(&self) -> bool {
+        self.resolve.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// What releasing an order came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// It holds nothing any more; so much was let go.
+    Released(Quantity),
+    /// Its shop still knows it.
+    NotOrphaned,
+    /// There is no such order.
+    Unknown,
+}
+
+/// What became of a message that had been set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeadOutcome {
+    /// It was applied now, or thrown away as asked.
+    Done,
+    /// It still cannot be applied, and stays.
+    Still {
+        /// Why.
+        reason: String,
+    },
+    /// There is none of that number.
+    Unknown,
+}
+
+/// The running service. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    shared: Arc<Shared>,
+}
+
+impl Inventory {
+    /// The database, for everything that is only read.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.shared.store
+    }
+
+    /// Moves stock: all of the request or nothing of it, once for each key of its actor.
+    pub async fn operate(&self, request: &OperationRequest) -> Result<Operated, Error> {
+        let warehouses = self.shared.store.warehouses().await?;
+        let done = guarded(async {
+            let mut tx = self.shared.store.begin_inventory().await?;
+            let operated = operate(&mut tx, request, &warehouses, clock::now()).await?;
+            if matches!(operated, Operated::Applied(_)) && !request.dry_run {
+                tx.commit().await?;
+            }
+            Ok(operated)
+        });
+        let operated = done.await?;
+        self.shared.wake_relay.notify_one();
+        Ok(operated)
+    }
+
+    /// Maps a stock of a shop to a SKU by hand. What is sold from now on counts for that SKU, lines that waited for one
+    /// are resolved, and nothing is pushed to it until the shop has shown it once more.
+    pub async fn map(&self, stock: StockId, sku: &Sku, requester: &Requester) -> Result<MapOutcome, Error> {
+        let occasion = occasion(requester);
+        let mut summary = Summary::default();
+        let done = guarded(async {
+            let mut tx = self.shared.store.begin_inventory().await?;
+            let outcome = catalogue::map(&mut tx, stock, sku, &occasion, &mut summary).await?;
+            tx.commit().await?;
+            Ok(outcome)
+        });
+        let outcome = done.await?;
+        self.changed(&summary);
+        Ok(outcome)
+    }
+
+    /// Lets go what an order holds that its shop no longer knows.
+    pub async fn release(
+        &self,
+        shop: ShopId,
+        order: OrderId,
+        requester: &Requester,
+    ) -> Result<Released, Error> {
+        let occasion = occasion(requester);
+        let done = guarded(async {
+            let mut tx = self.shared.store.begin_inventory().await?;
+            let key = (shop, order);
+            let mut work = Work::load(&mut tx, Scope { orders: [key].into(), ..Scope::default() }).await?;
+            let Some(row) = work.orders.get(&key).filter(|row| row.order.applied.is_some()) else {
+                return Ok(Released::Unknown);
+            };
+            let reserved: Quantity = row.order.lines.iter().map(ledger::Line::reserved).sum();
+            if !work.release(key, &occasion) {
+                return Ok(Released::NotOrphaned);
+            }
+            work.save(&mut tx, &[], occasion.now).await?;
+            tx.commit().await?;
+            Ok(Released::Released(reserved))
+        });
+        let released = done.await?;
+        self.shared.wake_relay.notify_one();
+        Ok(released)
+    }
+
+    /// Tries a message again that had been set aside.
+    pub async fn replay_dead(&self, number: i64) -> Result<DeadOutcome, Error> {
+        let mut summary = Summary::default();
+        let replayed = guarded(async {
+            let mut tx = self.shared.store.begin_inventory().await?;
+            let Some(dead) = tx.take_dead(number).await? else { return Ok(DeadOutcome::Unknown) };
+            let envelope = match Envelope::from_bytes(&dead.message.payload) {
+                Ok(envelope) => envelope,
+                Err(error) => return Ok(DeadOutcome::Still { reason: format!("undecodable: {error}") }),
+            };
+            let delivery = Delivery { envelope, delivery_count: dead.message.attempts };
+            apply_within(&mut tx, &[Item::open(&delivery)], clock::now(), &mut summary).await?;
+            if let Some(again) = summary.dead.pop() {
+                return Ok(DeadOutcome::Still { reason: again.reason });
+            }
+            tx.commit().await?;
+            Ok(DeadOutcome::Done)
+        });
+        let outcome = match replayed.await {
+            Err(Error::Broken { text }) => DeadOutcome::Still { reason: format!("broken-rule: {text}") },
+            outcome => outcome?,
+        };
+        if outcome == DeadOutcome::Done {
+            self.shared.observer.took_in(&summary);
+            self.changed(&summary);
+        }
+        Ok(outcome)
+    }
+
+    /// Throws a message away that had been set aside; what it was about is read again.
+    pub async fn discard_dead(&self, number: i64) -> Result<DeadOutcome, Error> {
+        let mut tx = self.shared.store.begin_inventory().await?;
+        let Some(dead) = tx.take_dead(number).await? else { return Ok(DeadOutcome::Unknown) };
+        let message =
+            Envelope::from_bytes(&dead.message.payload).ok().and_then(|envelope| envelope.open().ok());
+        if let Some(shop) = dead.message.shop {
+            let what = match message {
+                Some(Message::OrderObserved(observed)) => Wanted::Order(observed.order),
+                Some(Message::StockShown(shown)) => Wanted::Stock(shown.holder),
+                Some(Message::ListingObserved(_)) => Wanted::Catalogue,
+                _ => Wanted::Audit,
+            };
+            tx.wish(&[Wish { shop, what }], clock::now()).await?;
+        }
+        tx.commit().await?;
+        self.shared.wake_relay.notify_one();
+        Ok(DeadOutcome::Done)
+    }
+
+    /// Adds a warehouse.
+    pub async fn add_warehouse(&self, name: &str, kind: WarehouseKind) -> Result<WarehouseAdded, Error> {
+        Ok(self.shared.store.add_warehouse(name, kind, clock::now()).await?)
+    }
+
+    /// Adds a shop, to be connected by ingress.
+    pub async fn add_shop(&self, new: NewShop) -> Result<ShopAdded, Error> {
+        Ok(self.shared.store.add_shop(new, clock::now()).await?)
+    }
+
+    /// Changes a shop; the levels of what it sells are computed anew.
+    pub async fn change_shop(&self, shop: ShopId, settings: &ShopSettings) -> Result<Changed, Error> {
+        let changed = self.shared.store.change_shop(shop, settings).await?;
+        self.shared.wake_upkeep.notify_one();
+        Ok(changed)
+    }
+
+    /// Takes a shop out of service; what it sold stays in the ledger.
+    pub async fn remove_shop(&self, shop: ShopId) -> Result<Changed, Error> {
+        let changed = self.shared.store.remove_shop(shop, clock::now()).await?;
+        self.shared.wake_relay.notify_one();
+        Ok(changed)
+    }
+
+    /// Asks ingress to read something of a shop again.
+    pub async fn wish(&self, wishes: &[Wish]) -> Result<(), Error> {
+        let mut tx = self.shared.store.begin_inventory().await?;
+        tx.wish(wishes, clock::now()).await?;
+        tx.commit().await?;
+        self.shared.wake_relay.notify_one();
+        Ok(())
+    }
+
+    /// Checks the ledger against itself; empty if it is sound.
+    pub async fn check(&self) -> Result<Vec<Broken>, Error> {
+        Ok(self.shared.store.check().await?)
+    }
+
+    /// All that makes a SKU's numbers what they are; `None` if it was never heard of.
+    pub async fn explain(&self, sku: &Sku) -> Result<Option<Explanation>, Error> {
+        Ok(self.shared.store.explain(sku).await?)
+    }
+
+    fn changed(&self, summary: &Summary) {
+        self.shared.hint_resolve();
+        self.shared.committed(summary);
+        self.shared.wake_upkeep.notify_one();
+    }
+}
+
+fn occasion(requester: &Requester) -> Occasion {
+    Occasion {
+        now: clock::now(),
+        trace: requester.traceparent.as_deref().map(Arc::from),
+        actor: Some(requester.actor.as_str().into()),
+        ..Occasion::default()
+    }
+}
+
+/// A broken rule ends the call, not the process; its transaction is rolled back with it.
+async fn guarded<T>(call: impl Future<Output = Result<T, store::Error>>) -> Result<T, Error> {
+    match AssertUnwindSafe(call).catch_unwind().await {
+        Ok(done) => Ok(done?),
+        Err(payload) => Err(Error::Broken { text: panic_text(payload.as_ref()) }),
+    }
+}

@@ -1,0 +1,236 @@
+//! Publishes what transactions left behind: levels for egress, wanted reads for ingress. Rows stay until the bus has
+//! confirmed; several relays may race, and whatever is told twice is told alike.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bus::{PublishError, Publisher};
+use process::backoff::{Backoff, random};
+use process::clock;
+use proto::{Envelope, LevelChanged, Message, READ_IDS_MAX, ReadWanted, Settled, Wanted};
+use store::{ShopFilter, StockRow, Wish};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use values::{HolderId, OrderId, ShopId, StockId, Timestamp};
+
+use crate::handle::{APP_ID, Shared};
+
+/// Rows published at a time.
+const PAGE: u32 = 500;
+/// How long at most after its commit something is found that nobody woke the relay for.
+const FALLBACK_POLL: Duration = Duration::from_secs(1);
+/// Orders to be read again are asked for once in this time, until they were read.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// Waits while bus or database cannot be used.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(10) };
+
+/// Why a round was given up.
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error("the database could not be used by the relay")]
+    Store(#[from] store::Error),
+    #[error("the bus did not confirm")]
+    Publish(#[from] PublishError),
+}
+
+pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let relay = Relay { publisher: shared.bus.publisher(), shared };
+    let mut failures = 0;
+    loop {
+        // Read before the round: what a commit asks for during it is seen by the next one.
+        let stopping = stop.is_cancelled();
+        let wait = match relay.round().await {
+            Ok(()) => {
+                failures = 0;
+                FALLBACK_POLL
+            }
+            Err(error) => {
+                failures += 1;
+                let wait = BACKOFF.delay(failures, random());
+                relay.shared.observer.unpublished(&error, wait);
+                wait
+            }
+        };
+        if stopping {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = relay.shared.wake_relay.notified(), if failures == 0 => {}
+            () = sleep(wait) => {}
+        }
+    }
+}
+
+struct Relay {
+    shared: Arc<Shared>,
+    publisher: Publisher,
+}
+
+impl Relay {
+    async fn round(&self) -> Result<(), RelayError> {
+        self.levels().await?;
+        self.wishes().await?;
+        self.rereads().await
+    }
+
+    async fn levels(&self) -> Result<(), RelayError> {
+        let mut after: Option<StockId> = None;
+        loop {
+            let page = self.shared.store.levels_to_publish(ShopFilter::All, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.stock.id);
+            let now = clock::now();
+            let mut envelopes = Vec::with_capacity(page.len());
+            for row in &page {
+                if let Some(level) = level_changed(&row.stock) {
+                    let trace = row.stock.trace.as_deref();
+                    envelopes.extend(self.seal(&Message::from(level), trace, now));
+                }
+            }
+            let level_count = envelopes.len();
+            self.publish(&envelopes).await?;
+            let done: Vec<_> =
+                page.iter().map(|row| (row.stock.id, row.stock.epoch, row.stock.revision)).collect();
+            self.shared.store.mark_published(&done).await?;
+            self.shared.observer.published("level", level_count);
+        }
+    }
+
+    async fn wishes(&self) -> Result<(), RelayError> {
+        loop {
+            let wishes = self.shared.store.wishes(PAGE).await?;
+            if wishes.is_empty() {
+                return Ok(());
+            }
+            let wanted = gather(wishes.iter().map(|(wish, _)| *wish));
+            self.ask(&wanted).await?;
+            self.shared.store.wishes_done(&wishes).await?;
+        }
+    }
+
+    async fn rereads(&self) -> Result<(), RelayError> {
+        if !self.shared.take_reread_hint() {
+            return Ok(());
+        }
+        let outcome = self.ask_rereads().await;
+        if outcome.is_err() {
+            self.shared.hint_rereads();
+        }
+        outcome
+    }
+
+    async fn ask_rereads(&self) -> Result<(), RelayError> {
+        loop {
+            let now = clock::now();
+            let mut tx = self.shared.store.begin_inventory().await?;
+            let keys = tx.rereads_to_ask(now, now - ASK_AGAIN_AFTER, PAGE).await?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let wanted = gather(
+                keys.into_iter().map(|(shop, order)| Wish { shop, what: store::Wanted::Order(order) }),
+            );
+            // Asked first: if the mark is lost the question is only put twice.
+            self.ask(&wanted).await?;
+            tx.commit().await?;
+        }
+    }
+
+    async fn ask(&self, wanted: &[ReadWanted]) -> Result<(), RelayError> {
+        let now = clock::now();
+        let messages = wanted.iter().map(|wanted| Message::from(wanted.clone()));
+        let envelopes: Vec<Envelope> =
+            messages.filter_map(|message| self.seal(&message, None, now)).collect();
+        self.publish(&envelopes).await?;
+        self.shared.observer.published("read", envelopes.len());
+        Ok(())
+    }
+
+    /// `None`, with an error in the log, for what no transport would take; it would stop everything behind it.
+    fn seal(&self, message: &Message, trace: Option<&str>, now: Timestamp) -> Option<Envelope> {
+        match Envelope::seal(message, Uuid::now_v7(), now, APP_ID) {
+            Ok(mut envelope) => {
+                envelope.properties.traceparent = trace.map(str::to_owned);
+                Some(envelope)
+            }
+            Err(error) => {
+                self.shared.observer.unsendable(message.kind().type_name(), &error);
+                None
+            }
+        }
+    }
+
+    async fn publish(&self, envelopes: &[Envelope]) -> Result<(), PublishError> {
+        if envelopes.is_empty() {
+            return Ok(());
+        }
+        for (envelope, answer) in envelopes.iter().zip(self.publisher.publish(envelopes).await) {
+            match answer {
+                Err(error @ (PublishError::TooLarge { .. } | PublishError::Unroutable { .. })) => {
+                    self.shared.observer.unsendable(&envelope.properties.message_type, &error);
+                }
+                answer => answer?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The whole state of a stock; `None` while it has no SKU, for then there is nothing to push to it.
+fn level_changed(row: &StockRow) -> Option<LevelChanged> {
+    Some(LevelChanged {
+        stock: row.id,
+        epoch: row.epoch,
+        revision: row.revision,
+        sku: row.sku.clone()?,
+        level: row.level,
+        untaken: row.untaken,
+        taken_total: row.taken_total,
+        step: row.step,
+        order_dates: row.order_dates,
+        settle: row.settle.map(|settle| Settled {
+            number: settle.number,
+            shown: settle.shown,
+            asked: settle.asked,
+            answered: settle.answered,
+            taken_total: settle.taken_total,
+            quiet: settle.quiet,
+        }),
+        removed: row.removed,
+        parent: row.parent,
+    })
+}
+
+/// As few questions as possible, none larger than a message may be.
+fn gather(wishes: impl Iterator<Item = Wish>) -> Vec<ReadWanted> {
+    #[derive(Default)]
+    struct OfShop {
+        orders: Vec<OrderId>,
+        stocks: Vec<HolderId>,
+        audit: bool,
+        catalogue: bool,
+    }
+    let mut by_shop: BTreeMap<ShopId, OfShop> = BTreeMap::new();
+    for wish in wishes {
+        let of_shop = by_shop.entry(wish.shop).or_default();
+        match wish.what {
+            store::Wanted::Order(order) => of_shop.orders.push(order),
+            store::Wanted::Stock(holder) => of_shop.stocks.push(holder),
+            store::Wanted::Audit => of_shop.audit = true,
+            store::Wanted::Catalogue => of_shop.catalogue = true,
+        }
+    }
+    let mut wanted = Vec::new();
+    for (shop, of_shop) in by_shop {
+        let orders = of_shop.orders.chunks(READ_IDS_MAX).map(|ids| Wanted::Orders(ids.to_vec()));
+        let stocks = of_shop.stocks.chunks(READ_IDS_MAX).map(|ids| Wanted::Stocks(ids.to_vec()));
+        let audit = of_shop.audit.then_some(Wanted::OrderAudit);
+        let catalogue = of_shop.catalogue.then_some(Wanted::Catalogue);
+        let all = orders.chain(stocks).chain(audit).chain(catalogue);
+        wanted.extend(all.map(|what| ReadWanted { shop, what }));
+    }
+    wanted
+}
