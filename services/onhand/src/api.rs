@@ -1,0 +1,181 @@
+//! The REST API as the commands use it: one call each, answers as JSON, refusals as failures with onhand's own words.
+
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::connection::Connection;
+use crate::failure::Failure;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two pieces of an answer. A check reads the whole ledger before it says anything.
+const READ_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Rows asked for at a time.
+const PAGE_ROWS: usize = 500;
+/// Rows of an answer that is shown as a whole; more are asked for with --after.
+const LIST_ROWS_MAX: usize = 100_000;
+
+/// An operation without an answer is sent this often, always with the same key, so that it is done once.
+const OPERATION_ATTEMPTS_MAX: u32 = 3;
+const OPERATION_PAUSE: Duration = Duration::from_millis(500);
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// A caller of one onhand.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    client: Client,
+    base: Url,
+    authorization: HeaderValue,
+    /// As given, for messages.
+    url: String,
+    public_url: Option<String>,
+}
+
+impl Api {
+    pub(crate) fn new(connection: &Connection) -> Result<Self, Failure> {
+        let address = || Failure::Address { url: connection.url.clone() };
+        let base = Url::parse(&connection.url).map_err(|_| address())?;
+        if base.cannot_be_a_base() {
+            return Err(address());
+        }
+        let bearer = format!("Bearer {}", connection.token.expose_secret());
+        let mut authorization = HeaderValue::from_str(&bearer).map_err(|_| Failure::TokenText)?;
+        authorization.set_sensitive(true);
+        // A redirect would take the token elsewhere; a proxy has no business between here and this machine.
+        let mut client = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none());
+        if base.host_str().is_some_and(is_this_machine) {
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(|source| Failure::Client { source })?;
+        let public_url = connection.public_url.clone();
+        Ok(Self { client, base, authorization, url: connection.url.clone(), public_url })
+    }
+
+    /// The address under which shops find onhand.
+    pub(crate) fn public_url(&self) -> &str {
+        self.public_url.as_deref().unwrap_or(&self.url).trim_end_matches('/')
+    }
+
+    pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Failure> {
+        self.call(self.request(Method::GET, path).query(query)).await
+    }
+
+    pub(crate) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+        self.call(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
+        self.call(self.request(Method::DELETE, path)).await
+    }
+
+    /// Moves stock: asked again with the same key until it is answered, so that a lost answer does no harm.
+    pub(crate) async fn operate(&self, body: &Value, key: Option<&str>) -> Result<Value, Failure> {
+        let key = key.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
+        let mut attempt = 1;
+        loop {
+            let request =
+                self.request(Method::POST, &["operations"]).header(IDEMPOTENCY_KEY, &key).json(body);
+            match self.call(request).await {
+                Err(Failure::NoAnswer { .. }) if attempt < OPERATION_ATTEMPTS_MAX => {
+                    tokio::time::sleep(OPERATION_PAUSE * attempt).await;
+                    attempt += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// All rows of a list, page by page, up to `limit`.
+    pub(crate) async fn list(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        limit: Option<usize>,
+    ) -> Result<Vec<Value>, Failure> {
+        let limit = limit.unwrap_or(LIST_ROWS_MAX);
+        let mut items = Vec::new();
+        let mut after: Option<String> = None;
+        while items.len() < limit {
+            let mut query = query.to_vec();
+            query.push(("limit", PAGE_ROWS.min(limit - items.len()).to_string()));
+            query.extend(after.take().map(|after| ("after", after)));
+            let mut page = self.get(path, &query).await?;
+            let rows = page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
+            items.extend(rows.ok_or_else(|| self.strange(200))?);
+            match page.get("next") {
+                Some(Value::String(next)) => after = Some(next.clone()),
+                Some(Value::Number(next)) => after = Some(next.to_string()),
+                _ => break,
+            }
+        }
+        Ok(items)
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .expect("checked when it was parsed")
+            .pop_if_empty()
+            .extend(["api", "v1"])
+            .extend(path);
+        self.client.request(method, url).header(AUTHORIZATION, self.authorization.clone())
+    }
+
+    pub(crate) async fn call(&self, request: RequestBuilder) -> Result<Value, Failure> {
+        let response = self.send(request).await?;
+        let status = response.status().as_u16();
+        let body = response.bytes().await.map_err(|source| self.not_answered(source))?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|_| self.strange(status))
+    }
+
+    /// The answer, if it is a good one.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|source| self.not_answered(source))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.map_err(|source| self.not_answered(source))?;
+        let problem: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let text = |name| problem.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (title, detail) = (text("title"), text("detail"));
+        if title.is_empty() {
+            return Err(self.strange(status.as_u16()));
+        }
+        Err(Failure::Answered { status: status.as_u16(), title, detail })
+    }
+
+    /// A piece of an answer that is read while it comes.
+    pub(crate) fn not_answered(&self, source: reqwest::Error) -> Failure {
+        let url = self.url.clone();
+        if source.is_connect() {
+            Failure::Unreachable { url, source: source.without_url() }
+        } else {
+            Failure::NoAnswer { url, source: source.without_url() }
+        }
+    }
+
+    pub(crate) fn strange(&self, status: u16) -> Failure {
+        Failure::Strange { url: self.url.clone(), status }
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,72 @@
+//! The command line: what can be asked, as clap parses it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{approve, explain, movements, order, parked, shop, stock, token, warehouse};
+use crate::failure::EXIT_CODES_HELP;
+use crate::{demo, up};
+
+const REACHING: &str = "Reaching onhand";
+
+/// Keeps stock in agreement between shops and warehouses.
+#[derive(Debug, Parser)]
+#[command(name = "onhand", version, after_help = EXIT_CODES_HELP, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Print data as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Where onhand listens [environment: `ONHAND_URL`; default: `http://127.0.0.1:8017`].
+    #[arg(long, global = true, value_name = "URL", help_heading = REACHING)]
+    pub(crate) server: Option<String>,
+    /// File with the token to show; `-` is standard input [environment: `ONHAND_TOKEN`].
+    #[arg(long, global = true, value_name = "FILE", help_heading = REACHING)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Where `onhand up` keeps everything [environment: `ONHAND_DATA_DIR`; default: `~/.local/share/onhand`].
+    #[arg(long, global = true, value_name = "DIR", help_heading = REACHING)]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows onhand at work between fake shops, and proves that nothing is lost.
+    Demo(demo::Demo),
+    /// Runs onhand: webhooks, API and everything behind them in this one process.
+    Up(up::Up),
+    /// Warehouses.
+    #[command(subcommand)]
+    Warehouse(warehouse::Warehouse),
+    /// Shops and their connections.
+    #[command(subcommand)]
+    Shop(shop::Shop),
+    /// What there is, and moving it.
+    #[command(subcommand)]
+    Stock(stock::Stock),
+    /// Orders as onhand knows them.
+    #[command(subcommand)]
+    Order(order::Order),
+    /// Why a number is what it is, line by line.
+    Explain(explain::Explain),
+    /// The ledger of one SKU.
+    Movements(movements::Movements),
+    /// What waits for somebody: lines without SKU, messages given up.
+    #[command(subcommand)]
+    Parked(parked::Parked),
+    /// Lists what waits for consent, or gives it.
+    Approve(approve::Approve),
+    /// Checks the ledger against itself; exit code 1 and the broken rows if it is not sound.
+    Check,
+    /// Tokens of the API.
+    #[command(subcommand)]
+    Token(token::Token),
+}

@@ -1,0 +1,74 @@
+//! `onhand order`: an order as onhand knows it, and letting go of one its shop has lost.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::failure::Failure;
+use crate::screen::{Screen, Table, as_text, rows, text};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Order {
+    /// An order with its lines: what the shop took and what onhand holds.
+    Show {
+        /// The shop's name.
+        shop: String,
+        /// The order's number.
+        id: u64,
+    },
+    /// Lets go of what an order holds that its shop no longer knows.
+    Release {
+        /// The shop's name.
+        shop: String,
+        /// The order's number.
+        id: u64,
+    },
+}
+
+impl Order {
+    pub(crate) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
+        match self {
+            Self::Show { shop, id } => {
+                let order = api.get(&["orders", &shop, &id.to_string()], &[]).await?;
+                screen.show(&order, |screen| show(screen, &shop, id, &order))
+            }
+            Self::Release { shop, id } => {
+                let answer = api.post(&["orders", &shop, &id.to_string(), "release"], &json!({})).await?;
+                screen.show(&answer, |screen| screen.line(format!("order {id} of {shop} released")))
+            }
+        }
+    }
+}
+
+fn show(screen: Screen, shop: &str, id: u64, order: &Value) -> Result<(), Failure> {
+    screen.line(format!("order {id} of {shop}: {}", text(order, "status")))?;
+    for (name, label) in [
+        ("modified_at", "modified"),
+        ("unconfirmed_since", "not confirmed since"),
+        ("expires_at", "reserved until"),
+    ] {
+        if order.get(name).is_some_and(|value| !value.is_null()) {
+            screen.line(format!("{label} {}", text(order, name)))?;
+        }
+    }
+    let mut table = Table::new(&[">LINE", "SKU", ">QUANTITY", ">TAKEN", ">HELD", "FROM"]);
+    for line in rows(order, "lines") {
+        let from: Vec<String> = rows(line, "holds")
+            .iter()
+            .map(|hold| format!("{} {}", text(hold, "quantity"), text(hold, "warehouse")))
+            .collect();
+        let sku = match line.get("sku") {
+            Some(Value::String(_)) => text(line, "sku"),
+            _ => "(parked)".to_owned(),
+        };
+        let [number, quantity, taken, held] =
+            ["line", "quantity", "taken", "held"].map(|name| text(line, name));
+        table.row([number, sku, quantity, taken, held, from.join(", ")]);
+    }
+    screen.table(&table, "it has no lines")
+}
+
+/// An order's number, whether it is given alone or within its order.
+pub(super) fn number(order: &Value) -> String {
+    as_text(Some(order.get("id").unwrap_or(order)))
+}

@@ -1,0 +1,138 @@
+//! `onhand parked`: what could not be applied and waits for somebody.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::failure::Failure;
+use crate::screen::{Screen, Table, text};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Parked {
+    /// Order lines without SKU, and messages that were given up.
+    List,
+    /// One message that was given up.
+    Show {
+        /// Its number.
+        id: i64,
+    },
+    /// Maps what a shop sells to a SKU by hand; parked lines are applied.
+    Map {
+        /// The shop's name.
+        shop: String,
+        /// What it sells, as `onhand parked list` shows it.
+        #[arg(value_name = "PRODUCT[:VARIATION]")]
+        listing: String,
+        /// The SKU it is.
+        sku: String,
+    },
+    /// Applies a message again.
+    Replay {
+        /// Its number.
+        id: i64,
+    },
+    /// Gives a message up for good.
+    Discard {
+        /// Its number.
+        id: i64,
+    },
+}
+
+impl Parked {
+    pub(crate) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
+        match self {
+            Self::List => list(api, screen).await,
+            Self::Show { id } => show(api, screen, id).await,
+            Self::Map { shop, listing, sku } => {
+                let (product, variation) = parse_listing(&listing)?;
+                let body = json!({ "shop": shop, "product": product, "variation": variation, "sku": sku });
+                let answer = api.post(&["parked", "map"], &body).await?;
+                screen.show(&answer, |screen| screen.line(format!("{listing} of {shop} is {sku} now")))
+            }
+            Self::Replay { id } => {
+                let answer = api.post(&["dead", &id.to_string(), "replay"], &json!({})).await?;
+                screen.show(&answer, |screen| screen.line(format!("message {id} is applied again")))
+            }
+            Self::Discard { id } => {
+                let answer = api.post(&["dead", &id.to_string(), "discard"], &json!({})).await?;
+                screen.show(&answer, |screen| screen.line(format!("message {id} is gone")))
+            }
+        }
+    }
+}
+
+async fn list(api: &Api, screen: Screen) -> Result<(), Failure> {
+    let lines = api.list(&["parked"], &[], None).await?;
+    let dead = api.list(&["dead"], &[], None).await?;
+    screen.show(&json!({ "lines": lines, "messages": dead }), |screen| {
+        let mut table = Table::new(&["SHOP", ">ORDER", ">LINE", "PRODUCT", ">QUANTITY"]);
+        for line in &lines {
+            let quantity = text(line, "quantity");
+            table.row([text(line, "shop"), text(line, "order"), text(line, "line"), listing(line), quantity]);
+        }
+        screen.table(&table, "no lines without SKU")?;
+        if !lines.is_empty() {
+            screen.line("map them with `onhand parked map SHOP PRODUCT SKU`")?;
+        }
+        if dead.is_empty() {
+            return screen.line("no messages were given up");
+        }
+        screen.line("")?;
+        let mut table = Table::new(&[">ID", "SHOP", "KIND", "SINCE", "WHY"]);
+        for message in &dead {
+            table.row(["id", "shop", "kind", "at", "reason"].map(|name| text(message, name)));
+        }
+        screen.table(&table, "")?;
+        screen.line(
+            "apply one again with `onhand parked replay ID`, or give it up with `onhand parked discard ID`",
+        )
+    })
+}
+
+async fn show(api: &Api, screen: Screen, id: i64) -> Result<(), Failure> {
+    let dead = api.list(&["dead"], &[], None).await?;
+    let wanted = dead.iter().find(|message| message.get("id").and_then(Value::as_i64) == Some(id));
+    let message = wanted.ok_or_else(|| Failure::NotThere {
+        what: "message",
+        name: id.to_string(),
+        list: "`onhand parked list`",
+    })?;
+    screen.show(message, |screen| {
+        for (name, value) in message.as_object().into_iter().flatten() {
+            screen.line(format!("{name:12} {}", crate::screen::as_text(Some(value))))?;
+        }
+        Ok(())
+    })
+}
+
+/// Product and variation of a parked line, as `map` takes them.
+fn listing(line: &Value) -> String {
+    match line.get("variation").filter(|variation| !variation.is_null()) {
+        Some(variation) => format!("{}:{variation}", text(line, "product")),
+        None => text(line, "product"),
+    }
+}
+
+fn parse_listing(text: &str) -> Result<(i64, Option<i64>), Failure> {
+    let wrong = |_| Failure::Listing { text: text.to_owned() };
+    match text.split_once(':') {
+        Some((product, variation)) => {
+            Ok((product.parse().map_err(wrong)?, Some(variation.parse().map_err(wrong)?)))
+        }
+        None => Ok((text.parse().map_err(wrong)?, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_is_a_product_or_a_variation_of_one() {
+        assert_eq!(parse_listing("12").unwrap(), (12, None));
+        assert_eq!(parse_listing("12:34").unwrap(), (12, Some(34)));
+        for wrong in ["", "tee", "12:", ":34"] {
+            assert!(matches!(parse_listing(wrong), Err(Failure::Listing { .. })), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `onhand shop`: connected shops, and whether their connection works.
+
+mod add;
+mod task;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::failure::Failure;
+use crate::screen::{Screen, Table, as_text, text};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Shop {
+    /// Connects a shop: reads its catalogue and orders, and says what to enter in its webhooks.
+    Add(Box<add::Add>),
+    /// All shops.
+    List,
+    /// One shop: its settings, how it takes pushes, what is blocked.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Says in plain words whether the shop can be used, and what is in the way.
+    Test {
+        /// Its name.
+        name: String,
+    },
+    /// Compares every stock of the shop with onhand, with proof.
+    Sync {
+        /// Its name.
+        name: String,
+    },
+    /// Takes the shop out of service; what it sold stays in the ledger.
+    Remove {
+        /// Its name.
+        name: String,
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+impl Shop {
+    pub(crate) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
+        match self {
+            Self::Add(add) => add.run(api, screen).await,
+            Self::List => list(api, screen).await,
+            Self::Show { name } => {
+                let shop = api.get(&["shops", &name], &[]).await?;
+                screen.show(&shop, |screen| show(screen, &shop))
+            }
+            Self::Test { name } => {
+                let started = api.post(&["shops", &name, "test"], &json!({})).await?;
+                let task = task::wait(api, &started, &name).await?;
+                screen.show(&task, |screen| task::report(screen, &task))?;
+                if task::works(&task) { Ok(()) } else { Err(Failure::ShopUnusable { shop: name }) }
+            }
+            Self::Sync { name } => {
+                let started = api.post(&["shops", &name, "sync"], &json!({})).await?;
+                let task = task::wait(api, &started, &name).await?;
+                screen.show(&task, |screen| {
+                    task::report(screen, &task)?;
+                    screen.line(format!("{name}: every stock is on its way to be compared"))
+                })
+            }
+            Self::Remove { name, yes } => {
+                if !yes {
+                    return Err(Failure::NotConfirmed { name });
+                }
+                let answer = api.delete(&["shops", &name]).await?;
+                screen.show(&answer, |screen| screen.line(format!("shop {name} removed")))
+            }
+        }
+    }
+}
+
+async fn list(api: &Api, screen: Screen) -> Result<(), Failure> {
+    let items = api.list(&["shops"], &[], None).await?;
+    screen.show(&json!({ "items": items }), |screen| {
+        let mut table = Table::new(&["NAME", "STATE", "URL", "WAREHOUSES", ">BUFFER"]);
+        for item in &items {
+            table.row(["name", "state", "url", "warehouses", "buffer"].map(|name| text(item, name)));
+        }
+        screen.table(
+            &table,
+            "no shops yet; connect one with `onhand shop add NAME --url … --consumer-key-file …`",
+        )
+    })
+}
+
+/// Every field as a line; lists of objects below as tables of their own.
+fn show(screen: Screen, shop: &Value) -> Result<(), Failure> {
+    for (name, value) in shop.as_object().into_iter().flatten() {
+        let label = name.replace('_', " ");
+        match value {
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                screen.line(format!("{label}:"))?;
+                for item in items {
+                    screen.line(format!("  {}", fields(item)))?;
+                }
+            }
+            Value::Object(_) => screen.line(format!("{label:20} {}", fields(value)))?,
+            Value::Null => {}
+            plain => screen.line(format!("{label:20} {}", as_text(Some(plain))))?,
+        }
+    }
+    Ok(())
+}
+
+/// An object in one line.
+fn fields(value: &Value) -> String {
+    let Some(object) = value.as_object() else {
+        return as_text(Some(value));
+    };
+    let given = object.iter().filter(|(_, value)| !value.is_null());
+    let parts = given.map(|(name, value)| format!("{} {}", name.replace('_', " "), as_text(Some(value))));
+    parts.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,81 @@
+//! Long work of onhand for one shop: waiting for it with a bar, and what it reports.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::api::Api;
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::screen::{Screen, as_text, printable, rows, text};
+
+const POLL_PAUSE: Duration = Duration::from_millis(250);
+/// Reading 100,000 products at a slow shop's pace takes most of an hour.
+const WAIT_MAX: Duration = Duration::from_hours(2);
+
+/// Waits until the task that `started` names is over; the task as it is then.
+pub(super) async fn wait(api: &Api, started: &Value, shop: &str) -> Result<Value, Failure> {
+    let id = as_text(started.get("task"));
+    let progress = Progress::counting("waiting");
+    let deadline = Instant::now() + WAIT_MAX;
+    loop {
+        let task = api.get(&["tasks", &id], &[]).await?;
+        match task.get("state").and_then(Value::as_str) {
+            Some("done") => return Ok(task),
+            Some("failed") => return Err(failed(&task, shop)),
+            _ if Instant::now() > deadline => return Err(failed(&task, shop)),
+            _ => {}
+        }
+        let number = |name| task.get(name).and_then(Value::as_u64).unwrap_or(0);
+        progress.show(&text(&task, "phase"), number("done"), number("total"));
+        tokio::time::sleep(POLL_PAUSE).await;
+    }
+}
+
+fn failed(task: &Value, shop: &str) -> Failure {
+    let report = task.get("report").unwrap_or(&Value::Null);
+    let findings = rows(report, "findings").iter().map(finding).collect::<Vec<_>>().join("; ");
+    let cause = match (findings.is_empty(), report.get("error").or_else(|| report.get("cause"))) {
+        (false, _) => findings,
+        (true, Some(said)) => as_text(Some(said)),
+        (true, None) => {
+            format!("it ended in the phase `{}`; the log of onhand says why", text(task, "phase"))
+        }
+    };
+    Failure::TaskFailed { kind: text(task, "kind"), shop: shop.to_owned(), cause }
+}
+
+/// Whether nothing was found that stands in the way.
+pub(super) fn works(task: &Value) -> bool {
+    let report = task.get("report").unwrap_or(&Value::Null);
+    !rows(report, "findings").iter().any(|finding| text(finding, "severity") == "fatal")
+}
+
+/// What was found, and what cannot be mapped.
+pub(super) fn report(screen: Screen, task: &Value) -> Result<(), Failure> {
+    let report = task.get("report").unwrap_or(&Value::Null);
+    for found in rows(report, "findings") {
+        screen.line(format!("{}: {}", text(found, "severity"), finding(found)))?;
+    }
+    for (name, value) in report.as_object().into_iter().flatten() {
+        match value {
+            Value::Array(_) if name == "findings" => {}
+            Value::Array(items) if items.is_empty() => {}
+            Value::Array(items) => {
+                screen.line(format!("{} ({}):", name.replace('_', " "), items.len()))?;
+                for item in items {
+                    screen.line(format!("  {}", super::fields(item)))?;
+                }
+            }
+            Value::Null => {}
+            plain => screen.line(format!("{}: {}", name.replace('_', " "), as_text(Some(plain))))?,
+        }
+    }
+    Ok(())
+}
+
+fn finding(found: &Value) -> String {
+    let part = |name| found.get(name).and_then(Value::as_str).unwrap_or_default();
+    printable(&[part("what"), part("todo")].join(" ")).trim().to_owned()
+}

@@ -1,0 +1,99 @@
+//! How a command finds the running onhand and proves who it is: flags, then the environment, then the data directory.
+
+use std::path::{Path, PathBuf};
+
+use process::config::{self, Group, OptionalSetting, Setting, Source};
+use secrecy::SecretString;
+
+use crate::arguments::Global;
+use crate::failure::Failure;
+use crate::secret_input;
+
+/// Where `onhand up` listens unless told otherwise.
+pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:8017";
+const URL_DEFAULT: &str = "http://127.0.0.1:8017";
+
+/// The file in the data directory that holds the administrator's token.
+pub(crate) const ADMIN_TOKEN_FILE: &str = "admin.token";
+
+/// Below the home directory.
+const DATA_DIR_IN_HOME: &str = ".local/share/onhand";
+/// Where there is no home directory.
+const DATA_DIR_WITHOUT_HOME: &str = "onhand-data";
+
+const URL: Setting<String> =
+    Setting::url("ONHAND_URL", "Where the commands find onhand.", &["http", "https"]).or(URL_DEFAULT);
+const TOKEN: OptionalSetting<SecretString> = Setting::secret(
+    "ONHAND_TOKEN",
+    "The token the commands show; without it they use `admin.token` of the data directory.",
+)
+.optional();
+pub(crate) const DATA_DIR: OptionalSetting<PathBuf> = Setting::path(
+    "ONHAND_DATA_DIR",
+    "Where `onhand up` keeps everything; without it `~/.local/share/onhand`.",
+)
+.optional();
+pub(crate) const PUBLIC_URL: OptionalSetting<String> = Setting::url(
+    "ONHAND_PUBLIC_URL",
+    "How shops reach onhand from outside, for the webhook addresses that are shown.",
+    &["http", "https"],
+)
+.optional();
+
+/// The settings of every command.
+pub const GROUP: Group = Group {
+    title: "Command line",
+    about: "A flag of the same name goes before its setting.",
+    settings: &[URL.declaration(), TOKEN.declaration(), DATA_DIR.declaration(), PUBLIC_URL.declaration()],
+};
+
+/// What is needed to call onhand.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// Without a slash at the end.
+    pub(crate) url: String,
+    pub(crate) token: SecretString,
+    /// How shops reach it, if that is another address.
+    pub(crate) public_url: Option<String>,
+}
+
+impl Connection {
+    /// From flags, environment and data directory.
+    pub(crate) fn find(global: &Global) -> Result<Self, Failure> {
+        let mut source = Source::environment();
+        if let Some(url) = &global.server {
+            source.set("ONHAND_URL", url);
+        }
+        let groups = [GROUP, crate::up::GROUP];
+        let (url, token, data_dir, public_url) = config::read(&source, &groups, |reader| {
+            (
+                reader.get(&URL),
+                reader.get_optional(&TOKEN),
+                reader.get_optional(&DATA_DIR),
+                reader.get_optional(&PUBLIC_URL),
+            )
+        })?;
+        let token = match (&global.token_file, token) {
+            (Some(path), _) => secret_input::from_file(path, "token")?,
+            (None, Some(token)) => token,
+            (None, None) => admin_token(&data_dir_or_default(global.data_dir.clone().or(data_dir)))?,
+        };
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), token, public_url })
+    }
+}
+
+fn admin_token(data_dir: &Path) -> Result<SecretString, Failure> {
+    let path = data_dir.join(ADMIN_TOKEN_FILE);
+    if !path.exists() {
+        return Err(Failure::NoToken { path });
+    }
+    secret_input::from_file(&path, "token")
+}
+
+/// The directory asked for, or the one for this user.
+pub(crate) fn data_dir_or_default(asked: Option<PathBuf>) -> PathBuf {
+    asked.unwrap_or_else(|| match std::env::home_dir() {
+        Some(home) if !home.as_os_str().is_empty() => home.join(DATA_DIR_IN_HOME),
+        _ => PathBuf::from(DATA_DIR_WITHOUT_HOME),
+    })
+}

@@ -1,0 +1,81 @@
+//! What happens to an order after it was made: paid, shipped, cancelled, edited, refunded, thrown away.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use testkit::shop::{Change, LineView, OrderView, Status};
+
+use super::{Changeable, Open, Tally, count, keep, lock};
+use crate::demo::DemoError;
+use crate::demo::dice::Dice;
+use crate::demo::world::World;
+
+/// Changes one of a shop's recent orders. Nobody else changes it meanwhile: it is off the list until it is done.
+pub(super) async fn change(
+    world: Arc<World>,
+    shop: usize,
+    mut dice: Dice,
+    open: Open,
+    tally: Arc<Tally>,
+) -> Result<(), DemoError> {
+    let (Some(at), Some(orders)) = (world.shops.get(shop), open.get(shop)) else { return Ok(()) };
+    let taken = {
+        let mut orders = lock(orders);
+        let index = dice.below(orders.len());
+        orders.remove(index)
+    };
+    let Some(Changeable { order }) = taken else { return Ok(()) };
+    let view = |world: &World| {
+        world.shops.get(shop).and_then(|shop| shop.fake.with_model(|model, _| model.order(order)))
+    };
+    let Some(before) = view(&world) else { return Ok(()) };
+    let Some((change, counter)) = choose(&before, &tally, &mut dice) else { return Ok(()) };
+    // A shop may refuse, as when there is nothing left to refund; then nothing happened.
+    if at.fake.act(change).await.is_ok() {
+        count(counter);
+    }
+    if view(&world).is_some_and(|after| may_be_changed(after.status)) {
+        keep(&open, shop, Changeable { order });
+    }
+    Ok(())
+}
+
+fn may_be_changed(status: Status) -> bool {
+    matches!(status, Status::Pending | Status::OnHold | Status::Processing | Status::Completed)
+}
+
+fn choose<'a>(order: &OrderView, tally: &'a Tally, dice: &mut Dice) -> Option<(Change, &'a AtomicU64)> {
+    let id = order.id;
+    let status = |status| Change::SetStatus { order: id, status };
+    let chance = dice.below(100);
+    match order.status {
+        Status::Pending if chance < 70 => Some((Change::PaymentComplete(id), &tally.paid)),
+        Status::Pending => Some((status(Status::Cancelled), &tally.cancelled)),
+        Status::OnHold if chance < 60 => Some((status(Status::Processing), &tally.paid)),
+        Status::OnHold if chance < 85 => Some((status(Status::Cancelled), &tally.cancelled)),
+        Status::Processing if chance < 40 => Some((status(Status::Completed), &tally.completed)),
+        Status::Processing if chance < 55 => Some((status(Status::Cancelled), &tally.cancelled)),
+        Status::Processing if chance < 80 => Some((refund(order, dice)?, &tally.refunded)),
+        Status::Processing if chance < 85 => Some((Change::Trash(id), &tally.trashed)),
+        Status::Completed if chance < 40 => Some((refund(order, dice)?, &tally.refunded)),
+        Status::OnHold | Status::Processing => Some((edit(order, dice)?, &tally.edited)),
+        _ => None,
+    }
+}
+
+/// Some units of one line, back on the shelf or not.
+fn refund(order: &OrderView, dice: &mut Dice) -> Option<Change> {
+    let line = dice.pick(&order.lines)?;
+    let restock = dice.chance(60);
+    let lines = vec![(line.id, dice.units(1, line.quantity.max(1)))];
+    Some(Change::Refund { order: order.id, lines, amount: None, restock })
+}
+
+/// Another quantity of one line.
+fn edit(order: &OrderView, dice: &mut Dice) -> Option<Change> {
+    let line: &LineView = dice.pick(&order.lines)?;
+    // WooCommerce lets no line have fewer units than were refunded of it.
+    let least = line.restocked.unwrap_or(0).max(1);
+    let quantity = dice.units(least, line.quantity.max(least) + 1);
+    Some(Change::EditLine { order: order.id, line: line.id, quantity })
+}

@@ -1,0 +1,199 @@
+//! What the demo came to, for people and for programs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::buyers::Tally;
+use super::oracle::{OrderCount, Truth};
+use super::settling::Settled;
+use super::view::{Lags, Pushes};
+use super::world::World;
+use super::{DemoError, Plan};
+use crate::failure::Failure;
+use crate::screen::Screen;
+
+/// What it came to.
+#[derive(Debug)]
+pub(super) struct Summary {
+    plan: Plan,
+    orders: OrderCount,
+    drift: i64,
+    put_back: i64,
+    oversold: i64,
+    broken: Vec<String>,
+    settled: Settled,
+    bought: Duration,
+    lags: Lags,
+    pushes: Pushes,
+    deliveries: u64,
+    counts: Value,
+    attempted: u64,
+    acknowledged: u64,
+}
+
+impl Summary {
+    pub(super) async fn of(
+        plan: &Plan,
+        world: &World,
+        tally: &Tally,
+        bought: Duration,
+        settled: Settled,
+        lags: Lags,
+    ) -> Result<Self, DemoError> {
+        let truth = Truth::of(world, &tally.received());
+        let broken = world.hub.store.check().await?;
+        let deliveries = world.shops.iter().map(|shop| shop.fake.counts().deliveries).sum();
+        Ok(Self {
+            plan: *plan,
+            orders: truth.count_orders(world).await?,
+            drift: settled.difference.units(),
+            put_back: settled.put_back,
+            oversold: truth.oversold(),
+            broken: broken.iter().map(ToString::to_string).collect(),
+            settled,
+            bought,
+            lags,
+            pushes: Pushes::of(world, tally),
+            deliveries,
+            counts: counts(tally),
+            attempted: of(&tally.attempted),
+            acknowledged: of(&tally.acknowledged),
+        })
+    }
+
+    /// Whether nothing was lost, nothing counted twice, and everything agrees.
+    pub(super) fn is_right(&self) -> bool {
+        self.orders.lost == 0 && self.orders.duplicated == 0 && self.drift == 0 && self.broken.is_empty()
+    }
+
+    pub(super) fn print(&self, screen: Screen) -> Result<(), Failure> {
+        if screen.json { screen.value(&self.json()) } else { self.tell(screen) }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "attempted": self.attempted,
+            "acknowledged": self.acknowledged,
+            "applied": self.orders.applied,
+            "lost": self.orders.lost,
+            "duplicated": self.orders.duplicated,
+            "drift": self.drift,
+            "put_back": self.put_back,
+            "oversold": self.oversold,
+            "broken": self.broken,
+            "seed": self.plan.seed,
+            "shops": self.plan.shops,
+            "skus": self.plan.skus,
+            "webhooks": if self.plan.webhooks { "on" } else { "off" },
+            "seconds": { "buying": self.bought.as_secs_f64(), "settling": self.settled.took.as_secs_f64() },
+            "settled": self.settled.calm,
+            "stocks_wrong": self.settled.difference.stocks,
+            "ledger_units_wrong": self.settled.difference.ledger_units,
+            "lag_ms": { "median": millis(self.lags.median), "longest": millis(self.lags.longest) },
+            "push_calls": self.pushes.calls,
+            "push_changes": self.pushes.changes,
+            "calls_saved": self.pushes.saved,
+            "webhook_deliveries": self.deliveries,
+            "counts": self.counts,
+        })
+    }
+
+    fn tell(&self, screen: Screen) -> Result<(), Failure> {
+        let count = |name: &str| crate::screen::text(&self.counts, name);
+        let seconds = self.bought.as_secs();
+        screen.line(format!(
+            "{} shops, {} goods each, {} s of buying, webhooks {}, seed {}",
+            self.plan.shops,
+            self.plan.skus,
+            seconds,
+            if self.plan.webhooks { "on" } else { "off" },
+            self.plan.seed
+        ))?;
+        let rate = self.acknowledged / seconds.max(1);
+        let lines = [
+            (
+                "orders",
+                format!(
+                    "{} tried, {} accepted ({rate}/s), {} found nothing left",
+                    self.attempted,
+                    self.acknowledged,
+                    count("turned_away")
+                ),
+            ),
+            (
+                "then",
+                format!(
+                    "{} paid, {} shipped, {} cancelled, {} edited, {} refunded, {} thrown away",
+                    count("paid"),
+                    count("completed"),
+                    count("cancelled"),
+                    count("edited"),
+                    count("refunded"),
+                    count("trashed")
+                ),
+            ),
+            ("goods in", format!("{} receipts, {} of them sent twice", count("receipts"), count("repeated"))),
+            ("trouble", format!("{} calls cut, refused or garbled", count("faults"))),
+            (
+                "pushes",
+                format!(
+                    "{} changes in {} calls, {} calls saved",
+                    self.pushes.changes, self.pushes.calls, self.pushes.saved
+                ),
+            ),
+            (
+                "lag",
+                format!(
+                    "{:.1?} until onhand knew an order, {:.1?} at most",
+                    self.lags.median, self.lags.longest
+                ),
+            ),
+            ("settled", format!("{} s after the last order", self.settled.took.as_secs())),
+            ("", String::new()),
+            ("applied", self.orders.applied.to_string()),
+            ("lost", self.orders.lost.to_string()),
+            ("duplicated", self.orders.duplicated.to_string()),
+            ("drift", format!("{} units", self.drift)),
+            ("put back", format!("{} units, for as long as proof takes", self.put_back)),
+            ("oversold", format!("{} units, in two shops at once", self.oversold)),
+        ];
+        for (name, text) in lines {
+            screen.line(format!("{name:12}{text}").trim_end())?;
+        }
+        for broken in &self.broken {
+            screen.line(format!("broken      {broken}"))?;
+        }
+        let verdict = if self.is_right() {
+            "every shop shows what it should, and the ledger says why"
+        } else {
+            "they do not agree"
+        };
+        screen.line(format!("\n{verdict}"))
+    }
+}
+
+fn of(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn counts(tally: &Tally) -> Value {
+    json!({
+        "turned_away": of(&tally.turned_away),
+        "lines": of(&tally.lines),
+        "paid": of(&tally.paid),
+        "completed": of(&tally.completed),
+        "cancelled": of(&tally.cancelled),
+        "refunded": of(&tally.refunded),
+        "edited": of(&tally.edited),
+        "trashed": of(&tally.trashed),
+        "receipts": of(&tally.receipts),
+        "repeated": of(&tally.repeated),
+        "faults": of(&tally.faults),
+    })
+}

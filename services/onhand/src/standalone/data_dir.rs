@@ -1,0 +1,125 @@
+//! The directory that is all onhand keeps: databases, spool, secret key, the administrator's token.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use store::{Scope, Store};
+
+use super::StartError;
+use crate::connection::ADMIN_TOKEN_FILE;
+
+const LOCK_FILE: &str = "onhand.lock";
+/// Name of the token made at the first start.
+const ADMIN_TOKEN_NAME: &str = "admin";
+
+/// An open data directory. Nobody else uses it while this is there.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Opens it, or makes it: readable by its owner alone.
+    pub(super) fn open(path: &Path) -> Result<Self, StartError> {
+        let failed = |source| StartError::DataDir { path: path.to_owned(), source };
+        private_directory().create(path).map_err(failed)?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK_FILE));
+        let lock = lock.map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StartError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join("onhand.db")
+    }
+
+    pub(super) fn spool(&self) -> PathBuf {
+        self.path.join("spool.db")
+    }
+
+    pub(super) fn secret_key(&self) -> PathBuf {
+        self.path.join("secret.key")
+    }
+
+    /// Sees to it that the administrator's token is there and known to the database; one that is not, as after a
+    /// restored backup, is replaced.
+    pub(super) async fn keep_admin_token(&self, store: &Store) -> Result<(), StartError> {
+        let path = self.path.join(ADMIN_TOKEN_FILE);
+        let failed = |source| StartError::AdminToken { path: path.clone(), source };
+        let now = process::clock::now();
+        match std::fs::read_to_string(&path) {
+            Ok(text) if store.use_token(text.trim(), now).await?.is_some() => return Ok(()),
+            Ok(_) => tracing::warn!("the administrator's token is unknown or revoked and is replaced"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let (_, token) = store.create_token(ADMIN_TOKEN_NAME, Scope::Admin, now).await?;
+        write_private(&path, &token).map_err(failed)
+    }
+}
+
+fn private_directory() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder
+}
+
+/// Whole or not at all, and never readable by others.
+fn write_private(path: &Path, secret: &SecretString) -> std::io::Result<()> {
+    let unfinished = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut file = options.open(&unfinished)?;
+    writeln!(file, "{}", secret.expose_secret())?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_opened_once_and_private() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let open = DataDir::open(&path).unwrap();
+        assert!(matches!(DataDir::open(&path), Err(StartError::InUse { .. })));
+        drop(open);
+        DataDir::open(&path).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+    }
+
+    #[test]
+    fn a_secret_file_is_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(ADMIN_TOKEN_FILE);
+        write_private(&path, &"token".into()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "token\n");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+}
