@@ -1,11 +1,15 @@
 //! What egress keeps: the state of each stock's pushes, and how each shop takes them.
 
+mod notes;
+
 use push::StockPush;
 use values::{Quantity, ShopId, Sku, StockId, Timestamp};
 
 use crate::error::Error;
 use crate::ingress::SettleWanted;
 use crate::sqlite::SqliteEgressTx;
+
+pub use notes::{ATTEMPTS_KEPT, DriftFound, DueStock, PushCounts, PushNotes, SettleWish};
 
 /// The last push of a stock.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Push state on SQLite.
 
+mod notes;
+
 use std::collections::HashMap;
 
 use push::{Base, Intent, PushRecord, StockPush, Target};
