@@ -1,4 +1,4 @@
-//! Rules for documents: those that are promised exist, their links lead somewhere, and the tests they name are there.
+//! Rules for documents: those that are promised exist, their links lead somewhere, and what they list is there.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,15 @@ const REQUIRED: &[&str] = &[
     "docs/glossary.md",
     "docs/operations.md",
     "docs/roadmap.md",
-    "docs/simulation.md",
+    SIMULATION,
     "docs/telemetry.md",
 ];
 
 /// Names in a table the tests that hold each invariant.
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
+/// Lists the scenarios of the simulation and the bugs they notice, which are in the table of [`SCENARIOS`].
+const SIMULATION: &str = "docs/simulation.md";
+const SCENARIOS: &str = "crates/simulation/src/scenario.rs";
 
 /// A longer README is not read.
 const README_LINES_MAX: usize = 150;
@@ -44,8 +47,30 @@ pub(super) fn check(root: &Path, files: &[PathBuf]) -> anyhow::Result<Vec<String
         if path == Path::new(ARCHITECTURE) {
             violations.extend(unheld(&text, &functions(root, files)?));
         }
+        if path == Path::new(SIMULATION) {
+            let table = std::fs::read_to_string(root.join(SCENARIOS))
+                .with_context(|| format!("cannot read {SCENARIOS}"))?;
+            violations.extend(unlisted(&text, &table));
+        }
     }
     Ok(violations)
+}
+
+/// Scenarios and bugs of the simulation's table that the page does not list.
+fn unlisted(page: &str, table: &str) -> Vec<String> {
+    let scenarios = table.split("scenario(").filter_map(|rest| {
+        let name = rest.trim_start().strip_prefix('"')?.split('"').next()?;
+        Some(format!("| {name} |"))
+    });
+    let bugs = table.split("Bug::").skip(1).map(|rest| {
+        let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+        format!("`{name}`")
+    });
+    let wanted: BTreeSet<String> = scenarios.chain(bugs).collect();
+    let missing = wanted.into_iter().filter(|wanted| !page.contains(wanted.as_str()));
+    missing
+        .map(|missing| format!("{SIMULATION}: does not list {}", missing.trim_matches([' ', '|'])))
+        .collect()
 }
 
 /// The names of all functions of the repository.
@@ -123,6 +148,17 @@ mod tests {
         ];
         assert_eq!(violations, expected);
     }
+    #[test]
+    fn every_scenario_and_bug_is_listed() {
+        let table =
+            "scenario(\"a sale\", &[Bug::Lost], …), scenario(\n  \"a refund\",\n  &[Bug::Twice, Bug::Lost],";
+        let page = "| a sale | `Lost` | … |";
+        assert_eq!(
+            unlisted(page, table),
+            ["docs/simulation.md: does not list `Twice`", "docs/simulation.md: does not list a refund"]
+        );
+    }
+
     #[test]
     fn an_invariant_names_tests_that_are_there() {
         let functions = BTreeSet::from(["one_is_held".to_owned()]);
