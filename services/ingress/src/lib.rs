@@ -1,1 +1,110 @@
-//! ingress of onhand.
+//! Ingress: brings the facts of shops in. Webhooks are hints and make it fast; reads are facts and make it right. Both end
+//! as the same messages.
+//!
+//! [`start`] spawns one reader for each shop of the registry and gives back the router with the webhook address,
+//! `POST /webhooks/{token}`.
+//!
+//! * A webhook is answered 200 only once what it says is confirmed by the bus; while that is not possible, 503.
+//! * A shop has one reader, by lease; it polls changed orders and the trash, reads again what is asked for, and settles
+//!   stocks. All that it publishes takes one path in order; a cursor moves only after what was read is confirmed.
+//! * What is wanted of a reader (orders to read again, stocks to settle, tasks) lies in the store and outlives the process.
+
+mod connect;
+mod facts;
+mod observe;
+mod outbound;
+mod reader;
+mod readers;
+mod settings;
+mod wanted;
+mod webhooks;
+
+use std::sync::Arc;
+
+use bus::{Bus, Flow};
+use process::metrics::Metrics;
+use process::{Stage, Tasks};
+use store::Store;
+use values::Timestamp;
+
+pub use connect::{Connect, ConnectError, WooCommerce};
+pub use observe::METRICS;
+pub use settings::{GROUP, Settings};
+pub use webhooks::BODY_BYTES_MAX;
+
+use observe::Observe;
+use outbound::Outbound;
+use readers::{Readers, Wakes};
+use wanted::Wishes;
+use webhooks::Webhooks;
+
+/// What ingress works with.
+#[derive(Debug)]
+pub struct Parts<C> {
+    /// Registry, cursors and tasks.
+    pub store: Arc<Store>,
+    /// Where facts go, and wishes come from.
+    pub bus: Bus,
+    /// Makes connections to shops.
+    pub connect: C,
+    /// Tells the time.
+    pub clock: fn() -> Timestamp,
+    /// Who has the readers' leases. The same name after a restart takes them over at once, so two processes that run at
+    /// the same time must not share one.
+    pub owner: String,
+    /// The settings.
+    pub settings: Settings,
+}
+
+/// Ingress cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A lease without an owner is anybody's.
+    #[error("ingress needs a name for its leases")]
+    NoOwner,
+}
+
+/// What all parts of ingress share.
+#[derive(Debug)]
+pub(crate) struct Shared<C> {
+    pub(crate) store: Arc<Store>,
+    pub(crate) connect: C,
+    pub(crate) outbound: Outbound,
+    pub(crate) clock: fn() -> Timestamp,
+    pub(crate) owner: String,
+    pub(crate) settings: Settings,
+    pub(crate) observe: Observe,
+    pub(crate) wakes: Wakes,
+}
+
+/// Spawns the readers and gives back the router for webhooks.
+pub fn start<C: Connect>(
+    parts: Parts<C>,
+    tasks: &Tasks,
+    metrics: &Metrics,
+) -> Result<axum::Router, StartError> {
+    if parts.owner.is_empty() {
+        return Err(StartError::NoOwner);
+    }
+    let observe = Observe::new(metrics);
+    let shared = Arc::new(Shared {
+        outbound: Outbound::new(parts.bus.publisher(), parts.clock, observe.clone()),
+        store: parts.store,
+        connect: parts.connect,
+        clock: parts.clock,
+        owner: parts.owner,
+        settings: parts.settings,
+        observe,
+        wakes: Wakes::default(),
+    });
+    let readers = Readers::new(Arc::clone(&shared));
+    tasks.spawn_in(Stage::Intake, "ingress-readers", readers.run(tasks.stopping(Stage::Intake)));
+    for queue in parts.bus.topology().queues(Flow::IngressReads) {
+        let mut wishes = Wishes::new(Arc::clone(&shared));
+        let (bus, stop) = (parts.bus.clone(), tasks.stopping(Stage::Intake));
+        tasks.spawn_in(Stage::Intake, format!("ingress-wishes {queue}"), async move {
+            bus.consume(queue, wanted::LIMITS, &mut wishes, &stop).await
+        });
+    }
+    Ok(Webhooks::new(&shared).router())
+}

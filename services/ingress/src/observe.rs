@@ -1,0 +1,305 @@
+//! What ingress says about itself: one function for each occurrence writes the log line and moves the metric.
+
+use std::time::Duration;
+
+use connector::CallError;
+use process::error_chain;
+use process::metrics::{Counter, Description, Gauge, Histogram, Label, Metric, Metrics};
+use values::{ReadNumber, ShopId};
+
+const WEBHOOKS: Metric<Counter> = Metric::counter(
+    "onhand_ingress_webhooks_total",
+    "Requests to webhook addresses, by what became of them.",
+    &[Label {
+        name: "outcome",
+        values: &[
+            "order",
+            "listing",
+            "reread",
+            "audit",
+            "blind",
+            "ping",
+            "forged",
+            "unknown",
+            "too_large",
+            "slow",
+            "broken",
+            "refused",
+        ],
+    }],
+);
+const WEBHOOK_SECONDS: Metric<Histogram> = Metric::histogram(
+    "onhand_ingress_webhook_seconds",
+    "From a webhook's head to its answer, of those that are authentic.",
+    &[],
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+);
+const READS: Metric<Counter> = Metric::counter(
+    "onhand_ingress_reads_total",
+    "Calls to shops to read them, by what was read and how it ended.",
+    &[
+        Label { name: "what", values: &["orders", "orders_by_id", "stocks", "catalogue", "test"] },
+        Label { name: "outcome", values: &["ok", "failed"] },
+    ],
+);
+const ORDERS: Metric<Counter> = Metric::counter(
+    "onhand_ingress_orders_total",
+    "Orders published, by how they were learnt.",
+    &[Label { name: "source", values: &["webhook", "read"] }],
+);
+const UNUSABLE: Metric<Counter> = Metric::counter(
+    "onhand_ingress_unusable_total",
+    "Orders and listings read from shops that made no sense.",
+    &[],
+);
+const SETTLES: Metric<Counter> = Metric::counter(
+    "onhand_ingress_settles_total",
+    "Stocks read to be settled, by what came of it.",
+    &[Label { name: "outcome", values: &["shown", "unusable", "abandoned"] }],
+);
+const CLOCKS_SET_BACK: Metric<Counter> =
+    Metric::counter("onhand_ingress_clocks_set_back_total", "Polls that found a shop's clock set back.", &[]);
+const PUBLISH_RETRIES: Metric<Counter> = Metric::counter(
+    "onhand_ingress_publish_retries_total",
+    "Publishings of what was read that had to be tried again.",
+    &[],
+);
+const READERS: Metric<Gauge> =
+    Metric::gauge("onhand_ingress_readers_running", "Shops that are being read by this process.", &[]);
+const READERS_FAILING: Metric<Gauge> =
+    Metric::gauge("onhand_ingress_readers_failing", "Shops whose last call failed.", &[]);
+
+/// The metrics of ingress.
+pub const METRICS: &[Description] = &[
+    WEBHOOKS.description(),
+    WEBHOOK_SECONDS.description(),
+    READS.description(),
+    ORDERS.description(),
+    UNUSABLE.description(),
+    SETTLES.description(),
+    CLOCKS_SET_BACK.description(),
+    PUBLISH_RETRIES.description(),
+    READERS.description(),
+    READERS_FAILING.description(),
+];
+
+/// What became of a request to a webhook address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Order,
+    Listing,
+    Reread,
+    Audit,
+    Blind,
+    Ping,
+    Forged,
+    Unknown,
+    TooLarge,
+    Slow,
+    Broken,
+    Refused,
+}
+
+impl Heard {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Listing => "listing",
+            Self::Reread => "reread",
+            Self::Audit => "audit",
+            Self::Blind => "blind",
+            Self::Ping => "ping",
+            Self::Forged => "forged",
+            Self::Unknown => "unknown",
+            Self::TooLarge => "too_large",
+            Self::Slow => "slow",
+            Self::Broken => "broken",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    Orders,
+    OrdersById,
+    Stocks,
+    Catalogue,
+    Test,
+}
+
+impl Read {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::OrdersById => "orders_by_id",
+            Self::Stocks => "stocks",
+            Self::Catalogue => "catalogue",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// The metrics of this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Observe {
+    webhooks: Counter,
+    webhook_seconds: Histogram,
+    reads: Counter,
+    orders: Counter,
+    unusable: Counter,
+    settles: Counter,
+    clocks_set_back: Counter,
+    publish_retries: Counter,
+    readers: Gauge,
+    readers_failing: Gauge,
+}
+
+impl Observe {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self {
+            webhooks: metrics.counter(&WEBHOOKS),
+            webhook_seconds: metrics.histogram(&WEBHOOK_SECONDS),
+            reads: metrics.counter(&READS),
+            orders: metrics.counter(&ORDERS),
+            unusable: metrics.counter(&UNUSABLE),
+            settles: metrics.counter(&SETTLES),
+            clocks_set_back: metrics.counter(&CLOCKS_SET_BACK),
+            publish_retries: metrics.counter(&PUBLISH_RETRIES),
+            readers: metrics.gauge(&READERS),
+            readers_failing: metrics.gauge(&READERS_FAILING),
+        }
+    }
+
+    /// A webhook was answered. Only what a person may have to see to is logged: each order is not.
+    pub(crate) fn heard(&self, shop: Option<ShopId>, heard: Heard, took: Duration) {
+        self.webhooks.increment(&[heard.as_str()]);
+        let shop_id = shop.map(ShopId::get);
+        match heard {
+            Heard::Order | Heard::Listing | Heard::Reread | Heard::Audit => {
+                self.webhook_seconds.observe(&[], took);
+                if heard == Heard::Order {
+                    self.orders.increment(&["webhook"]);
+                }
+            }
+            Heard::Blind => {
+                tracing::error!(
+                    shop.id = shop_id,
+                    "the user who owns the shop's webhooks may no longer see orders, so every webhook is empty: give \
+                     that user back the role Shop manager, or make the webhooks anew as another user"
+                );
+            }
+            Heard::Forged => tracing::warn!(
+                shop.id = shop_id,
+                "a webhook is not signed with the shop's secret: if the secret was changed in the shop, change it here too"
+            ),
+            Heard::TooLarge | Heard::Slow | Heard::Broken => {
+                tracing::warn!(shop.id = shop_id, outcome = heard.as_str(), "a webhook's body was not read");
+            }
+            // Logged with its cause where it failed.
+            Heard::Ping | Heard::Unknown | Heard::Refused => {}
+        }
+    }
+
+    pub(crate) fn webhook_refused(&self, shop: ShopId, error: &dyn std::error::Error) {
+        tracing::error!(
+            shop.id = shop.get(),
+            "a webhook could not be stored and is refused; the shop sends it again: {}",
+            error_chain(error)
+        );
+    }
+
+    pub(crate) fn shop_not_looked_up(&self, error: &dyn std::error::Error) {
+        tracing::error!("a webhook's shop could not be looked up: {}", error_chain(error));
+    }
+
+    pub(crate) fn read(&self, what: Read) {
+        self.reads.increment(&[what.as_str(), "ok"]);
+    }
+
+    pub(crate) fn read_failed(&self, shop: ShopId, what: Read, error: &CallError, failures: u32) {
+        self.reads.increment(&[what.as_str(), "failed"]);
+        let chain = error_chain(error);
+        if error.needs_a_person() && failures == 1 {
+            tracing::error!(shop.id = shop.get(), what = what.as_str(), "a shop cannot be read: {chain}");
+        } else {
+            tracing::warn!(shop.id = shop.get(), what = what.as_str(), failures, "a read failed: {chain}");
+        }
+    }
+
+    pub(crate) fn orders_read(&self, count: usize) {
+        self.orders.add(&["read"], u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn unusable(&self, shop: ShopId, id: Option<i64>, reason: &str) {
+        self.unusable.increment(&[]);
+        tracing::warn!(
+            shop.id = shop.get(),
+            item.id = id,
+            reason,
+            "something read from a shop makes no sense"
+        );
+    }
+
+    pub(crate) fn clock_set_back(&self, shop: ShopId, by: Duration) {
+        self.clocks_set_back.increment(&[]);
+        tracing::warn!(shop.id = shop.get(), seconds = by.as_secs(), "the shop's clock was set back");
+    }
+
+    pub(crate) fn settled(&self, shown: usize, unusable: usize) {
+        self.settles.add(&["shown"], u64::try_from(shown).unwrap_or(u64::MAX));
+        self.settles.add(&["unusable"], u64::try_from(unusable).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn settle_abandoned(&self, shop: ShopId, number: ReadNumber, stocks: usize) {
+        self.settles.add(&["abandoned"], u64::try_from(stocks).unwrap_or(u64::MAX));
+        tracing::info!(
+            shop.id = shop.get(),
+            read = number.get(),
+            stocks,
+            "stocks are read again: the shop's clock went back since they were read"
+        );
+    }
+
+    pub(crate) fn publish_failed(&self, error: &dyn std::error::Error) {
+        self.publish_retries.increment(&[]);
+        tracing::warn!("what was read could not be published and is tried again: {}", error_chain(error));
+    }
+
+    pub(crate) fn never_published(&self, error: &dyn std::error::Error) {
+        tracing::error!("a message was left out: no queue takes it: {}", error_chain(error));
+    }
+
+    pub(crate) fn readers(&self, running: usize) {
+        self.readers.set(&[], i64::try_from(running).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn shop_fails(&self, began: bool) {
+        self.readers_failing.add(&[], if began { 1 } else { -1 });
+    }
+
+    pub(crate) fn shop_well(&self, shop: ShopId) {
+        tracing::info!(shop.id = shop.get(), "the shop can be read again");
+    }
+
+    pub(crate) fn store_failed(&self, doing: &'static str, error: &dyn std::error::Error) {
+        tracing::error!(doing, "the database is tried again: {}", error_chain(error));
+    }
+
+    pub(crate) fn reader_ended(&self, shop: Option<ShopId>, error: &dyn std::error::Error) {
+        tracing::error!(
+            shop.id = shop.map(ShopId::get),
+            "a reader broke and is started again: {}",
+            error_chain(error)
+        );
+    }
+
+    pub(crate) fn task_ended(&self, shop: ShopId, kind: &'static str, good: bool) {
+        tracing::info!(shop.id = shop.get(), task = kind, good, "a task of a shop has ended");
+    }
+
+    pub(crate) fn undecodable(&self, error: &dyn std::error::Error) {
+        tracing::error!("a wish to read was set aside: {}", error_chain(error));
+    }
+}

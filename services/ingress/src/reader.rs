@@ -1,0 +1,333 @@
+//! The one reader of a shop: what is to be done next, and how long it rests.
+//!
+//! All it does it does one after the other, so that what it publishes has one order: a shown stock stays behind every
+//! order that was read for it.
+
+mod calls;
+mod catalogue;
+mod cursor;
+mod gate;
+mod job;
+mod orders;
+mod report;
+mod settling;
+mod stocks;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use connector::{OrderSet, ReadCatalogue};
+use process::backoff::random;
+use store::{Fenced, Lease, ReadNumbers, Reading, Shop, ShopState};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use values::{ReadNumber, ShopId, Timestamp};
+
+use crate::connect::ConnectError;
+use crate::outbound::Stopped;
+use crate::{Connect, Shared};
+use cursor::Position;
+use gate::Gate;
+use job::Job;
+use settling::Settling;
+
+/// Read numbers taken from the store at once; what is left of them at the end is never used.
+const NUMBERS_TOGETHER: u32 = 64;
+/// Longest rest: nothing is missed for longer, should a wake-up ever be.
+const REST_MAX: Duration = Duration::from_secs(5);
+/// Rest after the database failed.
+const STORE_REST: Duration = Duration::from_secs(1);
+
+/// Why a reader stopped what it did.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    /// The call failed; noted already. The gate knows how long to rest.
+    #[error("a call to the shop failed")]
+    Call(#[source] connector::CallError),
+    /// No call is let through before this.
+    #[error("the shop is left alone for a while")]
+    Resting,
+    /// Another has the shop.
+    #[error("another reader has the shop")]
+    Stale,
+    #[error("the shop cannot be called")]
+    Connect(#[source] ConnectError),
+    #[error("the database failed")]
+    Store(#[from] store::Error),
+    #[error("told to stop")]
+    Stopped,
+}
+
+impl From<Stopped> for ReadError {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
+}
+
+/// What a turn came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Something was done; there may be more.
+    Worked,
+    /// Nothing to do before this, unless woken.
+    Idle(Instant),
+}
+
+/// What may have to be looked for in the store.
+#[derive(Debug, Clone, Copy)]
+struct Looks {
+    rereads: bool,
+    settles: bool,
+    tasks: bool,
+}
+
+impl Looks {
+    const ALL: Self = Self { rereads: true, settles: true, tasks: true };
+}
+
+type CursorOf<C> = <<C as Connect>::Connection as ReadCatalogue>::Cursor;
+
+/// Reads one shop.
+pub(crate) struct Reader<C: Connect> {
+    shared: Arc<Shared<C>>,
+    shop: watch::Receiver<Shop>,
+    id: ShopId,
+    wake: Arc<Notify>,
+    stop: CancellationToken,
+    connection: Option<Arc<C::Connection>>,
+    gate: Gate,
+    lease: Option<Lease>,
+    numbers: Option<ReadNumbers>,
+    live: Option<Position>,
+    trash: Option<Position>,
+    orders_due: Instant,
+    trash_due: Instant,
+    looks: Looks,
+    /// Since when wishes are gathered.
+    gathering: Option<Instant>,
+    settling: Settling,
+    job: Option<Job<CursorOf<C>>>,
+    /// Made active by this reader; the registry's word follows.
+    activated: bool,
+    catalogue_wanted: bool,
+    reading: Reading,
+    reading_known: bool,
+}
+
+impl<C: Connect> Reader<C> {
+    pub(crate) fn new(
+        shared: Arc<Shared<C>>,
+        shop: watch::Receiver<Shop>,
+        wake: Arc<Notify>,
+        stop: CancellationToken,
+    ) -> Self {
+        let id = shop.borrow().id;
+        let settings = &shared.settings;
+        let gate = Gate::new(settings.calls_per_second, settings.breaker, settings.retry);
+        let now = Instant::now();
+        Self {
+            shared,
+            shop,
+            id,
+            wake,
+            stop,
+            connection: None,
+            gate,
+            lease: None,
+            numbers: None,
+            live: None,
+            trash: None,
+            orders_due: now,
+            trash_due: now,
+            looks: Looks::ALL,
+            gathering: None,
+            settling: Settling::default(),
+            job: None,
+            activated: false,
+            catalogue_wanted: false,
+            reading: Reading::none(id),
+            reading_known: false,
+        }
+    }
+
+    /// Until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        while !self.stop.is_cancelled() {
+            let idle_until = match self.turn().await {
+                Ok(Turn::Worked) => continue,
+                Ok(Turn::Idle(until)) => until.min(Instant::now() + REST_MAX),
+                Err(error) => self.rest_after(&error),
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = self.wake.notified() => self.looks = Looks::ALL,
+                Ok(()) = self.shop.changed() => self.shop_changed(),
+                () = tokio::time::sleep_until(idle_until.into()) => {}
+            }
+        }
+        if self.reading.failing_since.is_some() {
+            self.shared.observe.shop_fails(false);
+        }
+        if let Some(lease) = self.lease
+            && let Err(error) = self.shared.store.end_lease(self.id, lease.fence).await
+        {
+            self.shared.observe.store_failed("give a lease back", &error);
+        }
+    }
+
+    fn shop_changed(&mut self) {
+        self.connection = None;
+        self.looks = Looks::ALL;
+    }
+
+    fn rest_after(&mut self, error: &ReadError) -> Instant {
+        let now = Instant::now();
+        match error {
+            ReadError::Call(_) | ReadError::Resting => self.gate.rests_until(now).unwrap_or(now),
+            ReadError::Stale => {
+                self.lease = None;
+                self.forget_position();
+                now + self.shared.settings.lease / 2
+            }
+            ReadError::Connect(_) => now + REST_MAX,
+            ReadError::Store(error) => {
+                self.shared.observe.store_failed("read a shop", error);
+                now + STORE_REST
+            }
+            ReadError::Stopped => now,
+        }
+    }
+
+    /// What was known as the shop's reader is no longer certain.
+    fn forget_position(&mut self) {
+        self.numbers = None;
+        self.live = None;
+        self.trash = None;
+        self.settling = Settling::default();
+        self.job = None;
+    }
+
+    fn is_active(&self) -> bool {
+        self.activated || self.shop.borrow().state == ShopState::Active
+    }
+
+    /// The most urgent thing there is to do.
+    async fn turn(&mut self) -> Result<Turn, ReadError> {
+        if !self.hold_lease().await? {
+            return Ok(Turn::Idle(Instant::now() + self.shared.settings.lease / 2));
+        }
+        if !self.reading_known {
+            self.reading = self.shared.store.reading(self.id).await?.unwrap_or(Reading::none(self.id));
+            self.reading.failing_since = None;
+            self.reading_known = true;
+        }
+        let now = Instant::now();
+        if let Some(until) = self.gate.rests_until(now) {
+            self.give_up_job_if_hopeless().await?;
+            return Ok(Turn::Idle(until));
+        }
+        if self.is_active() {
+            if let Some(turn) = self.urgent(now).await? {
+                return Ok(turn);
+            }
+            self.plan_routine();
+        }
+        if self.job_turn().await? {
+            return Ok(Turn::Worked);
+        }
+        Ok(Turn::Idle(self.next_due(now)))
+    }
+
+    /// What comes before any long job; `None` if there is nothing.
+    async fn urgent(&mut self, now: Instant) -> Result<Option<Turn>, ReadError> {
+        let gathered = !(self.looks.rereads || self.looks.settles)
+            || now >= *self.gathering.get_or_insert(now + self.shared.settings.gather);
+        if gathered && self.looks.rereads && self.read_again().await? {
+            return Ok(Some(Turn::Worked));
+        }
+        if self.settling.ready_at().is_some_and(|ready_at| ready_at <= now) {
+            self.prove().await?;
+            return Ok(Some(Turn::Worked));
+        }
+        if self.orders_due <= now {
+            self.poll(OrderSet::Live).await?;
+            return Ok(Some(Turn::Worked));
+        }
+        if self.trash_due <= now {
+            self.poll(OrderSet::Trash).await?;
+            return Ok(Some(Turn::Worked));
+        }
+        if gathered && self.looks.settles && self.settling.has_room() && self.read_stocks().await? {
+            return Ok(Some(Turn::Worked));
+        }
+        if gathered {
+            self.gathering = None;
+        }
+        Ok(None)
+    }
+
+    fn next_due(&self, now: Instant) -> Instant {
+        let renewal = now + self.shared.settings.lease / 2;
+        if !self.is_active() {
+            return renewal;
+        }
+        let all = [Some(self.orders_due), Some(self.trash_due), self.settling.ready_at(), self.gathering];
+        all.into_iter().flatten().fold(renewal, Instant::min)
+    }
+
+    /// Has the right to read the shop, or gets it. `false` while another has it.
+    async fn hold_lease(&mut self) -> Result<bool, ReadError> {
+        let (now, lasts) = ((self.shared.clock)(), self.shared.settings.lease);
+        // A clock that was set back must not make a lease look long.
+        let fresh = self.lease.is_some_and(|lease| {
+            let left = lease.until.since(now);
+            left > lasts / 2 && left <= lasts
+        });
+        if fresh {
+            return Ok(true);
+        }
+        let lease = self.shared.store.lease_reader(self.id, &self.shared.owner, now, lasts).await?;
+        if lease.map(|lease| lease.fence) != self.lease.map(|lease| lease.fence) {
+            self.forget_position();
+        }
+        self.lease = lease;
+        Ok(lease.is_some())
+    }
+
+    fn fence(&self) -> Result<u64, ReadError> {
+        self.lease.map(|lease| lease.fence).ok_or(ReadError::Stale)
+    }
+
+    /// The number of the next read: to be taken before the call, so that numbers are in the order of reading.
+    async fn number(&mut self) -> Result<ReadNumber, ReadError> {
+        let numbers = match self.numbers.take() {
+            Some(numbers) if numbers.count > 0 => numbers,
+            _ => {
+                let fence = self.fence()?;
+                done(self.shared.store.next_read_numbers(self.id, NUMBERS_TOGETHER, fence).await?)?
+            }
+        };
+        self.numbers =
+            Some(ReadNumbers { first: numbers.first.next(), count: numbers.count.saturating_sub(1) });
+        Ok(numbers.first)
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.shared.clock)()
+    }
+
+    /// A period made up to a tenth longer or shorter by chance, so that many things do not fall due at once for ever.
+    fn spread(period: Duration) -> Duration {
+        const PARTS: u64 = 1_000;
+        let part = u32::try_from(random() % PARTS).unwrap_or(0);
+        period.mul_f64(0.9) + period / 5 * part / u32::try_from(PARTS).unwrap_or(1)
+    }
+}
+
+/// Stops a reader whose lease has gone to another.
+fn done<T>(fenced: Fenced<T>) -> Result<T, ReadError> {
+    match fenced {
+        Fenced::Done(value) => Ok(value),
+        Fenced::Stale => Err(ReadError::Stale),
+    }
+}

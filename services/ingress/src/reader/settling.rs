@@ -1,0 +1,201 @@
+//! Settles under way: stocks were read, and wait until every order of that time can be read too.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use connector::Shown;
+use proto::StockShown;
+use store::SettleJob;
+use values::{Moment, ReadNumber, ShopId, StockId, Timestamp};
+
+/// Most batches that wait; each has at most as many stocks as one read takes.
+pub(crate) const BATCHES_MAX: usize = 64;
+
+/// One read of stocks.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    pub(crate) number: ReadNumber,
+    /// The stocks were not read before this.
+    pub(crate) asked: Moment,
+    /// Nor after this.
+    pub(crate) answered: Moment,
+    pub(crate) stocks: Vec<(SettleJob, Shown)>,
+    /// Orders may be read for it from then on.
+    pub(crate) ready_at: Instant,
+}
+
+impl Batch {
+    /// Whether an order read of that shop time can prove it: a clock that went back in between cannot.
+    pub(crate) fn is_proven_by(&self, date: Timestamp) -> bool {
+        date >= self.asked.shop
+    }
+
+    /// What the stocks showed. Those that show nonsense prove nothing and are left out.
+    pub(crate) fn shown(&self, shop: ShopId, orders_read_to: Timestamp) -> Vec<StockShown> {
+        let message = |(job, shown): &(SettleJob, Shown)| {
+            let shown = match shown {
+                Shown::Quantity(quantity) => Some(*quantity),
+                Shown::Unmanaged | Shown::AtParent | Shown::Gone => None,
+                Shown::Unusable => return None,
+            };
+            Some(StockShown {
+                shop,
+                holder: job.want.stock.holder,
+                shown,
+                number: self.number,
+                asked: self.asked,
+                answered: self.answered,
+                orders_read_to,
+            })
+        };
+        self.stocks.iter().filter_map(message).collect()
+    }
+
+    /// The jobs that are done with it, and those of stocks that showed nonsense.
+    pub(crate) fn jobs(&self) -> (Vec<SettleJob>, Vec<SettleJob>) {
+        let (mut done, mut unusable) = (Vec::new(), Vec::new());
+        for (job, shown) in &self.stocks {
+            if *shown == Shown::Unusable { &mut unusable } else { &mut done }.push(job.clone());
+        }
+        (done, unusable)
+    }
+
+    /// The catalogue says something else than the shop does: it is to be read again.
+    pub(crate) fn contradicts_catalogue(&self) -> bool {
+        self.stocks.iter().any(|(_, shown)| matches!(shown, Shown::Unmanaged | Shown::AtParent | Shown::Gone))
+    }
+}
+
+/// The batches that wait, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Settling {
+    batches: VecDeque<Batch>,
+    held: BTreeSet<StockId>,
+}
+
+impl Settling {
+    pub(crate) fn has_room(&self) -> bool {
+        self.batches.len() < BATCHES_MAX
+    }
+
+    /// How many stocks wait.
+    pub(crate) fn stocks(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(crate) fn holds(&self, stock: StockId) -> bool {
+        self.held.contains(&stock)
+    }
+
+    pub(crate) fn add(&mut self, batch: Batch) {
+        self.held.extend(batch.stocks.iter().map(|(job, _)| job.want.stock));
+        self.batches.push_back(batch);
+    }
+
+    /// When the oldest is ready.
+    pub(crate) fn ready_at(&self) -> Option<Instant> {
+        self.batches.front().map(|batch| batch.ready_at)
+    }
+
+    /// Those that are ready; hand them to [`Settling::forget`] when they are done with.
+    pub(crate) fn ready(&self, now: Instant) -> Vec<Batch> {
+        self.batches.iter().take_while(|batch| batch.ready_at <= now).cloned().collect()
+    }
+
+    pub(crate) fn forget(&mut self, count: usize) {
+        for batch in self.batches.drain(..count.min(self.batches.len())) {
+            for (job, _) in &batch.stocks {
+                self.held.remove(&job.want.stock);
+            }
+        }
+    }
+}
+
+/// A moment and the one before it, by both clocks, from what a reply says about time. A `Date` has whole seconds and is
+/// that of the first of `calls` replies, so the end is taken late enough for all of them.
+pub(crate) fn moments(
+    shop_time: Timestamp,
+    took: Duration,
+    calls: u32,
+    hub_now: Timestamp,
+) -> (Moment, Moment) {
+    const SECOND: Duration = Duration::from_secs(1);
+    let later = if calls > 1 { took } else { Duration::ZERO };
+    (
+        Moment { shop: shop_time - took, hub: hub_now - took },
+        Moment { shop: shop_time + SECOND + later, hub: hub_now },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use store::SettleWanted;
+    use values::{HolderId, Quantity};
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    fn shop() -> ShopId {
+        ShopId::new(1).unwrap()
+    }
+
+    fn job(holder: i64) -> SettleJob {
+        let stock = StockId { shop: shop(), holder: HolderId::new(holder).unwrap() };
+        SettleJob { want: SettleWanted { stock, why: String::new(), due_at: at(0) }, wanted: 1 }
+    }
+
+    fn batch(ready_at: Instant, stocks: &[(i64, Shown)]) -> Batch {
+        let (asked, answered) = moments(at(100), Duration::from_secs(2), 1, at(700));
+        Batch {
+            number: ReadNumber::new(4),
+            asked,
+            answered,
+            stocks: stocks.iter().map(|(holder, shown)| (job(*holder), *shown)).collect(),
+            ready_at,
+        }
+    }
+
+    #[test]
+    fn batches_wait_their_time_and_keep_their_stocks() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(32);
+        let mut settling = Settling::default();
+        let ten = Shown::Quantity(Quantity::from_units(10));
+        settling.add(batch(start, &[(1, ten), (2, ten)]));
+        settling.add(batch(later, &[(3, ten)]));
+        assert_eq!((settling.ready(start).len(), settling.ready(later).len()), (1, 2));
+        assert!(settling.holds(job(2).want.stock) && settling.holds(job(3).want.stock));
+        settling.forget(1);
+        assert!(!settling.holds(job(2).want.stock) && settling.holds(job(3).want.stock));
+        assert_eq!((settling.stocks(), settling.ready_at()), (1, Some(later)));
+    }
+
+    #[test]
+    fn what_is_shown_and_what_is_nonsense() {
+        let batch = batch(
+            Instant::now(),
+            &[(1, Shown::Quantity(Quantity::from_units(-3))), (2, Shown::AtParent), (3, Shown::Unusable)],
+        );
+        let shown: Vec<_> = batch
+            .shown(shop(), at(130))
+            .into_iter()
+            .map(|message| (message.holder.get(), message.shown))
+            .collect();
+        assert_eq!(shown, [(1, Some(Quantity::from_units(-3))), (2, None)]);
+        let (done, unusable) = batch.jobs();
+        assert_eq!((done.len(), unusable.len()), (2, 1));
+        assert!(batch.contradicts_catalogue());
+    }
+
+    #[test]
+    fn a_clock_that_went_back_proves_nothing() {
+        let batch = batch(Instant::now(), &[]);
+        assert_eq!(batch.asked, Moment { shop: at(98), hub: at(698) });
+        assert_eq!(batch.answered, Moment { shop: at(101), hub: at(700) });
+        assert!(batch.is_proven_by(at(98)));
+        assert!(!batch.is_proven_by(at(97)));
+    }
+}

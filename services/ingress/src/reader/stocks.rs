@@ -1,0 +1,75 @@
+//! Settling stocks: they are read, and once every order of that time can be read too, orders and stocks are published in
+//! this order.
+
+use std::time::Instant;
+
+use connector::{OrderSet, ReadStocks, StockRef};
+use proto::Message;
+use store::SettleJob;
+use values::StockId;
+
+use super::settling::{Batch, moments};
+use super::{ReadError, Reader};
+use crate::Connect;
+
+/// When a stock that showed nonsense is looked at again.
+const UNUSABLE_AGAIN: std::time::Duration = std::time::Duration::from_mins(10);
+
+impl<C: Connect> Reader<C> {
+    /// Reads stocks that are due; `false` if there are none.
+    pub(super) async fn read_stocks(&mut self) -> Result<bool, ReadError> {
+        let together = C::Connection::STOCKS_MAX;
+        let limit = u32::try_from(self.settling.stocks() + together).unwrap_or(u32::MAX);
+        let due = self.shared.store.settles_due(self.id, self.now(), limit).await?;
+        let due: Vec<SettleJob> =
+            due.into_iter().filter(|job| !self.settling.holds(job.want.stock)).take(together).collect();
+        if due.is_empty() {
+            self.looks.settles = false;
+            return Ok(false);
+        }
+        let stocks: Vec<StockId> = due.iter().map(|job| job.want.stock).collect();
+        let parents = self.shared.store.stock_parents(&stocks).await?;
+        let refs: Vec<StockRef> = stocks
+            .iter()
+            .map(|stock| StockRef { holder: stock.holder, parent: parents.get(stock).copied() })
+            .collect();
+        let number = self.number().await?;
+        let reply = self.stocks(&refs).await?;
+        let (asked, answered) = moments(reply.shop_time, reply.took, reply.calls, self.now());
+        let stocks = due.into_iter().zip(reply.value).map(|(job, fact)| (job, fact.shown)).collect();
+        let ready_at = Instant::now() + self.shared.settings.settle_wait;
+        self.settling.add(Batch { number, asked, answered, stocks, ready_at });
+        Ok(true)
+    }
+
+    /// Reads the orders that prove the batches that are ready, and publishes orders, then stocks.
+    pub(super) async fn prove(&mut self) -> Result<(), ReadError> {
+        let ready = self.settling.ready(Instant::now());
+        let live = self.poll(OrderSet::Live).await?;
+        let trash = self.poll(OrderSet::Trash).await?;
+        let (date, read_to) = (live.date.min(trash.date), live.read_to.min(trash.read_to));
+        for batch in &ready {
+            if !batch.is_proven_by(date) {
+                // Its jobs are still due, so the stocks are read again.
+                self.shared.observe.settle_abandoned(self.id, batch.number, batch.stocks.len());
+                self.looks.settles = true;
+                continue;
+            }
+            let shown: Vec<Message> = batch.shown(self.id, read_to).into_iter().map(Message::from).collect();
+            self.shared.outbound.publish(&shown, &self.stop).await?;
+            let (done, unusable) = batch.jobs();
+            self.shared.observe.settled(done.len(), unusable.len());
+            self.catalogue_wanted |= batch.contradicts_catalogue();
+            let again_at = self.now() + Self::spread(self.shared.settings.settle_period);
+            self.shared.store.settles_done(&done, again_at, "routine").await?;
+            if !unusable.is_empty() {
+                let again_at = self.now() + UNUSABLE_AGAIN;
+                self.shared.store.settles_done(&unusable, again_at, "unusable").await?;
+            }
+        }
+        self.settling.forget(ready.len());
+        // What was asked for again meanwhile is due.
+        self.looks.settles = true;
+        Ok(())
+    }
+}

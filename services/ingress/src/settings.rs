@@ -1,0 +1,150 @@
+//! The settings of ingress.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use connector::BreakerConfig;
+use process::backoff::Backoff;
+use process::config::{Group, Reader, Setting, Within};
+
+const BODY_READ_TIMEOUT: Setting<Duration> = Setting::duration(
+    "ONHAND_INGRESS_BODY_READ_TIMEOUT_MS",
+    "How long a shop may take to send a webhook's body.",
+    Within { default: 10_000, min: 100, max: 120_000 },
+);
+const CALLS_PER_SECOND: Setting<usize> = Setting::count(
+    "ONHAND_INGRESS_CALLS_PER_SECOND",
+    "Calls made to one shop in a second when it is read, at most.",
+    Within { default: 5, min: 1, max: 1_000 },
+);
+const SETTLE_PERIOD: Setting<Duration> = Setting::duration(
+    "ONHAND_INGRESS_SETTLE_PERIOD_SECONDS",
+    "How often every stock of a shop is compared with what it should show.",
+    Within { default: 21_600, min: 60, max: 604_800 },
+);
+const AUDIT_PERIOD: Setting<Duration> = Setting::duration(
+    "ONHAND_INGRESS_AUDIT_PERIOD_SECONDS",
+    "How often every open order is read again, to find those that were deleted.",
+    Within { default: 86_400, min: 60, max: 2_592_000 },
+);
+const CATALOGUE_PERIOD: Setting<Duration> = Setting::duration(
+    "ONHAND_INGRESS_CATALOGUE_PERIOD_SECONDS",
+    "How often the whole catalogue of a shop is read.",
+    Within { default: 86_400, min: 60, max: 2_592_000 },
+);
+
+/// What the settings of [`GROUP`] say, and the times that only tests change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a shop may take to send a webhook's body.
+    pub body_read_timeout: Duration,
+    /// Calls to one shop in a second, at most.
+    pub calls_per_second: NonZeroU32,
+    /// How often every stock is settled.
+    pub settle_period: Duration,
+    /// How often every open order is read again.
+    pub audit_period: Duration,
+    /// How often the whole catalogue is read.
+    pub catalogue_period: Duration,
+    /// The catalogue is not read again sooner, whatever contradicts it.
+    pub catalogue_pause: Duration,
+    /// From a read of stocks to the read of orders that proves it. More than 30 s: an order written meanwhile may be
+    /// that late to show its date.
+    pub settle_wait: Duration,
+    /// How long wishes to read an order again, or to settle a stock, are gathered.
+    pub gather: Duration,
+    /// How often the registry and the lists of work are looked at.
+    pub look_period: Duration,
+    /// How long the right to read a shop lasts; it is renewed when half of it is over.
+    pub lease: Duration,
+    /// How long a webhook's shop and its secrets are believed without looking.
+    pub shop_cache: Duration,
+    /// Waits after failed calls of one shop.
+    pub retry: Backoff,
+    /// When a shop that fails is left alone.
+    pub breaker: BreakerConfig,
+    /// A task whose shop fails this long is given up.
+    pub task_patience: Duration,
+}
+
+/// The settings of ingress, for the documents.
+pub const GROUP: Group = Group {
+    title: "Ingress",
+    about: "",
+    settings: &[
+        BODY_READ_TIMEOUT.declaration(),
+        CALLS_PER_SECOND.declaration(),
+        SETTLE_PERIOD.declaration(),
+        AUDIT_PERIOD.declaration(),
+        CATALOGUE_PERIOD.declaration(),
+    ],
+};
+
+impl Settings {
+    /// From the process's settings.
+    pub fn from_source(reader: &mut Reader<'_>) -> Self {
+        let calls = u32::try_from(reader.get(&CALLS_PER_SECOND)).ok().and_then(NonZeroU32::new);
+        Self {
+            body_read_timeout: reader.get(&BODY_READ_TIMEOUT),
+            calls_per_second: calls.unwrap_or(NonZeroU32::MIN),
+            settle_period: reader.get(&SETTLE_PERIOD),
+            audit_period: reader.get(&AUDIT_PERIOD),
+            catalogue_period: reader.get(&CATALOGUE_PERIOD),
+            ..Self::default()
+        }
+    }
+
+    /// So fast that a test need not wait.
+    pub fn for_testing() -> Self {
+        Self {
+            body_read_timeout: Duration::from_millis(300),
+            calls_per_second: NonZeroU32::MAX,
+            settle_wait: Duration::from_millis(20),
+            gather: Duration::from_millis(2),
+            look_period: Duration::from_millis(5),
+            shop_cache: Duration::from_millis(5),
+            retry: Backoff { first: Duration::from_millis(2), max: Duration::from_millis(20) },
+            breaker: BreakerConfig {
+                open_min: Duration::from_millis(5),
+                open_max: Duration::from_millis(50),
+                ..BreakerConfig::default()
+            },
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            body_read_timeout: Duration::from_secs(10),
+            calls_per_second: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
+            settle_period: Duration::from_hours(6),
+            audit_period: Duration::from_hours(24),
+            catalogue_period: Duration::from_hours(24),
+            catalogue_pause: Duration::from_mins(10),
+            settle_wait: Duration::from_secs(32),
+            gather: Duration::from_millis(250),
+            look_period: Duration::from_secs(2),
+            lease: Duration::from_secs(30),
+            shop_cache: Duration::from_secs(2),
+            retry: Backoff { first: Duration::from_secs(1), max: Duration::from_mins(1) },
+            breaker: BreakerConfig::default(),
+            task_patience: Duration::from_mins(15),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use process::config::{self, Source};
+
+    use super::*;
+
+    #[test]
+    fn the_environment_says_what_the_code_says() {
+        let source = Source::from_pairs(Vec::<(&str, &str)>::new());
+        let read = config::read(&source, &[GROUP], Settings::from_source).unwrap();
+        assert_eq!(read, Settings::default());
+    }
+}

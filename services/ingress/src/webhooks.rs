@@ -1,0 +1,178 @@
+//! The address that shops call. A request is answered 200 only when what it says is safe with the bus, and otherwise
+//! than 2xx only if it is not the shop's, cannot be read, or the bus cannot take it.
+
+mod meaning;
+mod shops;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use connector_woocommerce::{Incoming, SIGNATURE_HEADER, classify};
+use store::Store;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use values::{ShopId, Timestamp};
+
+use crate::Shared;
+use crate::observe::{Heard, Observe};
+use crate::outbound::Outbound;
+use shops::{KnownShop, KnownShops};
+
+/// Largest body of a webhook, in bytes.
+pub const BODY_BYTES_MAX: usize = 4 << 20;
+/// Bodies in memory at once, in KiB; more wait for their turn.
+const BODIES_KIB_MAX: u32 = 64 << 10;
+/// How long a body waits for its turn.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(5);
+/// When a shop may call again if the bus takes nothing, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
+/// That a shop's webhooks are blind is written down this often at most.
+const BLIND_NOTED_EVERY: Duration = Duration::from_mins(1);
+
+/// Takes webhooks in.
+#[derive(Debug, Clone)]
+pub(crate) struct Webhooks {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<Store>,
+    outbound: Outbound,
+    observe: Observe,
+    clock: fn() -> Timestamp,
+    shops: KnownShops,
+    bodies: Arc<Semaphore>,
+    body_read_timeout: Duration,
+}
+
+/// What became of a request; it says how to answer.
+struct Outcome {
+    shop: Option<ShopId>,
+    heard: Heard,
+}
+
+impl Webhooks {
+    pub(crate) fn new<C>(shared: &Shared<C>) -> Self {
+        let inner = Inner {
+            store: Arc::clone(&shared.store),
+            outbound: shared.outbound.clone(),
+            observe: shared.observe.clone(),
+            clock: shared.clock,
+            shops: KnownShops::new(Arc::clone(&shared.store), shared.settings.shop_cache),
+            bodies: Arc::new(Semaphore::new(usize::try_from(BODIES_KIB_MAX).unwrap_or(usize::MAX))),
+            body_read_timeout: shared.settings.body_read_timeout,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn router(self) -> Router {
+        Router::new().route("/webhooks/{token}", post(receive)).with_state(self)
+    }
+}
+
+async fn receive(
+    State(webhooks): State<Webhooks>,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let started = Instant::now();
+    let Outcome { shop, heard } = webhooks.inner.take(&token, &headers, body).await;
+    webhooks.inner.observe.heard(shop, heard, started.elapsed());
+    answer(heard)
+}
+
+fn answer(heard: Heard) -> Response {
+    let status = match heard {
+        Heard::Order | Heard::Listing | Heard::Reread | Heard::Audit | Heard::Blind | Heard::Ping => {
+            StatusCode::OK
+        }
+        Heard::Forged => StatusCode::UNAUTHORIZED,
+        Heard::Unknown => StatusCode::NOT_FOUND,
+        Heard::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Heard::Slow => StatusCode::REQUEST_TIMEOUT,
+        Heard::Broken => StatusCode::BAD_REQUEST,
+        Heard::Refused => {
+            return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)]).into_response();
+        }
+    };
+    status.into_response()
+}
+
+impl Inner {
+    async fn take(&self, token: &str, headers: &HeaderMap, body: Body) -> Outcome {
+        let shop = match self.shops.find(token).await {
+            Ok(Some(shop)) => shop,
+            Ok(None) => return Outcome { shop: None, heard: Heard::Unknown },
+            Err(error) => {
+                self.observe.shop_not_looked_up(&error);
+                return Outcome { shop: None, heard: Heard::Refused };
+            }
+        };
+        let heard = match self.read(headers, body).await {
+            Ok((body, _turn)) => self.hear(&shop, headers, &body).await,
+            Err(heard) => heard,
+        };
+        Outcome { shop: Some(shop.id), heard }
+    }
+
+    /// The whole body, within its bounds, and the right to have it in memory.
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), Heard> {
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let bytes: usize = announced.unwrap_or(BODY_BYTES_MAX);
+        if bytes > BODY_BYTES_MAX {
+            return Err(Heard::TooLarge);
+        }
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(BODIES_KIB_MAX);
+        let turn = timeout(TURN_WAIT_MAX, Arc::clone(&self.bodies).acquire_many_owned(kib)).await;
+        let Ok(Ok(turn)) = turn else { return Err(Heard::Refused) };
+        match timeout(self.body_read_timeout, axum::body::to_bytes(body, bytes)).await {
+            Ok(Ok(body)) => Ok((body, turn)),
+            Ok(Err(error)) => Err(if is_over_limit(&error) { Heard::TooLarge } else { Heard::Broken }),
+            Err(_elapsed) => Err(Heard::Slow),
+        }
+    }
+
+    async fn hear(&self, shop: &KnownShop, headers: &HeaderMap, body: &[u8]) -> Heard {
+        let signature = headers.get(SIGNATURE_HEADER).map(HeaderValue::as_bytes);
+        let content = match classify(&shop.verifier, signature, body) {
+            Incoming::Ping { .. } => return Heard::Ping,
+            Incoming::Forged => return Heard::Forged,
+            Incoming::Authentic(content) => content,
+        };
+        let (heard, message) = meaning::of(shop.id, content);
+        if heard == Heard::Blind && shop.blind_is_news(BLIND_NOTED_EVERY) {
+            // Only shown to people: polls read what these webhooks do not say.
+            if let Err(error) = self.store.note_blind(shop.id, (self.clock)()).await {
+                self.observe.store_failed("note that a shop's webhooks are blind", &error);
+            }
+        }
+        let Some(message) = message else { return heard };
+        match self.outbound.publish_once(&[message]).await {
+            Ok(()) => heard,
+            Err(error) => {
+                self.observe.webhook_refused(shop.id, &error);
+                Heard::Refused
+            }
+        }
+    }
+}
+
+fn is_over_limit(error: &axum::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string() == "length limit exceeded" {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
