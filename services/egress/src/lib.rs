@@ -1,1 +1,72 @@
-//! egress of onhand.
+//! egress of onhand: carries levels out to the shops, in few calls, without putting sold units back.
+//!
+//! * **Levels in.** The consumers of `egress.levels` keep the newest level of each stock ([`start`]); a backlog is
+//!   never longer than there are stocks.
+//! * **A lane for each shop** makes its calls: it gathers what waits, journals what it is about to do, calls, and
+//!   stores what came of it. The rules are those of crate `push`; here is what happens between them and the world.
+//! * **Doubt.** A push without an answer is never repeated: it is taken as done, read back when it can no longer take
+//!   effect, and settled.
+//!
+//! What was journaled and not finished when a process died is found by its successor and treated as doubtful.
+
+mod asks;
+mod gate;
+mod lane;
+mod lanes;
+mod levels;
+mod observe;
+mod settings;
+mod shared;
+mod stock;
+mod work;
+
+use std::sync::Arc;
+
+use bus::Flow;
+use connector_woocommerce::{Access, Client, ShopUrl, SignIn, Timeouts};
+use process::metrics::Metrics;
+use process::{Stage, Tasks};
+use store::{Shop, ShopSecrets};
+
+pub use observe::METRICS;
+pub use settings::Settings;
+pub use shared::{Clock, Connect, ConnectError, Parts};
+
+use levels::Levels;
+use observe::Observe;
+use shared::Shared;
+
+/// Starts egress: a consumer for each shard of levels, and the lanes.
+pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) {
+    let shared = Arc::new(Shared::new(parts, Observe::new(metrics)));
+    for queue in shared.bus.topology().queues(Flow::EgressLevels) {
+        let (shared, stop) = (Arc::clone(&shared), tasks.stopping(Stage::Intake));
+        tasks.spawn_in(Stage::Intake, format!("egress: {queue}"), async move {
+            let mut levels = Levels::new(Arc::clone(&shared));
+            shared.bus.consume(queue, levels::LIMITS, &mut levels, &stop).await
+        });
+    }
+    let stop = tasks.stopping(Stage::Work);
+    tasks.spawn("egress: lanes", lanes::run(shared, stop));
+}
+
+/// Calls WooCommerce shops, with the usual times.
+pub fn woocommerce() -> Connect {
+    woocommerce_within(Timeouts::default())
+}
+
+/// Calls WooCommerce shops, within other times.
+pub fn woocommerce_within(timeouts: Timeouts) -> Connect {
+    Arc::new(move |shop: &Shop, secrets: &ShopSecrets| {
+        let url: ShopUrl = shop.settings.url.parse().map_err(ConnectError::Address)?;
+        let access = Access {
+            url,
+            consumer_key: secrets.consumer_key.clone(),
+            consumer_secret: secrets.consumer_secret.clone(),
+            sign_in: SignIn::Header,
+            private_addresses_allowed: shop.settings.private_allowed,
+            root_certificate: None,
+        };
+        Client::with_timeouts(access, timeouts).map_err(ConnectError::Client)
+    })
+}

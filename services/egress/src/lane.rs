@@ -1,0 +1,372 @@
+//! The lane of one shop: the only place that calls it for pushes. It gathers what is due, journals, calls, stores.
+
+mod call;
+mod finish;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use connector::{ReadStocks, StockBatch, StockRef};
+use connector_woocommerce::{Client, ITEMS_MAX};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use process::backoff;
+use push::Next;
+use store::{DueStock, Error, Shop, ShopLane};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use values::{HolderId, Quantity, ShopId, StockId, Timestamp};
+
+use crate::asks::ask;
+use crate::gate::{Gate, GateState, Permit};
+use crate::shared::Shared;
+use crate::stock::Stock;
+use crate::work::Work;
+use call::{Begun, Call, Done, Running};
+
+/// Stocks looked at in one go: enough for the calls that may be under way at once.
+const PAGE_STOCKS_MAX: u32 = 200;
+/// Journaling may take this long. After that a call could outlast the time in which its effect is expected.
+const JOURNAL_TIME_MAX: Duration = Duration::from_secs(5);
+/// A stock that is being read back is not read again for so long, should nobody hear the answer.
+const READ_TIME_MAX: Duration = Duration::from_mins(1);
+/// Open intents looked for in one go.
+const INTENTS_PAGE: u32 = 500;
+
+/// A lane and what it knows in memory; all that matters is in the database.
+pub(crate) struct Lane {
+    shared: Arc<Shared>,
+    shop: Shop,
+    /// Names this life of the lane in the journal.
+    owner: String,
+    gate: Gate,
+    client: Option<Client>,
+    /// Most stocks of one call; the shop may take fewer than usual.
+    batch_max: usize,
+    wake: Arc<Notify>,
+    stop: CancellationToken,
+    /// What was told of its state last.
+    told: Option<GateState>,
+}
+
+/// What is due, sorted.
+#[derive(Default)]
+struct Sorted {
+    /// Stocks for which a settle is asked for.
+    asks: Vec<StockId>,
+    /// Positions in the page of stocks to read back.
+    reads: Vec<usize>,
+    /// Stocks to push.
+    pushes: Vec<(StockRef, Quantity)>,
+}
+
+/// What the calls of one go came to.
+struct Started {
+    calls: Vec<Call>,
+    /// Something is left that may not start now: look again then; `None`: when a call has ended.
+    left_until: Option<Option<Instant>>,
+}
+
+impl Lane {
+    pub(crate) fn new(shared: Arc<Shared>, shop: Shop, stop: CancellationToken) -> Self {
+        let gate = Gate::new(&shared.settings, None);
+        let wake = shared.wakes.of(shop.id);
+        Self {
+            shared,
+            shop,
+            owner: Uuid::now_v7().to_string(),
+            gate,
+            client: None,
+            batch_max: ITEMS_MAX,
+            wake,
+            stop,
+            told: None,
+        }
+    }
+
+    fn id(&self) -> ShopId {
+        self.shop.id
+    }
+
+    /// Runs until it is told to stop; what is under way then is finished first.
+    pub(crate) async fn run(mut self) {
+        // Not a part of the lane, which would then not be shared between threads.
+        let mut running = FuturesUnordered::new();
+        let mut failures = 0;
+        while let Err(error) = self.recover().await {
+            failures += 1;
+            self.shared.observe.database_failed("look for pushes under way", &error);
+            if self.pause_after(failures).await {
+                return;
+            }
+        }
+        failures = 0;
+        while !self.stop.is_cancelled() {
+            let wait = match self.cycle(&mut running).await {
+                Ok(wait) => {
+                    failures = 0;
+                    wait
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.shared.observe.database_failed("push levels", &error);
+                    Instant::now() + self.shared.settings.database.delay(failures, backoff::random())
+                }
+            };
+            self.tell().await;
+            let (stop, wake) = (self.stop.clone(), Arc::clone(&self.wake));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                Some(done) = running.next(), if !running.is_empty() => self.finish(done).await,
+                () = wake.notified() => {}
+                () = tokio::time::sleep_until(wait.into()) => {}
+            }
+        }
+        while let Some(done) = running.next().await {
+            self.finish(done).await;
+        }
+        self.shared.observe.lane(self.id(), self.told.map(|told| told.word), None);
+    }
+
+    /// Waits before the database is tried again; `true` if it was told to stop.
+    async fn pause_after(&self, failures: u32) -> bool {
+        let pause = self.shared.settings.database.delay(failures, backoff::random());
+        tokio::select! {
+            () = self.stop.cancelled() => true,
+            () = tokio::time::sleep(pause) => false,
+        }
+    }
+
+    /// Pushes that were journaled in an earlier life and not finished: nobody knows whether they arrived. What the shop
+    /// asked for then still holds.
+    async fn recover(&mut self) -> Result<(), Error> {
+        let before = ShopId::new(self.id().get() - 1);
+        let last = HolderId::new(i64::MAX).expect("it is positive");
+        let mut after = before.map(|shop| StockId { shop, holder: last });
+        let mut count = 0;
+        loop {
+            let open = self.shared.store.open_intents(after, INTENTS_PAGE).await?;
+            let ids: Vec<StockId> =
+                open.iter().map(|row| row.id).filter(|stock| stock.shop == self.id()).collect();
+            let Some(last) = ids.last() else { break };
+            after = Some(*last);
+            let now = self.shared.now();
+            let mut work = Work::on(&self.shared.store, &ids).await?;
+            for stock in &mut work.stocks {
+                stock.uncertain("unknown", now);
+            }
+            work.commit().await?;
+            count += ids.len();
+        }
+        if count > 0 {
+            self.shared.observe.recovered(self.id(), count);
+        }
+        if let Some(until) = self.shared.store.lane(self.id()).await?.and_then(|lane| lane.until) {
+            let left = until.since(self.shared.now()).min(self.shared.settings.pace.pause_max);
+            if !left.is_zero() {
+                self.gate = Gate::new(&self.shared.settings, Some(Instant::now() + left));
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what is due and may be done, and says when to look again.
+    async fn cycle(&mut self, running: &mut FuturesUnordered<Running>) -> Result<Instant, Error> {
+        let start = Instant::now();
+        let look_again = start + self.shared.settings.look_again;
+        if let Some(until) = self.gate.closed_until(start) {
+            return Ok(until.min(look_again));
+        }
+        let now = self.shared.now();
+        match self.shared.store.next_due(self.id()).await? {
+            Some(due) if due <= now => {}
+            Some(due) => return Ok((start + due.since(now)).min(look_again)),
+            None => return Ok(look_again),
+        }
+        if !self.has_client(start).await? {
+            return Ok(self.gate.closed_until(start).unwrap_or(look_again).min(look_again));
+        }
+        // What waits for company goes along with what is due.
+        let horizon = now + self.shared.settings.flush_window.max(self.shared.settings.settle_window);
+        let page = self.shared.store.stocks_due(self.id(), horizon, None, PAGE_STOCKS_MAX).await?;
+        let full = page.len() >= usize::try_from(PAGE_STOCKS_MAX).unwrap_or(usize::MAX);
+        let ids: Vec<StockId> = page.iter().map(|due: &DueStock| due.id).collect();
+        let mut work = Work::on(&self.shared.store, &ids).await?;
+        let sorted = sort(&mut work.stocks, now, horizon);
+        let started = self.prepare(&mut work.stocks, &sorted, full, now);
+        let committed = work.commit().await;
+        let in_time = start.elapsed() <= JOURNAL_TIME_MAX;
+        if committed.is_err() || !in_time {
+            for _ in &started.calls {
+                self.gate.unused(Instant::now());
+            }
+        }
+        committed?;
+        if in_time {
+            self.make(started.calls, running);
+        } else {
+            self.unmade(started.calls).await?;
+        }
+        if !sorted.asks.is_empty() && !ask(&self.shared, self.id(), &sorted.asks).await? {
+            return Ok(start + self.shared.settings.settle_window.max(Duration::from_millis(10)));
+        }
+        Ok(match started.left_until {
+            None if full => start,
+            None => self.next_look(look_again).await?,
+            Some(Some(until)) => until.min(look_again),
+            Some(None) => look_again,
+        })
+    }
+
+    /// When the next stock is due, now that what was due has been dealt with.
+    async fn next_look(&self, look_again: Instant) -> Result<Instant, Error> {
+        let now = self.shared.now();
+        let due = self.shared.store.next_due(self.id()).await?;
+        Ok(due.map_or(look_again, |due| (Instant::now() + due.since(now)).min(look_again)))
+    }
+
+    /// Makes the calls ready that may start now: permits taken, intents begun.
+    fn prepare(&mut self, stocks: &mut [Stock], sorted: &Sorted, full: bool, now: Timestamp) -> Started {
+        let mut started = Started { calls: Vec::new(), left_until: None };
+        if !sorted.reads.is_empty() {
+            match self.gate.permit(Instant::now()) {
+                Permit::Go | Permit::Probe => started.calls.push(read_back(stocks, &sorted.reads, now)),
+                Permit::Full => started.left_until = Some(None),
+                Permit::Wait(until) => started.left_until = Some(Some(until)),
+            }
+        }
+        let mut batches = StockBatch::plan(&sorted.pushes, self.batch_max);
+        let partial = batches.last().is_some_and(|batch| batch.changes.len() < self.batch_max);
+        if full && partial && batches.len() > 1 {
+            // More of the same product may follow on the next page.
+            batches.pop();
+        }
+        for batch in batches {
+            match self.gate.permit(Instant::now()) {
+                Permit::Go => started.calls.push(self.begin(stocks, batch, now)),
+                Permit::Probe => {
+                    let parent = batch.parent;
+                    let first =
+                        batch.changes.first().map(|change| StockRef { holder: change.holder, parent });
+                    started.calls.push(Call::Probe { stock: first.expect("no batch is empty") });
+                    started.left_until = Some(None);
+                    break;
+                }
+                Permit::Full => {
+                    started.left_until = Some(None);
+                    break;
+                }
+                Permit::Wait(until) => {
+                    started.left_until = Some(Some(until));
+                    break;
+                }
+            }
+        }
+        started
+    }
+
+    fn begin(&self, stocks: &mut [Stock], batch: StockBatch, now: Timestamp) -> Call {
+        let at = Instant::now();
+        let mut begun = Vec::with_capacity(batch.changes.len());
+        for change in &batch.changes {
+            let id = StockId { shop: self.id(), holder: change.holder };
+            let stock =
+                stocks.iter_mut().find(|stock| stock.row.id == id).expect("it was planned from these");
+            stock.begin(change.delta, &self.owner, now);
+            begun.push(Begun { id, started_at: now });
+        }
+        Call::Push { batch, begun, at }
+    }
+
+    /// Starts the calls; what they need is stored.
+    fn make(&self, calls: Vec<Call>, running: &FuturesUnordered<Running>) {
+        let Some(client) = &self.client else { return };
+        for call in calls {
+            running.push(call.make(client.clone()));
+        }
+    }
+
+    /// Takes back what was journaled, for calls that were not made.
+    async fn unmade(&mut self, calls: Vec<Call>) -> Result<(), Error> {
+        for call in calls {
+            self.store_answer(&Done::unmade(call)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the client if there is none; after a refusal that only a person can end, from what is registered now.
+    async fn has_client(&mut self, now: Instant) -> Result<bool, Error> {
+        if self.client.is_some() && !self.gate.needs_a_person() {
+            return Ok(true);
+        }
+        let secrets = self.shared.store.shop_secrets(self.id()).await?;
+        let made = secrets.and_then(|secrets| (self.shared.connect)(&self.shop, &secrets).ok());
+        self.client = made;
+        if self.client.is_none() {
+            self.gate.unusable(now, &self.shared.settings, backoff::random());
+        }
+        Ok(self.client.is_some())
+    }
+
+    /// Stores the lane's state for people, if it is another than they were told.
+    async fn tell(&mut self) {
+        let now = Instant::now();
+        let state = self.gate.state(now);
+        if self.told == Some(state) {
+            return;
+        }
+        let lane = ShopLane {
+            shop: self.id(),
+            breaker: state.word.to_owned(),
+            cause: state.cause.map(str::to_owned),
+            until: state.until.map(|until| self.shared.now() + until.saturating_duration_since(now)),
+            calls_per_minute: self.shared.settings.calls_per_minute,
+            at: self.shared.now(),
+        };
+        if let Err(error) = self.shared.store.save_lane(&lane).await {
+            self.shared.observe.database_failed("store the state of a lane", &error);
+            return;
+        }
+        if self.told.map(|told| told.word) != Some(state.word) {
+            self.shared.observe.lane(self.id(), self.told.map(|told| told.word), Some(state));
+        }
+        self.told = Some(state);
+    }
+}
+
+/// Tells what is to be done for each, and puts aside what needs nothing.
+fn sort(stocks: &mut [Stock], now: Timestamp, horizon: Timestamp) -> Sorted {
+    let mut sorted = Sorted::default();
+    for (place, stock) in stocks.iter_mut().enumerate() {
+        if stock.asks(horizon) {
+            sorted.asks.push(stock.row.id);
+        }
+        match stock.next(now) {
+            Next::Push(delta) => {
+                let stock = StockRef { holder: stock.row.id.holder, parent: stock.notes.parent };
+                sorted.pushes.push((stock, delta));
+            }
+            Next::ReadBack if sorted.reads.len() < Client::STOCKS_MAX => sorted.reads.push(place),
+            Next::ReadBack => {}
+            Next::Nothing | Next::Settle | Next::Wait(_) => stock.plan(now, Duration::ZERO),
+        }
+    }
+    sorted
+}
+
+/// A read of stocks whose push can no longer take effect, with what they should show as of now.
+fn read_back(stocks: &mut [Stock], places: &[usize], now: Timestamp) -> Call {
+    let mut asked = Vec::with_capacity(places.len());
+    for place in places {
+        let stock = stocks.get_mut(*place).expect("it was sorted from these");
+        let holder = stock.row.id.holder;
+        let expected = stock.row.push.expected();
+        asked.push((StockRef { holder, parent: stock.notes.parent }, expected));
+        stock.notes.held_until = Some(now + READ_TIME_MAX);
+        stock.row.due_at = None;
+        stock.plan(now, Duration::ZERO);
+    }
+    Call::ReadBack { asked }
+}

@@ -1,0 +1,97 @@
+//! The calls a lane makes, and what comes back.
+
+use std::time::Instant;
+
+use connector::{
+    CallError, ChangeStocks, Changed, NotSentCause, ReadStocks, Reply, StockBatch, StockRef, StocksRead,
+};
+use connector_woocommerce::Client;
+use futures_util::future::BoxFuture;
+use values::{Quantity, StockId, Timestamp};
+
+/// A call under way.
+pub(super) type Running = BoxFuture<'static, Done>;
+
+/// A push that was journaled.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    pub(super) id: StockId,
+    /// As in its intent.
+    pub(super) started_at: Timestamp,
+}
+
+/// A call that may be made.
+#[derive(Debug)]
+pub(super) enum Call {
+    /// Changes stocks; `begun` in the order of the batch.
+    Push {
+        batch: StockBatch,
+        begun: Vec<Begun>,
+        /// When journaling began.
+        at: Instant,
+    },
+    /// Reads stocks, each with what it should show.
+    ReadBack { asked: Vec<(StockRef, Option<Quantity>)> },
+    /// Reads a stock to see whether the shop is back.
+    Probe { stock: StockRef },
+}
+
+/// A call that ended.
+#[derive(Debug)]
+pub(super) enum Done {
+    Push {
+        begun: Vec<Begun>,
+        variations: bool,
+        at: Instant,
+        result: Result<Changed, CallError>,
+    },
+    ReadBack {
+        asked: Vec<(StockRef, Option<Quantity>)>,
+        at: Instant,
+        result: Result<Reply<StocksRead>, CallError>,
+    },
+    Probe {
+        at: Instant,
+        result: Result<(), CallError>,
+    },
+}
+
+impl Call {
+    /// Makes the call, once.
+    pub(super) fn make(self, client: Client) -> Running {
+        Box::pin(async move {
+            match self {
+                Self::Push { batch, begun, at } => {
+                    let result = client.change_stocks(&batch).await;
+                    Done::Push { begun, variations: batch.parent.is_some(), at, result }
+                }
+                Self::ReadBack { asked } => {
+                    let at = Instant::now();
+                    let stocks: Vec<StockRef> = asked.iter().map(|(stock, _)| *stock).collect();
+                    let result = client.stocks(&stocks).await;
+                    Done::ReadBack { asked, at, result }
+                }
+                Self::Probe { stock } => {
+                    let at = Instant::now();
+                    let result = client.stocks(&[stock]).await.map(|_| ());
+                    Done::Probe { at, result }
+                }
+            }
+        })
+    }
+}
+
+impl Done {
+    /// A call that was not made after all.
+    pub(super) fn unmade(call: Call) -> Self {
+        let not_sent = || CallError::NotSent { cause: NotSentCause::Malformed, source: None };
+        let at = Instant::now();
+        match call {
+            Call::Push { batch, begun, at } => {
+                Self::Push { begun, variations: batch.parent.is_some(), at, result: Err(not_sent()) }
+            }
+            Call::ReadBack { asked } => Self::ReadBack { asked, at, result: Err(not_sent()) },
+            Call::Probe { .. } => Self::Probe { at, result: Err(not_sent()) },
+        }
+    }
+}

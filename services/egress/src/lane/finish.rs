@@ -1,0 +1,219 @@
+//! What becomes of a call's answer: the gate hears of it, and every stock that was in it is stored with what it means.
+
+use std::time::{Duration, Instant};
+
+use connector::{CallError, ChangeOutcome, Changed, Effect, RefusalKind, Reply, Shown, StockRef, StocksRead};
+use process::backoff;
+use store::Error;
+use values::{Quantity, StockId, Timestamp};
+
+use super::Lane;
+use super::call::{Begun, Done};
+use crate::gate::cause;
+use crate::stock::{Stock, UNMANAGED};
+use crate::work::Work;
+
+/// The shop takes no batch of this size.
+const TOO_LARGE: u16 = 413;
+
+/// What an error means for each push that was in the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    /// Nobody knows whether it arrived.
+    Uncertain,
+    /// It never left, or was sent back unread: nobody was told anything.
+    Unsent,
+    /// Refused for what it is: tried again later.
+    Refused,
+    /// Refused until somebody changes the shop.
+    Blocked(&'static str),
+}
+
+impl Lane {
+    /// Takes the end of a call. What it means is stored before anything else happens to these stocks; if the database is
+    /// away until the process stops, the intents stay open and are doubtful for its successor.
+    pub(super) async fn finish(&mut self, done: Done) {
+        self.tell_gate(&done);
+        let mut failures = 0;
+        while let Err(error) = self.store_answer(&done).await {
+            failures += 1;
+            self.shared.observe.database_failed("store the answer of a shop", &error);
+            if self.pause_after(failures).await {
+                return;
+            }
+        }
+    }
+
+    fn tell_gate(&mut self, done: &Done) {
+        let (kind, stocks, started, error) = match done {
+            Done::Push { begun, at, result, .. } => ("push", begun.len(), *at, result.as_ref().err()),
+            Done::ReadBack { asked, at, result } => ("read_back", asked.len(), *at, result.as_ref().err()),
+            Done::Probe { at, result } => ("probe", 1, *at, result.as_ref().err()),
+        };
+        let now = Instant::now();
+        let Some(error) = error else {
+            self.gate.answered(now, started);
+            self.shared.observe.called(kind, "answered", stocks);
+            return;
+        };
+        self.gate.failed(now, started, error, &self.shared.settings, backoff::random());
+        let outcome = if error.effect() == Effect::Unknown { "uncertain" } else { "failed" };
+        self.shared.observe.called(kind, outcome, stocks);
+        self.shared.observe.call_failed(self.id(), cause(error), stocks);
+        if matches!(error, CallError::Refused { status: TOO_LARGE, .. }) && stocks > 1 {
+            self.batch_max = self.batch_max.min(stocks / 2).max(1);
+            self.shared.observe.batch_halved(self.id(), self.batch_max);
+        }
+    }
+
+    /// Stores what an answer means.
+    pub(super) async fn store_answer(&self, done: &Done) -> Result<(), Error> {
+        match done {
+            Done::Push { begun, variations, at, result } => {
+                self.store_pushed(begun, *variations, at.elapsed(), result).await
+            }
+            Done::ReadBack { asked, result, .. } => self.store_read_back(asked, result).await,
+            Done::Probe { .. } => Ok(()),
+        }
+    }
+
+    async fn store_pushed(
+        &self,
+        begun: &[Begun],
+        variations: bool,
+        took: Duration,
+        result: &Result<Changed, CallError>,
+    ) -> Result<(), Error> {
+        let ids: Vec<StockId> = begun.iter().map(|begun| begun.id).collect();
+        let mut work = Work::on(&self.shared.store, &ids).await?;
+        let now = self.shared.now();
+        for (place, (stock, begun)) in work.stocks.iter_mut().zip(begun).enumerate() {
+            if !stock.awaits(&self.owner, begun.started_at) {
+                continue;
+            }
+            match result {
+                Ok(changed) => {
+                    let outcome = changed.outcomes.get(place).copied().unwrap_or(ChangeOutcome::Uncertain);
+                    // A shop that does not say what time it is there: then ours has to do.
+                    let date = changed.shop_time.unwrap_or(now);
+                    self.pushed(stock, outcome, date, took, now);
+                }
+                Err(error) => {
+                    self.push_failed(stock, failed(error, variations, begun_alone(&ids)), error, now)
+                }
+            }
+        }
+        work.commit().await
+    }
+
+    fn pushed(
+        &self,
+        stock: &mut Stock,
+        outcome: ChangeOutcome,
+        date: Timestamp,
+        took: Duration,
+        now: Timestamp,
+    ) {
+        match outcome {
+            ChangeOutcome::Applied { .. } => {
+                self.shared.observe.pushed("applied");
+                if let Some(since) = stock.succeeded(date, took, now) {
+                    self.shared.observe.lag(now.since(since));
+                }
+            }
+            ChangeOutcome::Refused { kind: RefusalKind::Permanent, reason } => {
+                self.shared.observe.pushed("refused");
+                self.shared.observe.blocked(stock.row.id, reason.as_str());
+                stock.refused(reason.as_str());
+                stock.block(reason.as_str());
+                stock.plan(now, Duration::ZERO);
+            }
+            ChangeOutcome::Refused { kind: RefusalKind::Temporary, reason } => {
+                self.shared.observe.pushed("refused");
+                stock.refused(reason.as_str());
+                stock.hold_back(now, &self.shared.settings);
+            }
+            ChangeOutcome::Uncertain => {
+                self.shared.observe.pushed("uncertain");
+                stock.uncertain("bad_reply", now);
+            }
+        }
+    }
+
+    fn push_failed(&self, stock: &mut Stock, failed: Failed, error: &CallError, now: Timestamp) {
+        match failed {
+            Failed::Uncertain => {
+                self.shared.observe.pushed("uncertain");
+                stock.uncertain(cause(error), now);
+            }
+            Failed::Unsent => {
+                self.shared.observe.pushed("unsent");
+                stock.unsent(now);
+            }
+            Failed::Refused => {
+                self.shared.observe.pushed("refused");
+                stock.refused(cause(error));
+                stock.hold_back(now, &self.shared.settings);
+            }
+            Failed::Blocked(why) => {
+                self.shared.observe.pushed("refused");
+                self.shared.observe.blocked(stock.row.id, why);
+                stock.refused(why);
+                stock.block(why);
+                stock.plan(now, Duration::ZERO);
+            }
+        }
+    }
+
+    async fn store_read_back(
+        &self,
+        asked: &[(StockRef, Option<Quantity>)],
+        result: &Result<Reply<StocksRead>, CallError>,
+    ) -> Result<(), Error> {
+        let shop = self.id();
+        let ids: Vec<StockId> =
+            asked.iter().map(|(stock, _)| StockId { shop, holder: stock.holder }).collect();
+        let mut work = Work::on(&self.shared.store, &ids).await?;
+        let (now, settings) = (self.shared.now(), &self.shared.settings);
+        for (place, (stock, (_, expected))) in work.stocks.iter_mut().zip(asked).enumerate() {
+            if stock.row.push.doubtful_until.is_none() {
+                continue;
+            }
+            let shown = result
+                .as_ref()
+                .ok()
+                .and_then(|reply| reply.value.get(place).map(|fact| (fact.shown, reply.shop_time)));
+            match shown {
+                Some((Shown::Quantity(shown), date)) => {
+                    // With an unknown base there is nothing to correct; the settle that follows proves it.
+                    stock.read_back(shown, expected.unwrap_or(shown), date, now, settings);
+                }
+                Some((Shown::Unmanaged, date)) => stock.cannot_be_read(UNMANAGED, date, now),
+                Some((Shown::AtParent, date)) => stock.cannot_be_read("at_parent", date, now),
+                Some((Shown::Gone, date)) => stock.cannot_be_read("unknown", date, now),
+                Some((Shown::Unusable, _)) | None => stock.hold_back(now, settings),
+            }
+            if let Some(why) = &stock.row.blocked {
+                self.shared.observe.blocked(stock.row.id, why);
+            }
+        }
+        work.commit().await
+    }
+}
+
+fn begun_alone(ids: &[StockId]) -> bool {
+    ids.len() == 1
+}
+
+fn failed(error: &CallError, variations: bool, alone: bool) -> Failed {
+    match error {
+        _ if error.effect() == Effect::Unknown => Failed::Uncertain,
+        // Smaller ones follow at once; a single stock cannot be made smaller.
+        CallError::Refused { status: TOO_LARGE, .. } if !alone => Failed::Unsent,
+        CallError::Refused { status: 404, code } if variations && code.ends_with("_invalid_id") => {
+            Failed::Blocked("unknown")
+        }
+        CallError::Refused { .. } => Failed::Refused,
+        _ => Failed::Unsent,
+    }
+}

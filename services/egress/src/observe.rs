@@ -1,0 +1,305 @@
+//! What egress tells of itself: each occurrence is one function that writes the log line and moves the metric.
+
+use std::time::Duration;
+
+use process::metrics::{Counter, Description, Gauge, Histogram, Label, Metric, Metrics};
+use push::{Distrust, Settled};
+use store::PushCounts;
+use values::{ShopId, StockId};
+
+use crate::gate::GateState;
+use crate::stock::{Taken, drift_word};
+
+const LEVELS: Metric<Counter> = Metric::counter(
+    "onhand_egress_levels_total",
+    "Levels received. Most cost no call: the shop shows what it should already, or a newer one comes first.",
+    &[Label { name: "outcome", values: &["fresh", "old"] }],
+);
+const GIVEN_UP: Metric<Counter> = Metric::counter(
+    "onhand_egress_messages_given_up_total",
+    "Messages put aside because they cannot be read or applied.",
+    &[],
+);
+const CALLS: Metric<Counter> = Metric::counter(
+    "onhand_egress_calls_total",
+    "Calls to shops.",
+    &[
+        Label { name: "kind", values: &["push", "read_back", "probe"] },
+        Label { name: "outcome", values: &["answered", "failed", "uncertain"] },
+    ],
+);
+const PUSHES: Metric<Counter> = Metric::counter(
+    "onhand_egress_pushes_total",
+    "Stocks pushed, by what came of it.",
+    &[Label { name: "outcome", values: &["applied", "refused", "unsent", "uncertain"] }],
+);
+const BATCH: Metric<Histogram> = Metric::histogram(
+    "onhand_egress_batch_stocks",
+    "Stocks carried by one call.",
+    &[],
+    &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 99.0, 100.0],
+);
+const LAG: Metric<Histogram> = Metric::histogram(
+    "onhand_egress_push_lag_seconds",
+    "From the level that made a push necessary to the shop's answer.",
+    &[],
+    &[0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0],
+);
+const SETTLES: Metric<Counter> = Metric::counter(
+    "onhand_egress_settles_total",
+    "Comparisons with proof, by what came of them.",
+    &[Label {
+        name: "outcome",
+        values: &["agreed", "drift", "not_quiet", "push_in_flight", "other_epoch", "old"],
+    }],
+);
+const DRIFT: Metric<Counter> = Metric::counter(
+    "onhand_egress_drift_total",
+    "Differences found by trusted comparisons, by whose they are.",
+    &[Label { name: "kind", values: &["ours", "raised_elsewhere", "lowered_elsewhere"] }],
+);
+const ASKED: Metric<Counter> =
+    Metric::counter("onhand_egress_settles_asked_total", "Stocks for which a comparison was asked for.", &[]);
+const STOCKS: Metric<Gauge> = Metric::gauge(
+    "onhand_egress_stocks",
+    "Stocks that wait to be compared with proof, whose last push is in doubt, or to which nothing can be pushed.",
+    &[Label { name: "state", values: &["unsettled", "doubtful", "blocked"] }],
+);
+const LANES: Metric<Gauge> = Metric::gauge(
+    "onhand_egress_lanes",
+    "Shops by the state of their breaker; paused is what a shop asked for, or waits for a person.",
+    &[Label { name: "state", values: &["closed", "open", "half_open", "paused"] }],
+);
+const LANES_RESTARTED: Metric<Counter> = Metric::counter(
+    "onhand_egress_lanes_restarted_total",
+    "Lanes that ended by a defect and were started anew.",
+    &[],
+);
+const DATABASE_FAILURES: Metric<Counter> = Metric::counter(
+    "onhand_egress_database_failures_total",
+    "Calls of the database that failed and are tried again.",
+    &[],
+);
+
+/// Every metric of egress.
+pub const METRICS: &[Description] = &[
+    LEVELS.description(),
+    GIVEN_UP.description(),
+    CALLS.description(),
+    PUSHES.description(),
+    BATCH.description(),
+    LAG.description(),
+    SETTLES.description(),
+    DRIFT.description(),
+    ASKED.description(),
+    STOCKS.description(),
+    LANES.description(),
+    LANES_RESTARTED.description(),
+    DATABASE_FAILURES.description(),
+];
+
+/// Why a message was put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    Unreadable,
+}
+
+/// The handles.
+#[derive(Debug, Clone)]
+pub(crate) struct Observe {
+    levels: Counter,
+    given_up: Counter,
+    calls: Counter,
+    pushes: Counter,
+    batch: Histogram,
+    lag: Histogram,
+    settles: Counter,
+    drift: Counter,
+    asked: Counter,
+    stocks: Gauge,
+    lanes: Gauge,
+    lanes_restarted: Counter,
+    database_failures: Counter,
+}
+
+impl Observe {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self {
+            levels: metrics.counter(&LEVELS),
+            given_up: metrics.counter(&GIVEN_UP),
+            calls: metrics.counter(&CALLS),
+            pushes: metrics.counter(&PUSHES),
+            batch: metrics.histogram(&BATCH),
+            lag: metrics.histogram(&LAG),
+            settles: metrics.counter(&SETTLES),
+            drift: metrics.counter(&DRIFT),
+            asked: metrics.counter(&ASKED),
+            stocks: metrics.gauge(&STOCKS),
+            lanes: metrics.gauge(&LANES),
+            lanes_restarted: metrics.counter(&LANES_RESTARTED),
+            database_failures: metrics.counter(&DATABASE_FAILURES),
+        }
+    }
+
+    /// A level was taken in.
+    pub(crate) fn level(&self, stock: StockId, taken: &Taken) {
+        self.levels.increment(&[if taken.fresh { "fresh" } else { "old" }]);
+        if taken.sale_inside_push {
+            tracing::debug!(
+                shop.id = stock.shop.get(),
+                stock = stock.holder.get(),
+                "a sale fell into a push"
+            );
+        }
+        match taken.settled {
+            None => {}
+            Some(Settled::Trusted(None)) => self.settles.increment(&["agreed"]),
+            Some(Settled::Trusted(Some(drift))) => {
+                self.settles.increment(&["drift"]);
+                self.drift.increment(&[drift_word(drift)]);
+                tracing::warn!(
+                    shop.id = stock.shop.get(),
+                    stock = stock.holder.get(),
+                    drift = ?drift,
+                    "the shop showed another quantity than it should have"
+                );
+            }
+            Some(Settled::Untrusted(distrust)) => self.settles.increment(&[match distrust {
+                Distrust::Old => "old",
+                Distrust::OtherEpoch => "other_epoch",
+                Distrust::NotQuiet => "not_quiet",
+                Distrust::PushInFlight => "push_in_flight",
+            }]),
+        }
+    }
+
+    /// A message was put aside.
+    pub(crate) fn given_up(&self, why: GivenUp, reason: &str) {
+        self.given_up.increment(&[]);
+        tracing::error!(why = ?why, reason, "a message was put aside; replay it after the next upgrade");
+    }
+
+    /// The database refuses a level by itself.
+    pub(crate) fn level_refused(&self, stock: StockId, error: &store::Error) {
+        self.database_failures.increment(&[]);
+        tracing::error!(
+            shop.id = stock.shop.get(),
+            stock = stock.holder.get(),
+            error = process::error_chain(error),
+            "a level cannot be stored; it is tried again, and put aside in the end"
+        );
+    }
+
+    /// The database failed; what was under way is tried again.
+    pub(crate) fn database_failed(&self, doing: &'static str, error: &store::Error) {
+        self.database_failures.increment(&[]);
+        tracing::warn!(doing, error = process::error_chain(error), "the database failed; it is tried again");
+    }
+
+    /// A call ended.
+    pub(crate) fn called(&self, kind: &'static str, outcome: &'static str, stocks: usize) {
+        self.calls.increment(&[kind, outcome]);
+        if kind == "push" {
+            self.batch.observe_count(&[], stocks);
+        }
+    }
+
+    /// A push was answered.
+    pub(crate) fn pushed(&self, outcome: &'static str) {
+        self.pushes.increment(&[outcome]);
+    }
+
+    /// A shop shows what a level said.
+    pub(crate) fn lag(&self, lag: Duration) {
+        self.lag.observe(&[], lag);
+    }
+
+    /// Nothing can be pushed to a stock until somebody changes something.
+    pub(crate) fn blocked(&self, stock: StockId, cause: &str) {
+        tracing::warn!(
+            shop.id = stock.shop.get(),
+            stock = stock.holder.get(),
+            cause,
+            "nothing can be pushed to a stock until somebody changes it in the shop"
+        );
+    }
+
+    /// A call of a shop failed as a whole.
+    pub(crate) fn call_failed(&self, shop: ShopId, cause: &'static str, stocks: usize) {
+        tracing::debug!(shop.id = shop.get(), cause, stocks, "a call failed");
+    }
+
+    /// The shop takes smaller batches only.
+    pub(crate) fn batch_halved(&self, shop: ShopId, size: usize) {
+        tracing::warn!(
+            shop.id = shop.get(),
+            size,
+            "the shop refuses batches of the usual size; they are smaller now"
+        );
+    }
+
+    /// Settles were asked for.
+    pub(crate) fn asked(&self, shop: ShopId, stocks: usize) {
+        self.asked.add(&[], u64::try_from(stocks).unwrap_or(u64::MAX));
+        tracing::debug!(shop.id = shop.get(), stocks, "comparisons were asked for");
+    }
+
+    /// Settles could not be asked for.
+    pub(crate) fn not_asked(&self, shop: ShopId, error: &bus::PublishError) {
+        tracing::warn!(
+            shop.id = shop.get(),
+            error = process::error_chain(error),
+            "comparisons could not be asked for; it is tried again"
+        );
+    }
+
+    /// A lane came to another state.
+    pub(crate) fn lane(&self, shop: ShopId, from: Option<&'static str>, to: Option<GateState>) {
+        if let Some(from) = from {
+            self.lanes.add(&[from], -1);
+        }
+        let Some(to) = to else { return };
+        self.lanes.add(&[to.word], 1);
+        match (to.word, from) {
+            ("closed", None) => {}
+            ("closed", Some(_)) => tracing::info!(shop.id = shop.get(), "the shop is called again"),
+            ("half_open", _) => {}
+            (word, _) => {
+                tracing::warn!(
+                    shop.id = shop.get(),
+                    state = word,
+                    cause = to.cause,
+                    "the shop is left alone"
+                );
+            }
+        }
+    }
+
+    /// A lane ended although nobody told it to.
+    pub(crate) fn lane_restarted(&self, shop: Option<ShopId>, cause: &str) {
+        self.lanes_restarted.increment(&[]);
+        tracing::error!(
+            shop.id = shop.map(ShopId::get),
+            cause,
+            "the lane of a shop ended by a defect; it is started anew"
+        );
+    }
+
+    /// Pushes of an earlier life were found under way.
+    pub(crate) fn recovered(&self, shop: ShopId, count: usize) {
+        tracing::info!(
+            shop.id = shop.get(),
+            count,
+            "pushes were under way at the last stop; they are read back"
+        );
+    }
+
+    /// How many stocks need somebody or something.
+    pub(crate) fn counts(&self, counts: PushCounts) {
+        for (state, count) in
+            [("unsettled", counts.unsettled), ("doubtful", counts.doubtful), ("blocked", counts.blocked)]
+        {
+            self.stocks.set(&[state], i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What all parts of egress share: the database, the bus, the clock, and how lanes are woken.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bus::Bus;
+use connector_woocommerce::Client;
+use store::{Shop, ShopSecrets, Store};
+use tokio::sync::Notify;
+use values::{ShopId, Timestamp};
+
+use crate::observe::Observe;
+use crate::settings::Settings;
+
+/// Reads the hub's clock.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Makes the client of a shop.
+pub type Connect = Arc<dyn Fn(&Shop, &ShopSecrets) -> Result<Client, ConnectError> + Send + Sync>;
+
+/// A shop cannot be called at all until somebody changes its address or keys. Names neither.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Its address is none.
+    #[error("the shop's address cannot be used; change it")]
+    Address(#[source] connector_woocommerce::ShopUrlError),
+    /// The client refuses it.
+    #[error("the shop cannot be called as it is set up")]
+    Client(#[source] connector_woocommerce::ClientError),
+}
+
+/// What egress is made of.
+pub struct Parts {
+    /// The database.
+    pub store: Arc<Store>,
+    /// The transport.
+    pub bus: Bus,
+    /// How to call shops: [`crate::woocommerce`], unless a test wants shorter times.
+    pub connect: Connect,
+    /// [`process::clock::now`], unless a test moves the time.
+    pub clock: Clock,
+    /// What can be set.
+    pub settings: Settings,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// The same, for all tasks.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<Store>,
+    pub(crate) bus: Bus,
+    pub(crate) connect: Connect,
+    pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
+    pub(crate) observe: Observe,
+    pub(crate) wakes: Wakes,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: Parts, observe: Observe) -> Self {
+        let Parts { store, bus, connect, clock, settings } = parts;
+        Self { store, bus, connect, clock, settings, observe, wakes: Wakes::default() }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+/// Wakes lanes by shop. One entry for each shop that was ever woken or run.
+#[derive(Debug, Default)]
+pub(crate) struct Wakes {
+    by_shop: Mutex<BTreeMap<ShopId, Arc<Notify>>>,
+}
+
+impl Wakes {
+    /// What the lane of the shop waits on.
+    pub(crate) fn of(&self, shop: ShopId) -> Arc<Notify> {
+        let mut by_shop = self.by_shop.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(by_shop.entry(shop).or_default())
+    }
+
+    /// Something is new for the shop.
+    pub(crate) fn wake(&self, shop: ShopId) {
+        self.of(shop).notify_one();
+    }
+}

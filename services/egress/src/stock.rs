@@ -1,0 +1,346 @@
+//! One stock as egress keeps it, and what a level, an answer or a read makes of it. Decides, does no I/O.
+
+use std::time::Duration;
+
+use process::backoff;
+use proto::LevelChanged;
+use push::{Drift, Next, Settle, Settled, Target};
+use store::{DriftFound, PushNotes, PushRow, SettleWish, Told};
+use values::{Quantity, Timestamp};
+
+use crate::settings::Settings;
+
+/// Why a stock is to be settled, as codes.
+pub(crate) mod why {
+    pub(crate) const UNKNOWN_BASE: &str = "unknown_base";
+    pub(crate) const READ_BACK: &str = "read_back";
+    pub(crate) const SALE_INSIDE_PUSH: &str = "sale_inside_push";
+    pub(crate) const UNTRUSTED: &str = "untrusted";
+    pub(crate) const DRIFT: &str = "drift";
+}
+
+/// Why nothing can be pushed, beside the refusals of `connector`.
+pub(crate) const UNMANAGED: &str = "unmanaged";
+
+/// A stock's state and what is noted of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stock {
+    pub(crate) row: PushRow,
+    pub(crate) notes: PushNotes,
+}
+
+/// What a level came to, for the log and the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Taken {
+    /// It was newer than what was known.
+    pub(crate) fresh: bool,
+    /// What its proof came to, if it was not looked at before.
+    pub(crate) settled: Option<Settled>,
+    /// A sale may have fallen into a push.
+    pub(crate) sale_inside_push: bool,
+}
+
+impl Stock {
+    /// Takes a level that was published at `at`.
+    pub(crate) fn take(
+        &mut self,
+        level: &LevelChanged,
+        at: Timestamp,
+        now: Timestamp,
+        settings: &Settings,
+    ) -> Taken {
+        let target = Target {
+            epoch: level.epoch,
+            revision: level.revision,
+            level: level.level,
+            untaken: level.untaken,
+            taken_total: level.taken_total,
+            step: level.step,
+        };
+        let known = self.row.push.target;
+        if known.is_some_and(|known| known.is_newer_than(&target)) {
+            return Taken::default();
+        }
+        let fresh = self.row.push.retarget(target);
+        if known.is_some_and(|known| known.epoch != target.epoch) {
+            // Somebody mapped it anew, or the hub was restored: what stood in the way may be gone.
+            self.unblock();
+        }
+        self.row.sku = Some(level.sku.clone());
+        self.notes.parent = level.parent;
+        self.row.removed = level.removed;
+        if level.removed {
+            self.remove();
+            return Taken { fresh, ..Taken::default() };
+        }
+        let settled = self.prove(level, now, settings);
+        let sale_inside_push =
+            level.order_dates.is_some_and(|(first, last)| self.row.push.sale_inside_push(first, last));
+        if sale_inside_push {
+            self.wish(why::SALE_INSIDE_PUSH, now + settings.settle_delay);
+        }
+        if self.wants_base() {
+            self.wish(why::UNKNOWN_BASE, now + settings.settle_window);
+        }
+        self.note_want(at, now);
+        self.plan(now, settings.flush_window);
+        Taken { fresh, settled, sale_inside_push }
+    }
+
+    /// Nothing is pushed to it any more, and what was known of it proves nothing if it ever comes back.
+    fn remove(&mut self) {
+        self.unblock();
+        self.row.push.base = None;
+        self.row.push.doubtful_until = None;
+        self.row.due_at = None;
+        self.notes.wish = None;
+        self.notes.wanted_since = None;
+    }
+
+    fn prove(&mut self, level: &LevelChanged, now: Timestamp, settings: &Settings) -> Option<Settled> {
+        let proof = level.settle.as_ref().filter(|proof| proof.number > self.row.push.settled)?;
+        let first_look = proof.number > self.notes.proof_seen;
+        self.notes.proof_seen = self.notes.proof_seen.max(proof.number);
+        let Some(shown) = proof.shown else {
+            // The shop keeps no quantity there: what it kept before says nothing once it does again.
+            self.row.push.settled = proof.number;
+            self.row.push.base = None;
+            self.notes.wish = None;
+            self.block(UNMANAGED);
+            return None;
+        };
+        let settled = self.row.push.settle(&Settle {
+            number: proof.number,
+            epoch: level.epoch,
+            shown,
+            asked: proof.asked,
+            answered: proof.answered,
+            taken_total: proof.taken_total,
+            quiet: proof.quiet,
+        });
+        match settled {
+            Settled::Trusted(drift) => {
+                // It shows a quantity, so it may be pushed to again; if not, the next push will tell.
+                self.unblock();
+                self.notes.wish = None;
+                if let Some(drift) = drift {
+                    self.notes.drift = Some(found(drift, now));
+                    // A difference is looked at once more: what was found may have been a moment's.
+                    self.wish(why::DRIFT, now + settings.settle_delay);
+                }
+                Some(settled)
+            }
+            Settled::Untrusted(_) if first_look => {
+                let tries = self.notes.wish.as_ref().map_or(0, |wish| wish.tries).saturating_add(1);
+                let pause = settings.settle_repeat.ceiling(tries);
+                let due_at = now + pause;
+                self.notes.wish =
+                    Some(SettleWish { why: why::UNTRUSTED.to_owned(), due_at, tries, asked: false });
+                Some(settled)
+            }
+            Settled::Untrusted(_) => None,
+        }
+    }
+
+    fn wants_base(&self) -> bool {
+        self.notes.wish.is_none()
+            && self.row.blocked.is_none()
+            && !self.row.removed
+            && self.row.push.target.is_some()
+            && self.row.push.expected().is_none()
+    }
+
+    /// Wishes for a settle; one that was asked for and is not answered counts for this too: what it cannot prove, it
+    /// will say.
+    pub(crate) fn wish(&mut self, why: &str, due_at: Timestamp) {
+        match &mut self.notes.wish {
+            Some(wish) if wish.asked => {}
+            Some(wish) => wish.due_at = wish.due_at.min(due_at),
+            None => {
+                self.notes.wish = Some(SettleWish { why: why.to_owned(), due_at, tries: 0, asked: false });
+            }
+        }
+    }
+
+    /// Whether a settle is to be asked for now.
+    pub(crate) fn asks(&self, now: Timestamp) -> bool {
+        !self.row.removed && self.notes.wish.as_ref().is_some_and(|wish| wish.due_at <= now)
+    }
+
+    /// A settle was asked for.
+    pub(crate) fn asked(&mut self, now: Timestamp, settings: &Settings) {
+        if let Some(wish) = &mut self.notes.wish {
+            wish.asked = true;
+            wish.due_at = now + settings.settle_patience;
+        }
+        self.plan(now, Duration::ZERO);
+    }
+
+    /// What to do for it, as far as it may be done.
+    pub(crate) fn next(&self, now: Timestamp) -> Next {
+        if self.row.removed {
+            return Next::Nothing;
+        }
+        let held = self.notes.held_until.filter(|until| now < *until);
+        match (self.row.push.next(now), held) {
+            (Next::Push(_) | Next::Settle, _) if self.row.blocked.is_some() => Next::Nothing,
+            (Next::Push(_) | Next::ReadBack, Some(until)) => Next::Wait(until),
+            (next, _) => next,
+        }
+    }
+
+    fn note_want(&mut self, at: Timestamp, now: Timestamp) {
+        if matches!(self.next(now), Next::Push(_)) {
+            self.notes.wanted_since.get_or_insert(at);
+        } else if matches!(self.next(now), Next::Nothing) {
+            self.notes.wanted_since = None;
+        }
+    }
+
+    /// Sets when it is looked at next: a push waits for others for `window`, unless one waits already.
+    pub(crate) fn plan(&mut self, now: Timestamp, window: Duration) {
+        let push = match self.next(now) {
+            Next::Push(_) => Some(self.row.due_at.map_or(now + window, |due| due.min(now + window))),
+            Next::ReadBack => Some(now),
+            // The answer of a push under way sets it; one that is never answered was found at the start.
+            Next::Wait(_) if self.row.push.intent.is_some() => None,
+            Next::Wait(until) => Some(until),
+            Next::Settle | Next::Nothing => None,
+        };
+        let wish = self.notes.wish.as_ref().filter(|_| !self.row.removed).map(|wish| wish.due_at);
+        self.row.due_at = push.into_iter().chain(wish).min();
+    }
+
+    /// Something that can pass stood in the way: it is tried again later.
+    pub(crate) fn hold_back(&mut self, now: Timestamp, settings: &Settings) {
+        self.notes.refusals = self.notes.refusals.saturating_add(1);
+        let pause = settings.refusal.ceiling(self.notes.refusals) / 2
+            + settings.refusal.delay(self.notes.refusals, backoff::random()) / 2;
+        self.notes.held_until = Some(now + pause);
+        self.row.due_at = None;
+        self.plan(now, Duration::ZERO);
+    }
+
+    /// The shop took something: nothing stands in the way.
+    fn let_go(&mut self) {
+        self.notes.refusals = 0;
+        self.notes.held_until = None;
+    }
+
+    pub(crate) fn block(&mut self, cause: &str) {
+        self.row.blocked = Some(cause.to_owned());
+        self.notes.wanted_since = None;
+    }
+
+    fn unblock(&mut self) {
+        self.row.blocked = None;
+        self.let_go();
+    }
+
+    /// Journals a push; to be stored before the call is made.
+    pub(crate) fn begin(&mut self, delta: Quantity, owner: &str, now: Timestamp) {
+        self.row.push.begin(delta, now);
+        self.row.intent_owner = Some(owner.to_owned());
+        self.row.due_at = None;
+        self.plan(now, Duration::ZERO);
+    }
+
+    /// Whether the push that `owner` began at `started_at` is still the one that waits for an answer.
+    pub(crate) fn awaits(&self, owner: &str, started_at: Timestamp) -> bool {
+        self.row.intent_owner.as_deref() == Some(owner)
+            && self.row.push.intent.is_some_and(|intent| intent.started_at == started_at)
+    }
+
+    /// Notes what a push was answered; before the rules hear of it.
+    pub(crate) fn answered(&mut self, answer: &str) {
+        if let Some(intent) = self.row.push.intent {
+            let told = Told { at: intent.started_at, delta: intent.delta, answer: answer.to_owned() };
+            self.row.told = Some(told.clone());
+            self.notes.remember(told);
+        }
+        self.row.intent_owner = None;
+    }
+
+    /// The shop did it, at `date` of its clock at the latest, within `took` of the journaling. Gives back since when it
+    /// should have, if it shows now what it should.
+    pub(crate) fn succeeded(&mut self, date: Timestamp, took: Duration, now: Timestamp) -> Option<Timestamp> {
+        self.answered("applied");
+        self.row.push.succeeded(date, took);
+        self.let_go();
+        let since = self.notes.wanted_since.take();
+        self.note_want(now, now);
+        self.row.due_at = None;
+        self.plan(now, Duration::ZERO);
+        since
+    }
+
+    /// The shop certainly did not do it, and said why.
+    pub(crate) fn refused(&mut self, why: &str) {
+        self.answered(why);
+        self.row.push.refused();
+    }
+
+    /// The shop was told nothing.
+    pub(crate) fn unsent(&mut self, now: Timestamp) {
+        self.row.intent_owner = None;
+        self.row.push.refused();
+        self.row.due_at = None;
+        self.plan(now, Duration::ZERO);
+    }
+
+    /// Nobody knows whether the push arrived.
+    pub(crate) fn uncertain(&mut self, answer: &str, now: Timestamp) {
+        self.answered(answer);
+        self.row.push.uncertain();
+        self.row.due_at = None;
+        self.let_go();
+        if self.row.removed {
+            self.remove();
+        } else {
+            self.plan(now, Duration::ZERO);
+        }
+    }
+
+    /// The stock was read after its doubtful push could no longer take effect.
+    pub(crate) fn read_back(
+        &mut self,
+        shown: Quantity,
+        expected: Quantity,
+        date: Timestamp,
+        now: Timestamp,
+        settings: &Settings,
+    ) {
+        self.let_go();
+        self.row.push.read_back(shown, expected, date);
+        self.wish(why::READ_BACK, now + settings.settle_delay);
+        self.note_want(now, now);
+        self.plan(now, Duration::ZERO);
+    }
+
+    /// It was to be read back, and the shop keeps no quantity there any more.
+    pub(crate) fn cannot_be_read(&mut self, cause: &str, date: Timestamp, now: Timestamp) {
+        let expected = self.row.push.expected().unwrap_or_default();
+        self.row.push.read_back(expected, expected, date);
+        self.row.push.base = None;
+        self.let_go();
+        self.block(cause);
+        self.plan(now, Duration::ZERO);
+    }
+}
+
+/// The code of a drift.
+pub(crate) const fn drift_word(drift: Drift) -> &'static str {
+    match drift {
+        Drift::Ours(_) => "ours",
+        Drift::RaisedElsewhere(_) => "raised_elsewhere",
+        Drift::LoweredElsewhere(_) => "lowered_elsewhere",
+    }
+}
+
+fn found(drift: Drift, now: Timestamp) -> DriftFound {
+    let quantity = match drift {
+        Drift::Ours(quantity) | Drift::RaisedElsewhere(quantity) => quantity,
+        Drift::LoweredElsewhere(quantity) => Quantity::ZERO - quantity,
+    };
+    DriftFound { at: now, kind: drift_word(drift).to_owned(), quantity }
+}

@@ -1,0 +1,108 @@
+//! Processes that die between journal, call and answer.
+
+use store::PushRow;
+use testkit::fake_shop::{Fault, FaultKind};
+
+use crate::world::{Level, World, fake_shop, product, shows, units};
+
+#[tokio::test]
+async fn what_waits_is_pushed_by_the_next_process() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 10);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.at_rest(&level).await;
+    world.stop().await;
+    let lower = level.then(6);
+    world.publish(std::slice::from_ref(&lower)).await;
+    world.start();
+    world.at_rest(&lower).await;
+    assert_eq!((shows(&fake, holder), fake.counts().calls_total()), (Some(6), 1));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_level_that_was_taken_in_but_not_pushed_is_pushed_by_the_next_process() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    world.stop().await;
+    world.settings.flush_window = std::time::Duration::from_mins(1);
+    world.start();
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 6);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.until("it is taken in", async || world.row(level.stock).await.due_at.is_some()).await;
+    world.kill().await;
+    world.pass_deadline();
+    world.start();
+    world.at_rest(&level).await;
+    assert_eq!((shows(&fake, holder), fake.counts().calls_total()), (Some(6), 1));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_between_journal_and_call_is_found_by_reading() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 10);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.at_rest(&level).await;
+    world.stop().await;
+    // As if it had journaled a push for a level and died before the call.
+    let mut tx = world.store.begin_egress().await.unwrap();
+    let mut rows: Vec<PushRow> = tx.load(&[level.stock]).await.unwrap();
+    let mut target = rows[0].push.target.unwrap();
+    target.revision = target.revision.next();
+    target.level = units(7);
+    assert!(rows[0].push.retarget(target));
+    rows[0].push.begin(units(-3), world.now());
+    rows[0].intent_owner = Some("a life before".to_owned());
+    tx.save(&rows).await.unwrap();
+    tx.commit().await.unwrap();
+
+    world.start();
+    world.until("it is in doubt", async || world.row(level.stock).await.push.doubtful_until.is_some()).await;
+    assert_eq!(fake.counts().calls_total(), 0);
+    world.pass_deadline();
+    world.at_rest(&Level { revision: 2, ..level.clone() }).await;
+    assert_eq!(shows(&fake, holder), Some(7));
+    let counts = fake.counts();
+    assert_eq!(
+        (counts.calls_of("GET products"), counts.calls_of("POST products/batch")),
+        (1, 1),
+        "{counts:?}"
+    );
+    world.stop().await;
+}
+
+/// Kills egress while the shop does not answer; the shop has done it or not.
+async fn killed_in(fault: FaultKind, shown_in_between: i64) {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 7);
+    fake.fault(Fault::next("POST products/batch", fault));
+    world.publish(std::slice::from_ref(&level)).await;
+    world.until("the call is made", async || fake.counts().faults == 1).await;
+    world.until("the shop has done it", async || shows(&fake, holder) == Some(shown_in_between)).await;
+    assert!(world.row(level.stock).await.push.intent.is_some(), "journaled before the call");
+    world.kill().await;
+    world.start();
+    world.until("it is in doubt", async || world.row(level.stock).await.push.doubtful_until.is_some()).await;
+    world.pass_deadline();
+    world.at_rest(&level).await;
+    assert_eq!(shows(&fake, holder), Some(7));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_before_the_effect_loses_nothing() {
+    killed_in(FaultKind::HangBefore, 10).await;
+}
+
+#[tokio::test]
+async fn a_crash_after_the_effect_doubles_nothing() {
+    killed_in(FaultKind::HangAfter, 7).await;
+}

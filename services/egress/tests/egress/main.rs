@@ -1,0 +1,10 @@
+//! egress between a real bus, a real database and fake shops over HTTP.
+
+#![expect(clippy::unwrap_used, reason = "in a test a failed assumption is a failed test")]
+
+mod crash;
+mod faults;
+mod pacing;
+mod pushing;
+mod settling;
+mod world;

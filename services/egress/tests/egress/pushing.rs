@@ -1,0 +1,126 @@
+//! What is pushed, in how many calls, and what is not.
+
+use onhand_egress::Settings;
+use std::time::Duration;
+use testkit::shop::{Change, NewLine, NewOrder, Status};
+use values::{HolderId, ProductId};
+
+use crate::world::{Level, PATIENT, World, act, fake_shop, product, shows, units, variations};
+
+#[tokio::test]
+async fn a_difference_is_pushed_once() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 7);
+    world.publish(std::slice::from_ref(&level)).await;
+    let row = world.at_rest(&level).await;
+    assert_eq!(shows(&fake, holder), Some(7));
+    assert_eq!(row.push.base.unwrap().quantity, units(7));
+    // The same level again, and a newer one that says the same, cost nothing.
+    let again = level.then(7);
+    world.publish(&[level.clone(), again.clone()]).await;
+    world.at_rest(&again).await;
+    world.stop().await;
+    let counts = fake.counts();
+    assert_eq!((counts.calls_total(), counts.stock_writes_without_effect), (1, 0), "{counts:?}");
+    let told = world.row(level.stock).await.told.unwrap();
+    assert_eq!((told.delta, told.answer.as_str()), (units(-3), "applied"));
+    assert_eq!(world.notes(level.stock).await.attempts, [told]);
+}
+
+#[tokio::test]
+async fn a_shop_s_own_sale_costs_no_call() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 10);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.at_rest(&level).await;
+    // Held but not taken yet, then taken: the shop lowers its own stock.
+    let held = Level { untaken: 3, ..level.then(7) };
+    world.publish(std::slice::from_ref(&held)).await;
+    world.at_rest(&held).await;
+    let line = NewLine::of(ProductId::new(holder.get()).unwrap(), 3);
+    act(&fake, Change::CreateOrder(NewOrder::by_rest(Status::Processing, vec![line])));
+    let taken = Level { taken: 3, untaken: 0, ..held.then(7) };
+    world.publish(std::slice::from_ref(&taken)).await;
+    world.at_rest(&taken).await;
+    world.stop().await;
+    assert_eq!(shows(&fake, holder), Some(7));
+    assert_eq!(fake.counts().calls_total(), 0);
+}
+
+#[tokio::test]
+async fn batches_are_as_few_as_can_be() {
+    let (fake, mut world) = (fake_shop().await, World::stopped(Settings::for_testing(), PATIENT).await);
+    let shop = world.shop(&fake).await;
+    let products: Vec<HolderId> = (0..250).map(|_| product(&fake, 10)).collect();
+    let (few_parent, few) = variations(&fake, 3, 10);
+    let (many_parent, many) = variations(&fake, 120, 10);
+    let mut levels: Vec<Level> = Vec::new();
+    for (parent, holders) in [(None, &products), (Some(few_parent), &few), (Some(many_parent), &many)] {
+        for holder in holders {
+            levels.push(Level { parent, ..world.level(shop, *holder, 10, 4) });
+        }
+    }
+    // The order in which levels come has nothing to do with how they are carried.
+    levels.sort_by_key(|level| level.stock.holder.get() * 7_919 % 1_000);
+    world.publish(&levels).await;
+    world.settings.flush_window = Duration::from_millis(500);
+    world.start();
+    for level in &levels {
+        world.at_rest(level).await;
+        assert_eq!(shows(&fake, level.stock.holder), Some(4));
+    }
+    world.stop().await;
+    let counts = fake.counts();
+    assert_eq!(counts.calls_of("POST products/batch"), 3, "250 products");
+    assert_eq!(counts.calls_total(), 3 + 1 + 2, "{counts:?}");
+    assert_eq!((counts.batch_items, counts.stock_writes_without_effect), (373, 0));
+}
+
+#[tokio::test]
+async fn the_newest_level_wins() {
+    let settings = Settings { flush_window: Duration::from_millis(300), ..Settings::for_testing() };
+    let (fake, mut world) = (fake_shop().await, World::stopped(settings, PATIENT).await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let first = world.level(shop, holder, 10, 9);
+    let (second, third) = (first.then(8), first.then(8).then(3));
+    world.publish(&[first.clone(), second.clone(), third.clone(), second]).await;
+    world.start();
+    world.at_rest(&third).await;
+    world.stop().await;
+    assert_eq!(shows(&fake, holder), Some(3));
+    assert_eq!(fake.counts().calls_total(), 1);
+}
+
+#[tokio::test]
+async fn a_removed_stock_is_left_alone() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 10);
+    let removed = Level { removed: true, ..level.then(0) };
+    let late = Level { removed: false, ..level.clone() };
+    world.publish(&[level, removed.clone(), late]).await;
+    world.at_rest(&removed).await;
+    world.stop().await;
+    let row = world.row(removed.stock).await;
+    assert!(row.removed && row.due_at.is_none() && row.push.base.is_none(), "{row:?}");
+    assert_eq!((shows(&fake, holder), fake.counts().calls_total()), (Some(10), 0));
+    assert_eq!(world.wanted(), []);
+}
+
+#[tokio::test]
+async fn nothing_is_raised_while_the_level_is_below_zero() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 5);
+    let level = world.level(shop, holder, -2, -4);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.at_rest(&level).await;
+    world.stop().await;
+    assert_eq!((shows(&fake, holder), fake.counts().calls_total()), (Some(5), 0));
+}

@@ -1,0 +1,170 @@
+//! When stocks are to be compared with proof, and what the proof makes of them.
+
+use std::time::Duration;
+
+use onhand_egress::Settings;
+use process::backoff::Backoff;
+use proto::Settled;
+use values::Timestamp;
+
+use crate::world::{Level, PATIENT, World, fake_shop, product, shows, units};
+
+#[tokio::test]
+async fn nothing_is_pushed_before_the_base_is_proven() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let mut levels = Vec::new();
+    for _ in 0..150 {
+        let holder = product(&fake, 10);
+        levels.push(Level { settle: None, ..world.level(shop, holder, 10, 4) });
+    }
+    world.publish(&levels).await;
+    world.until("all are asked for", async || world.wanted().len() >= 150).await;
+    let mut wanted = world.wanted();
+    wanted.sort_unstable();
+    wanted.dedup();
+    assert_eq!(wanted.len(), 150, "each once");
+    assert_eq!(fake.counts().calls_total(), 0);
+    // A newer level does not ask once more.
+    let newer = levels[0].then(3);
+    world.publish(std::slice::from_ref(&newer)).await;
+    world.at_rest(&newer).await;
+    let proven = Level { settle: Some(world.proof(10, 0)), ..newer.then(3) };
+    world.publish(std::slice::from_ref(&proven)).await;
+    world.until("it is pushed", async || shows(&fake, proven.stock.holder) == Some(3)).await;
+    assert_eq!(world.wanted().len(), 150);
+    assert_eq!(world.notes(proven.stock).await.wish, None);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn wishes_of_a_shop_go_together() {
+    let settings = Settings { settle_window: Duration::from_millis(500), ..Settings::for_testing() };
+    let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
+    let shop = world.shop(&fake).await;
+    let holders: Vec<_> = (0..30).map(|_| product(&fake, 10)).collect();
+    for holder in &holders {
+        let level = Level { settle: None, ..world.level(shop, *holder, 10, 4) };
+        world.publish(&[level]).await;
+    }
+    world.until("all are asked for", async || world.wanted().len() == 30).await;
+    assert_eq!(world.wanted_messages(), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_settle_that_is_not_answered_is_asked_for_again() {
+    let settings = Settings { settle_patience: Duration::from_mins(1), ..Settings::for_testing() };
+    let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = Level { settle: None, ..world.level(shop, holder, 10, 4) };
+    world.publish(std::slice::from_ref(&level)).await;
+    world.until("it is asked for", async || world.wanted().len() == 1).await;
+    world.pass_deadline();
+    world.until("it is asked for again", async || world.wanted().len() == 2).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_sale_inside_a_push_asks_for_a_settle() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 8);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.at_rest(&level).await;
+    assert_eq!(world.wanted(), []);
+    let long_ago = fake.now() - Duration::from_hours(1);
+    let before = Level { order_dates: Some((long_ago, long_ago)), ..level.then(8) };
+    world.publish(std::slice::from_ref(&before)).await;
+    world.at_rest(&before).await;
+    let pushed_at = world.row(level.stock).await.push.log[0].ended.unwrap();
+    let date = Timestamp::from_seconds(pushed_at.seconds());
+    let inside = Level { order_dates: Some((date, date)), taken: 1, ..before.then(7) };
+    world.publish(std::slice::from_ref(&inside)).await;
+    world.until("a settle is asked for", async || world.wanted() == [holder]).await;
+    assert_eq!(world.notes(level.stock).await.wish.unwrap().why, "sale_inside_push");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_proved_nothing_is_settled_again_ever_later() {
+    let first = Duration::from_millis(20);
+    let settings = Settings {
+        settle_repeat: Backoff { first, max: Duration::from_mins(10) },
+        ..Settings::for_testing()
+    };
+    let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let mut level = world.level(shop, holder, 10, 4);
+    for tries in 1..=4 {
+        level = level.then(4);
+        level.settle = Some(Settled { quiet: false, ..world.proof(10, 0) });
+        world.publish(std::slice::from_ref(&level)).await;
+        world.until("it is asked for", async || world.wanted().len() == tries).await;
+        world
+            .until("that is noted", async || {
+                let wish = world.notes(level.stock).await.wish.unwrap();
+                wish.asked && wish.tries == u32::try_from(tries).unwrap()
+            })
+            .await;
+    }
+    assert_eq!(fake.counts().calls_total(), 0);
+    level = level.then(4);
+    level.settle = Some(world.proof(10, 0));
+    world.publish(std::slice::from_ref(&level)).await;
+    world.until("it is pushed", async || shows(&fake, holder) == Some(4)).await;
+    world.until("nothing is wished for", async || world.notes(level.stock).await.wish.is_none()).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn drift_is_noted_and_looked_at_once_more() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 10);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.at_rest(&level).await;
+    // Somebody took two out by hand: they stay out.
+    testkit_edit(&fake, holder, 8);
+    let found = Level { settle: Some(world.proof(8, 0)), ..level.then(10) };
+    world.publish(std::slice::from_ref(&found)).await;
+    let row = world.at_rest(&found).await;
+    assert_eq!((row.push.base.unwrap().withheld, shows(&fake, holder)), (units(2), Some(8)));
+    let drift = world.notes(level.stock).await.drift.unwrap();
+    assert_eq!((drift.kind.as_str(), drift.quantity), ("lowered_elsewhere", units(-2)));
+    assert_eq!(world.store.pushes_drifted(shop, None, 9).await.unwrap().len(), 1);
+    world.until("it is looked at once more", async || world.wanted() == [holder]).await;
+    // Somebody puts five in: they are taken out again, but for the two that were withheld.
+    testkit_edit(&fake, holder, 13);
+    let raised = Level { settle: Some(world.proof(13, 0)), ..found.then(10) };
+    world.publish(std::slice::from_ref(&raised)).await;
+    world.until("it is lowered", async || shows(&fake, holder) == Some(10)).await;
+    let drift = world.notes(level.stock).await.drift.unwrap();
+    assert_eq!((drift.kind.as_str(), drift.quantity), ("raised_elsewhere", units(5)));
+    world.stop().await;
+}
+
+fn testkit_edit(fake: &testkit::fake_shop::FakeShop, holder: values::HolderId, quantity: i64) {
+    crate::world::act(fake, testkit::shop::Change::SetStock { holder, quantity });
+}
+
+#[tokio::test]
+async fn a_level_that_comes_again_settles_nothing_twice() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 7);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.at_rest(&level).await;
+    // The old proof, before the push, comes with every later level.
+    let later = level.then(7);
+    world.publish(&[later.clone(), later.clone()]).await;
+    let row = world.at_rest(&later).await;
+    assert_eq!(row.push.base.unwrap().quantity, units(7));
+    world.stop().await;
+    assert_eq!((shows(&fake, holder), fake.counts().calls_total()), (Some(7), 1));
+}
