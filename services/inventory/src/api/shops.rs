@@ -1,0 +1,191 @@
+//! Shops: connecting, changing, disconnecting. Their secrets go in and never come out.
+
+mod body;
+mod settings;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use secrecy::{ExposeSecret, SecretString};
+use store::{
+    Changed, Connector, NewShop, Scope, ShopAdded, ShopSecrets, ShopState, TaskKind, UnmappedCause,
+    UnmappedStock,
+};
+use values::{HolderId, StockId};
+
+use super::auth::Caller;
+use super::extract::{Body, Path, Query};
+use super::names::{self, Warehouses};
+use super::page::{Page, PageQuery};
+use super::problem::{Kind, Problem};
+use super::{Served, Shared, created, tasks};
+use body::{AddShop, AddedShop, ChangeShop, ShopBody, Unmapped};
+
+/// List shops
+///
+/// Those that were removed are left out.
+#[utoipa::path(get, path = "/shops", tag = "registry", operation_id = "list_shops", params(PageQuery),
+    responses((status = 200, body = Page<ShopBody>)))]
+pub(super) async fn list(
+    State(parts): State<Shared>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<ShopBody>>, Problem> {
+    let asked = query.of("shops")?;
+    let after: Option<i64> = asked.after(|key| key.parse().ok())?;
+    let warehouses = Warehouses::load(&parts.store).await?;
+    let mut shops = parts.store.shops(None).await?;
+    shops.sort_unstable_by_key(|shop| shop.id);
+    shops.retain(|shop| shop.state != ShopState::Removed && after.is_none_or(|after| shop.id.get() > after));
+    shops.truncate(asked.rows());
+    Ok(Json(asked.page(shops, |shop| shop.id.to_string(), |shop| ShopBody::new(&shop, &warehouses))))
+}
+
+/// Read a shop
+///
+/// With an admin's token also the address for its webhooks, which nobody else should know.
+#[utoipa::path(get, path = "/shops/{name}", tag = "registry", operation_id = "read_shop",
+    params(("name" = String, Path, description = "Its name")), responses((status = 200, body = ShopBody)))]
+pub(super) async fn read(
+    State(parts): State<Shared>,
+    caller: Caller,
+    Path(name): Path<String>,
+) -> Result<Json<ShopBody>, Problem> {
+    let shop = names::shop(&parts.store, &name).await?;
+    let mut body = ShopBody::new(&shop, &Warehouses::load(&parts.store).await?);
+    body.lane = parts.store.lane(shop.id).await?.map(Into::into);
+    if caller.scope == Scope::Admin {
+        let token = parts.store.webhook_token(shop.id).await?;
+        body.webhook_url = token.map(|token| webhook_url(&parts, &token));
+    }
+    Ok(Json(body))
+}
+
+/// Connect a shop
+///
+/// Its state is `connecting` until the task is done: the shop is tested, its catalogue and open orders are read, each of
+/// its stocks is compared with proof. Nothing is pushed to a stock before that. Enter `webhook_url` and `webhook_secret`
+/// in the shop; the secret is not shown again.
+#[utoipa::path(post, path = "/shops", tag = "registry", operation_id = "add_shop", request_body = AddShop,
+    responses((status = 201, body = AddedShop)))]
+pub(super) async fn add(State(parts): State<Shared>, Body(new): Body<AddShop>) -> Result<Response, Problem> {
+    names::check_shop_name(&new.name)?;
+    let warehouses = Warehouses::load(&parts.store).await?;
+    let webhook_secret = new.webhook_secret.clone().unwrap_or_else(random_secret);
+    let shop = NewShop {
+        name: new.name.clone(),
+        connector: Connector::Woocommerce,
+        settings: new.settings(&warehouses)?,
+        opening: new.opening.into(),
+        secrets: ShopSecrets {
+            consumer_key: settings::secret("consumer_key", &new.consumer_key)?,
+            consumer_secret: settings::secret("consumer_secret", &new.consumer_secret)?,
+            webhook_secret: settings::secret("webhook_secret", &webhook_secret)?,
+            webhook_secret_previous: None,
+        },
+    };
+    let added = parts.inventory.add_shop(shop).await?;
+    let (shop, token) = match added {
+        ShopAdded::Added { shop, webhook_token } => (shop, webhook_token),
+        ShopAdded::NameTaken => {
+            return Err(Problem::new(Kind::NameTaken, format!("there already is a shop {:?}", new.name)));
+        }
+        ShopAdded::UnknownWarehouse(_) => return Err(warehouse_gone()),
+    };
+    let task = tasks::add(&parts.store, shop.id, TaskKind::Connect).await?;
+    let webhook_url = webhook_url(&parts, &token);
+    let shop = ShopBody { webhook_url: Some(webhook_url), ..ShopBody::new(&shop, &warehouses) };
+    Ok(created(AddedShop { shop, webhook_secret: webhook_secret.expose_secret().to_owned(), task }))
+}
+
+/// Change a shop
+///
+/// What is left out stays as it is. After a change of `webhook_secret` what the shop still signs with the old one is
+/// believed too.
+#[utoipa::path(patch, path = "/shops/{name}", tag = "registry", operation_id = "change_shop", request_body = ChangeShop,
+    params(("name" = String, Path, description = "Its name")), responses((status = 200, body = ShopBody)))]
+pub(super) async fn change(
+    State(parts): State<Shared>,
+    Path(name): Path<String>,
+    Body(change): Body<ChangeShop>,
+) -> Result<Json<ShopBody>, Problem> {
+    let mut shop = names::shop(&parts.store, &name).await?;
+    let warehouses = Warehouses::load(&parts.store).await?;
+    let changed = change.settings(&shop.settings, &warehouses)?;
+    let secrets = change.secrets(parts.store.shop_secrets(shop.id).await?)?;
+    if let Some(secrets) = secrets {
+        done(parts.store.set_shop_secrets(shop.id, &secrets).await?, &name)?;
+    }
+    if changed != shop.settings {
+        done(parts.inventory.change_shop(shop.id, &changed).await?, &name)?;
+        shop.settings = changed;
+    }
+    Ok(Json(ShopBody::new(&shop, &warehouses)))
+}
+
+/// Disconnect a shop
+///
+/// Nothing more is read from it or pushed to it and its secrets are forgotten. What it sold stays in the ledger; orders
+/// that reserve something keep doing so until they are released.
+#[utoipa::path(delete, path = "/shops/{name}", tag = "registry", operation_id = "remove_shop",
+    params(("name" = String, Path, description = "Its name")), responses((status = 204)))]
+pub(super) async fn remove(
+    State(parts): State<Shared>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let shop = names::shop(&parts.store, &name).await?;
+    done(parts.inventory.remove_shop(shop.id).await?, &name)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List stocks of a shop without SKU
+#[utoipa::path(get, path = "/shops/{name}/unmapped", tag = "registry", operation_id = "list_unmapped",
+    params(("name" = String, Path, description = "Name of the shop"), PageQuery),
+    responses((status = 200, body = Page<Unmapped>)))]
+pub(super) async fn unmapped(
+    State(parts): State<Shared>,
+    Path(name): Path<String>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<Unmapped>>, Problem> {
+    let asked = query.of("unmapped")?;
+    let shop = names::shop(&parts.store, &name).await?;
+    let after = asked.after(|key| key.parse::<HolderId>().ok())?;
+    let after = after.map(|holder| StockId { shop: shop.id, holder });
+    let rows = parts.store.unmapped(shop.id, after, asked.limit).await?;
+    Ok(Json(asked.page(rows, |row| row.stock.holder.to_string(), unmapped_body)))
+}
+
+fn unmapped_body(row: UnmappedStock) -> Unmapped {
+    let why = match row.cause {
+        UnmappedCause::NoSku => {
+            "it has no SKU, or one that cannot be used; give it one in the shop".to_owned()
+        }
+        UnmappedCause::SkuTaken { sku, by } => {
+            format!("stock {by} of the shop already has the SKU {sku}; give one of them another")
+        }
+    };
+    Unmapped { stock: row.stock.holder.get(), name: row.name, why }
+}
+
+fn webhook_url(parts: &Served, token: &SecretString) -> String {
+    let base = parts.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
+    format!("{base}/webhooks/{}", token.expose_secret())
+}
+
+/// 244 random bits.
+fn random_secret() -> SecretString {
+    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()).into()
+}
+
+fn done(changed: Changed, name: &str) -> Result<(), Problem> {
+    match changed {
+        Changed::Done => Ok(()),
+        Changed::Unknown => Err(Problem::not_found(format_args!("shop {name:?}"))),
+        Changed::UnknownWarehouse(_) => Err(warehouse_gone()),
+    }
+}
+
+/// Warehouses are never removed.
+fn warehouse_gone() -> Problem {
+    Problem::internal("a warehouse that was just found is not there")
+}

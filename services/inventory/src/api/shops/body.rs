@@ -1,0 +1,267 @@
+//! How shops look in JSON.
+
+use std::collections::BTreeMap;
+
+use ledger::StatusRule;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use store::{Opening, Shop, ShopLane};
+use utoipa::ToSchema;
+
+use super::super::names::Warehouses;
+use super::super::wire::{Amount, Time};
+
+/// What an order in some status does to stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum Rule {
+    /// Reserve, until the shop takes the stock or the reservation expires.
+    ReservePending,
+    /// Reserve: sold, not yet shipped.
+    Reserve,
+    /// Deduct from on hand: shipped.
+    Deduct,
+    /// Hold nothing.
+    Release,
+    /// Not an order yet.
+    Ignore,
+    /// Hold what the shop still keeps taken.
+    Follow,
+}
+
+impl From<StatusRule> for Rule {
+    fn from(rule: StatusRule) -> Self {
+        match rule {
+            StatusRule::ReservePending => Self::ReservePending,
+            StatusRule::Reserve => Self::Reserve,
+            StatusRule::Deduct => Self::Deduct,
+            StatusRule::Release => Self::Release,
+            StatusRule::Ignore => Self::Ignore,
+            StatusRule::Follow => Self::Follow,
+        }
+    }
+}
+
+impl From<Rule> for StatusRule {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::ReservePending => Self::ReservePending,
+            Rule::Reserve => Self::Reserve,
+            Rule::Deduct => Self::Deduct,
+            Rule::Release => Self::Release,
+            Rule::Ignore => Self::Ignore,
+            Rule::Follow => Self::Follow,
+        }
+    }
+}
+
+/// Where the SKUs of a new shop start from.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum OpeningWord {
+    /// From what the hub knows of them.
+    #[default]
+    None,
+    /// From what the shop shows when its stocks are proven for the first time.
+    Take,
+}
+
+impl From<OpeningWord> for Opening {
+    fn from(word: OpeningWord) -> Self {
+        match word {
+            OpeningWord::None => Self::None,
+            OpeningWord::Take => Self::Take,
+        }
+    }
+}
+
+impl From<Opening> for OpeningWord {
+    fn from(opening: Opening) -> Self {
+        match opening {
+            Opening::None => Self::None,
+            Opening::Take => Self::Take,
+        }
+    }
+}
+
+/// A shop.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Shop)]
+pub(in super::super) struct ShopBody {
+    /// Its name, unique.
+    #[schema(example = "berlin")]
+    pub(super) name: String,
+    /// What it is connected through.
+    #[schema(example = "woocommerce")]
+    pub(super) connector: &'static str,
+    /// `connecting` until its catalogue and open orders are read, then `active`.
+    #[schema(example = "active")]
+    pub(super) state: &'static str,
+    /// Its address.
+    #[schema(example = "https://shop.example")]
+    pub(super) url: String,
+    /// The warehouses it sells from, best first.
+    #[schema(example = json!(["main"]))]
+    pub(super) warehouses: Vec<String>,
+    /// Kept back from it, of every SKU.
+    pub(super) buffer: Amount,
+    /// Where its SKUs started from.
+    pub(super) opening: OpeningWord,
+    /// It may be at a private address.
+    pub(super) private_addresses: bool,
+    /// How long an unpaid order keeps its reservation, in minutes.
+    #[schema(example = 60)]
+    pub(super) pending_hold_minutes: u64,
+    /// What its order statuses mean; one that is not here is followed.
+    pub(super) statuses: BTreeMap<String, Rule>,
+    /// When it was connected.
+    pub(super) created_at: Time,
+    /// How it takes pushes; only when a single shop is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) lane: Option<Lane>,
+    /// The address for its webhooks; only for admins, when a single shop is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) webhook_url: Option<String>,
+}
+
+impl ShopBody {
+    pub(super) fn new(shop: &Shop, warehouses: &Warehouses) -> Self {
+        let settings = &shop.settings;
+        Self {
+            name: shop.name.clone(),
+            connector: shop.connector.as_str(),
+            state: shop.state.as_str(),
+            url: settings.url.clone(),
+            warehouses: settings.routing.iter().map(|id| warehouses.name(id)).collect(),
+            buffer: settings.buffer.into(),
+            opening: shop.opening.into(),
+            private_addresses: settings.private_allowed,
+            pending_hold_minutes: settings.pending_hold.as_secs() / 60,
+            statuses: settings.statuses.iter().map(|(word, rule)| (word.to_owned(), rule.into())).collect(),
+            created_at: shop.created_at.into(),
+            lane: None,
+            webhook_url: None,
+        }
+    }
+}
+
+/// How a shop takes pushes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct Lane {
+    /// State of its breaker.
+    #[schema(example = "closed")]
+    breaker: String,
+    /// Why, if it is not closed.
+    cause: Option<String>,
+    /// Until when nothing is tried.
+    until: Option<Time>,
+    /// Its pace.
+    calls_per_minute: u32,
+    /// When it was so.
+    at: Time,
+}
+
+impl From<ShopLane> for Lane {
+    fn from(lane: ShopLane) -> Self {
+        Self {
+            breaker: lane.breaker,
+            cause: lane.cause,
+            until: lane.until.map(Into::into),
+            calls_per_minute: lane.calls_per_minute,
+            at: lane.at.into(),
+        }
+    }
+}
+
+/// A shop to connect.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct AddShop {
+    /// Its name: 1 to 63 of `A-Z a-z 0-9 - _ .`
+    #[schema(example = "berlin")]
+    pub(super) name: String,
+    /// Its address, as in `https://shop.example` or `https://example.com/shop`.
+    #[schema(example = "https://shop.example")]
+    pub(super) url: String,
+    /// User of its REST API.
+    #[schema(value_type = String, write_only, example = "ck_…")]
+    pub(super) consumer_key: SecretString,
+    /// Password of its REST API.
+    #[schema(value_type = String, write_only, example = "cs_…")]
+    pub(super) consumer_secret: SecretString,
+    /// What its webhooks are signed with; made if left out.
+    #[schema(value_type = Option<String>, write_only)]
+    pub(super) webhook_secret: Option<SecretString>,
+    /// The warehouses it sells from, best first; at least one, at most 32.
+    #[schema(example = json!(["main"]))]
+    pub(super) warehouses: Vec<String>,
+    /// Kept back from it, of every SKU; nothing if left out.
+    #[serde(default)]
+    pub(super) buffer: Option<Amount>,
+    /// Where its SKUs start from.
+    #[serde(default)]
+    pub(super) opening: OpeningWord,
+    /// It may be at a private address.
+    #[serde(default)]
+    pub(super) private_addresses: bool,
+    /// How long an unpaid order keeps its reservation, in minutes: 1 to 43200. 60 if left out.
+    #[schema(example = 60)]
+    pub(super) pending_hold_minutes: Option<u64>,
+    /// What its order statuses mean, besides WooCommerce's own.
+    #[serde(default)]
+    pub(super) statuses: BTreeMap<String, Rule>,
+}
+
+/// A shop that was connected.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct AddedShop {
+    /// The shop.
+    #[serde(flatten)]
+    pub(super) shop: ShopBody,
+    /// What to sign webhooks with; not shown again.
+    pub(super) webhook_secret: String,
+    /// The task that connects it.
+    #[schema(example = 1)]
+    pub(super) task: i64,
+}
+
+/// What to change about a shop.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct ChangeShop {
+    /// Its address.
+    #[schema(example = "https://shop.example")]
+    pub(super) url: Option<String>,
+    /// User of its REST API.
+    #[schema(value_type = Option<String>, write_only)]
+    pub(super) consumer_key: Option<SecretString>,
+    /// Password of its REST API.
+    #[schema(value_type = Option<String>, write_only)]
+    pub(super) consumer_secret: Option<SecretString>,
+    /// What its webhooks are signed with.
+    #[schema(value_type = Option<String>, write_only)]
+    pub(super) webhook_secret: Option<SecretString>,
+    /// The warehouses it sells from, best first.
+    pub(super) warehouses: Option<Vec<String>>,
+    /// Kept back from it, of every SKU.
+    pub(super) buffer: Option<Amount>,
+    /// It may be at a private address.
+    pub(super) private_addresses: Option<bool>,
+    /// How long an unpaid order keeps its reservation, in minutes: 1 to 43200.
+    pub(super) pending_hold_minutes: Option<u64>,
+    /// What some of its order statuses mean; the others stay.
+    #[serde(default)]
+    pub(super) statuses: BTreeMap<String, Rule>,
+}
+
+/// A stock of a shop without SKU.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct Unmapped {
+    /// The product or variation that keeps it.
+    #[schema(example = 17)]
+    pub(super) stock: i64,
+    /// Its name.
+    pub(super) name: String,
+    /// Why it has none, and what to do.
+    pub(super) why: String,
+}
