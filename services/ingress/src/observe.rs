@@ -91,6 +91,8 @@ pub(crate) enum Heard {
     Reread,
     Audit,
     Blind,
+    /// The shop's orders are still being read for the first time; that shows what it says.
+    Early,
     Ping,
     Forged,
     Unknown,
@@ -108,6 +110,7 @@ impl Heard {
             Self::Reread => "reread",
             Self::Audit => "audit",
             Self::Blind => "blind",
+            Self::Early => "early",
             Self::Ping => "ping",
             Self::Forged => "forged",
             Self::Unknown => "unknown",
@@ -198,11 +201,11 @@ impl Observe {
                 tracing::warn!(shop.id = shop_id, outcome = heard.as_str(), "a webhook's body was not read");
             }
             // Logged with its cause where it failed.
-            Heard::Ping | Heard::Unknown | Heard::Refused => {}
+            Heard::Early | Heard::Ping | Heard::Unknown | Heard::Refused => {}
         }
     }
 
-    pub(crate) fn webhook_refused(&self, shop: ShopId, error: &dyn std::error::Error) {
+    pub(crate) fn webhook_refused(shop: ShopId, error: &dyn std::error::Error) {
         tracing::error!(
             shop.id = shop.get(),
             "a webhook could not be stored and is refused; the shop sends it again: {}",
@@ -210,7 +213,7 @@ impl Observe {
         );
     }
 
-    pub(crate) fn shop_not_looked_up(&self, error: &dyn std::error::Error) {
+    pub(crate) fn shop_not_looked_up(error: &dyn std::error::Error) {
         tracing::error!("a webhook's shop could not be looked up: {}", error_chain(error));
     }
 
@@ -267,7 +270,7 @@ impl Observe {
         tracing::warn!("what was read could not be published and is tried again: {}", error_chain(error));
     }
 
-    pub(crate) fn never_published(&self, error: &dyn std::error::Error) {
+    pub(crate) fn never_published(error: &dyn std::error::Error) {
         tracing::error!("a message was left out: no queue takes it: {}", error_chain(error));
     }
 
@@ -279,15 +282,15 @@ impl Observe {
         self.readers_failing.add(&[], if began { 1 } else { -1 });
     }
 
-    pub(crate) fn shop_well(&self, shop: ShopId) {
+    pub(crate) fn shop_well(shop: ShopId) {
         tracing::info!(shop.id = shop.get(), "the shop can be read again");
     }
 
-    pub(crate) fn store_failed(&self, doing: &'static str, error: &dyn std::error::Error) {
+    pub(crate) fn store_failed(doing: &'static str, error: &dyn std::error::Error) {
         tracing::error!(doing, "the database is tried again: {}", error_chain(error));
     }
 
-    pub(crate) fn reader_ended(&self, shop: Option<ShopId>, error: &dyn std::error::Error) {
+    pub(crate) fn reader_ended(shop: Option<ShopId>, error: &dyn std::error::Error) {
         tracing::error!(
             shop.id = shop.map(ShopId::get),
             "a reader broke and is started again: {}",
@@ -295,11 +298,11 @@ impl Observe {
         );
     }
 
-    pub(crate) fn task_ended(&self, shop: ShopId, kind: &'static str, good: bool) {
+    pub(crate) fn task_ended(shop: ShopId, kind: &'static str, good: bool) {
         tracing::info!(shop.id = shop.get(), task = kind, good, "a task of a shop has ended");
     }
 
-    pub(crate) fn undecodable(&self, error: &dyn std::error::Error) {
+    pub(crate) fn undecodable(error: &dyn std::error::Error) {
         tracing::error!("a wish to read was set aside: {}", error_chain(error));
     }
 }

@@ -73,7 +73,7 @@ impl Outbound {
                 match self.seal(message) {
                     Ok(envelope) => sealed.push(envelope),
                     // Facts are bounded where they are made, so this is a defect; one message must not stop a shop.
-                    Err(error) => self.observe.never_published(&error),
+                    Err(error) => Observe::never_published(&error),
                 }
             }
             self.until_confirmed(&sealed, stop).await?;
@@ -94,7 +94,7 @@ impl Outbound {
             // What follows the first failure is published again behind it: their order is kept.
             left = left.get(index..).unwrap_or_default();
             if matches!(error, PublishError::Unroutable { .. } | PublishError::TooLarge { .. }) {
-                self.observe.never_published(error);
+                Observe::never_published(error);
                 left = left.get(1..).unwrap_or_default();
                 continue;
             }

@@ -18,12 +18,13 @@ use std::time::{Duration, Instant};
 
 use connector::{OrderSet, ReadCatalogue};
 use process::backoff::random;
-use store::{Fenced, Lease, ReadNumbers, Reading, Shop, ShopState};
+use store::{CursorKind, Fenced, Lease, ReadNumbers, Reading, Shop};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use values::{ReadNumber, ShopId, Timestamp};
 
 use crate::connect::ConnectError;
+use crate::observe::Observe;
 use crate::outbound::Stopped;
 use crate::{Connect, Shared};
 use cursor::Position;
@@ -107,9 +108,11 @@ pub(crate) struct Reader<C: Connect> {
     gathering: Option<Instant>,
     settling: Settling,
     job: Option<Job<CursorOf<C>>>,
-    /// Made active by this reader; the registry's word follows.
-    activated: bool,
+    /// The shop's orders were read for the first time: it is polled and settled from then on.
+    connected: bool,
     catalogue_wanted: bool,
+    /// Routine jobs rest until then after one failed.
+    routine_after: Instant,
     reading: Reading,
     reading_known: bool,
 }
@@ -143,8 +146,9 @@ impl<C: Connect> Reader<C> {
             gathering: None,
             settling: Settling::default(),
             job: None,
-            activated: false,
+            connected: false,
             catalogue_wanted: false,
+            routine_after: now,
             reading: Reading::none(id),
             reading_known: false,
         }
@@ -171,7 +175,7 @@ impl<C: Connect> Reader<C> {
         if let Some(lease) = self.lease
             && let Err(error) = self.shared.store.end_lease(self.id, lease.fence).await
         {
-            self.shared.observe.store_failed("give a lease back", &error);
+            Observe::store_failed("give a lease back", &error);
         }
     }
 
@@ -191,7 +195,7 @@ impl<C: Connect> Reader<C> {
             }
             ReadError::Connect(_) => now + REST_MAX,
             ReadError::Store(error) => {
-                self.shared.observe.store_failed("read a shop", error);
+                Observe::store_failed("read a shop", error);
                 now + STORE_REST
             }
             ReadError::Stopped => now,
@@ -205,10 +209,7 @@ impl<C: Connect> Reader<C> {
         self.trash = None;
         self.settling = Settling::default();
         self.job = None;
-    }
-
-    fn is_active(&self) -> bool {
-        self.activated || self.shop.borrow().state == ShopState::Active
+        self.reading_known = false;
     }
 
     /// The most urgent thing there is to do.
@@ -219,6 +220,7 @@ impl<C: Connect> Reader<C> {
         if !self.reading_known {
             self.reading = self.shared.store.reading(self.id).await?.unwrap_or(Reading::none(self.id));
             self.reading.failing_since = None;
+            self.connected = self.shared.store.cursor(self.id, CursorKind::Orders).await?.is_some();
             self.reading_known = true;
         }
         let now = Instant::now();
@@ -226,12 +228,12 @@ impl<C: Connect> Reader<C> {
             self.give_up_job_if_hopeless().await?;
             return Ok(Turn::Idle(until));
         }
-        if self.is_active() {
-            if let Some(turn) = self.urgent(now).await? {
-                return Ok(turn);
-            }
-            self.plan_routine();
+        if self.connected
+            && let Some(turn) = self.urgent(now).await?
+        {
+            return Ok(turn);
         }
+        self.plan_routine();
         if self.job_turn().await? {
             return Ok(Turn::Worked);
         }
@@ -268,7 +270,7 @@ impl<C: Connect> Reader<C> {
 
     fn next_due(&self, now: Instant) -> Instant {
         let renewal = now + self.shared.settings.lease / 2;
-        if !self.is_active() {
+        if !self.connected {
             return renewal;
         }
         let all = [Some(self.orders_due), Some(self.trash_due), self.settling.ready_at(), self.gathering];

@@ -10,6 +10,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use values::{ShopId, Timestamp};
 
+use crate::observe::Observe;
 use crate::reader::Reader;
 use crate::{Connect, Shared};
 
@@ -71,7 +72,7 @@ impl<C: Connect> Readers<C> {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.look(&stop).await {
-                self.shared.observe.store_failed("look for shops to read", &error);
+                Observe::store_failed("look for shops to read", &error);
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -130,7 +131,7 @@ impl<C: Connect> Readers<C> {
         };
         let shop = self.running.iter().find(|(_, running)| running.task == task).map(|(shop, _)| *shop);
         if let Err(error) = ended {
-            self.shared.observe.reader_ended(shop, &error);
+            Observe::reader_ended(shop, &error);
         }
         if let Some(shop) = shop {
             self.running.remove(&shop);

@@ -10,6 +10,7 @@ use store::{SettleWanted, TaskKind};
 use values::{OrderId, ShopId, StockId};
 
 use crate::Shared;
+use crate::observe::Observe;
 
 /// Wishes taken together: one transaction writes them down.
 pub(crate) const LIMITS: Limits =
@@ -84,13 +85,13 @@ impl<C: Send + Sync> Handler for Wishes<C> {
                     Disposition::DeadLetter { reason: format!("not-a-wish: {}", other.kind().type_name()) }
                 }
                 Err(error) => {
-                    self.shared.observe.undecodable(&error);
+                    Observe::undecodable(&error);
                     Disposition::DeadLetter { reason: format!("undecodable: {error}") }
                 }
             });
         }
         if let Err(error) = self.write_down(&batch).await {
-            self.shared.observe.store_failed("write wishes down", &error);
+            Observe::store_failed("write wishes down", &error);
             return Err(Pause(PAUSE));
         }
         for shop in batch.shops {

@@ -91,9 +91,13 @@ async fn receive(
 
 fn answer(heard: Heard) -> Response {
     let status = match heard {
-        Heard::Order | Heard::Listing | Heard::Reread | Heard::Audit | Heard::Blind | Heard::Ping => {
-            StatusCode::OK
-        }
+        Heard::Order
+        | Heard::Listing
+        | Heard::Reread
+        | Heard::Audit
+        | Heard::Blind
+        | Heard::Early
+        | Heard::Ping => StatusCode::OK,
         Heard::Forged => StatusCode::UNAUTHORIZED,
         Heard::Unknown => StatusCode::NOT_FOUND,
         Heard::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -112,7 +116,7 @@ impl Inner {
             Ok(Some(shop)) => shop,
             Ok(None) => return Outcome { shop: None, heard: Heard::Unknown },
             Err(error) => {
-                self.observe.shop_not_looked_up(&error);
+                Observe::shop_not_looked_up(&error);
                 return Outcome { shop: None, heard: Heard::Refused };
             }
         };
@@ -148,18 +152,21 @@ impl Inner {
             Incoming::Forged => return Heard::Forged,
             Incoming::Authentic(content) => content,
         };
+        if !shop.is_connected {
+            return Heard::Early;
+        }
         let (heard, message) = meaning::of(shop.id, content);
         if heard == Heard::Blind && shop.blind_is_news(BLIND_NOTED_EVERY) {
             // Only shown to people: polls read what these webhooks do not say.
             if let Err(error) = self.store.note_blind(shop.id, (self.clock)()).await {
-                self.observe.store_failed("note that a shop's webhooks are blind", &error);
+                Observe::store_failed("note that a shop's webhooks are blind", &error);
             }
         }
         let Some(message) = message else { return heard };
         match self.outbound.publish_once(&[message]).await {
             Ok(()) => heard,
             Err(error) => {
-                self.observe.webhook_refused(shop.id, &error);
+                Observe::webhook_refused(shop.id, &error);
                 Heard::Refused
             }
         }

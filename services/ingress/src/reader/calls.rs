@@ -12,7 +12,7 @@ use values::OrderId;
 
 use super::{CursorOf, ReadError, Reader};
 use crate::Connect;
-use crate::observe::Read;
+use crate::observe::{Observe, Read};
 
 impl<C: Connect> Reader<C> {
     pub(super) async fn orders_changed(
@@ -104,7 +104,7 @@ impl<C: Connect> Reader<C> {
 
     async fn note_well(&mut self) -> Result<(), ReadError> {
         if self.reading.failing_since.take().is_some() {
-            self.shared.observe.shop_well(self.id);
+            Observe::shop_well(self.id);
             self.shared.observe.shop_fails(false);
             self.save_reading().await?;
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use connector::{OrderSet, OrdersCursor, ReadOrders, TestConnection};
 use proto::ShopConnected;
-use store::{PAGE_ROWS_MAX, SettleWanted, Task, TaskKind, TaskProgress, TaskState};
+use store::{PAGE_ROWS_MAX, SettleWanted, ShopState, Task, TaskKind, TaskProgress, TaskState};
 use values::{OrderId, StockId, Timestamp};
 
 use super::cursor::Position;
@@ -13,10 +13,12 @@ use super::orders::Told;
 use super::report::Report;
 use super::{CursorOf, ReadError, Reader};
 use crate::Connect;
-use crate::observe::Read;
+use crate::observe::{Observe, Read};
 
 /// How far back orders are read when a shop is connected, whatever their status.
 const BASELINE: Duration = Duration::from_hours(24 * 90);
+/// How long routine jobs rest after a job failed.
+const ROUTINE_REST: Duration = Duration::from_mins(5);
 /// How often progress is written down within a phase.
 const REPORT_PERIOD: Duration = Duration::from_millis(500);
 
@@ -112,7 +114,7 @@ impl<C: Connect> Reader<C> {
         let mut job = match self.job.take() {
             Some(job) => job,
             None => match self.next_task().await? {
-                Some(task) => Job::new(Some(task.id), task.kind, self.is_active()),
+                Some(task) => Job::new(Some(task.id), task.kind, self.connected),
                 None => return Ok(false),
             },
         };
@@ -152,7 +154,14 @@ impl<C: Connect> Reader<C> {
 
     /// Takes up what is to be done regularly, if it is time and nothing else is being done.
     pub(super) fn plan_routine(&mut self) {
-        if self.job.is_some() || self.looks.tasks {
+        if self.job.is_some() || self.looks.tasks || Instant::now() < self.routine_after {
+            return;
+        }
+        if !self.connected {
+            // In service according to the registry, so the task that connects it did not come to its end.
+            if self.shop.borrow().state == ShopState::Active {
+                self.job = Some(Job::new(None, TaskKind::Connect, false));
+            }
             return;
         }
         let (now, settings) = (self.now(), &self.shared.settings);
@@ -184,6 +193,7 @@ impl<C: Connect> Reader<C> {
     async fn end_job(&mut self, mut job: Job<CursorOf<C>>, failure: Option<&str>) -> Result<(), ReadError> {
         if let Some(why) = failure {
             job.report.fail(why);
+            self.routine_after = Instant::now() + ROUTINE_REST;
         }
         if let Some(task) = job.task {
             let progress = TaskProgress {
@@ -194,7 +204,7 @@ impl<C: Connect> Reader<C> {
                 report: job.report.to_json(),
             };
             self.shared.store.report_task(task, &progress, self.now()).await?;
-            self.shared.observe.task_ended(self.id, job.kind.as_str(), failure.is_none());
+            Observe::task_ended(self.id, job.kind.as_str(), failure.is_none());
         }
         Ok(())
     }
@@ -316,8 +326,7 @@ impl<C: Connect> Reader<C> {
         self.save_position(OrderSet::Trash, begun).await?;
         self.orders_due = Instant::now();
         self.trash_due = self.orders_due;
-        self.shared.store.activate_shop(self.id).await?;
-        self.activated = true;
+        self.connected = true;
         self.reading.audited_at = Some(self.now());
         self.save_reading().await
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use connector_woocommerce::Verifier;
 use sha2::{Digest, Sha256};
-use store::Store;
+use store::{CursorKind, Store};
 use values::ShopId;
 
 /// Most shops kept; more than one process serves.
@@ -21,6 +21,9 @@ const TOKEN_BYTES_MAX: usize = 200;
 pub(super) struct KnownShop {
     pub(super) id: ShopId,
     pub(super) verifier: Verifier,
+    /// Its orders were read for the first time. Before that a webhook could come ahead of the order it changes, which
+    /// would then be taken for one from before the connection; what it says is read anyway.
+    pub(super) is_connected: bool,
     blind_noted: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -112,6 +115,8 @@ impl KnownShops {
         // The registry takes no empty secret; a shop that has one all the same has no webhooks.
         let Ok(verifier) = Verifier::new(&secrets.webhook_secret, previous) else { return Ok(None) };
         let blind_noted = known.map(|shop| Arc::clone(&shop.blind_noted)).unwrap_or_default();
-        Ok(Some(Arc::new(KnownShop { id, verifier, blind_noted })))
+        let is_connected = known.is_some_and(|shop| shop.is_connected)
+            || self.store.cursor(id, CursorKind::Orders).await?.is_some();
+        Ok(Some(Arc::new(KnownShop { id, verifier, is_connected, blind_noted })))
     }
 }
