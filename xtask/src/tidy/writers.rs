@@ -7,13 +7,13 @@ use anyhow::Context;
 /// Services that read what inventory writes, and write only tables of their own.
 const READERS: &[&str] = &["services/ingress/src", "services/egress/src"];
 
-/// The calls of the store that write what is inventory's. Not `activate_shop`: that the first reading of a shop is over is
-/// known to ingress alone, and it is the one word of the registry that ingress writes.
+/// The calls of the store that write what is inventory's.
 const WRITES: &[&str] = &[
     "begin_inventory",
     "add_warehouse",
     "add_shop",
     "change_shop",
+    "activate_shop",
     "remove_shop",
     "set_shop_secrets",
     "create_token",
