@@ -24,6 +24,9 @@ const SHARDS: u16 = 1;
 const REFUSED: u8 = 1;
 const INTERNAL: u8 = 70;
 
+/// Nobody else reads the shops of a data directory: it is locked.
+const READER_LEASES_OWNER: &str = "standalone";
+
 /// How it is set up.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -35,20 +38,32 @@ pub(crate) struct Options {
 }
 
 /// What each service can be told.
-#[derive(Debug, Default)]
-pub(crate) struct ServiceSettings {}
+#[derive(Debug)]
+pub(crate) struct ServiceSettings {
+    pub(crate) ingress: ingress::Settings,
+    pub(crate) inventory: inventory::Settings,
+    pub(crate) egress: egress::Settings,
+}
 
 /// All of onhand, running.
 #[derive(Debug)]
 pub(crate) struct Standalone {
     pub(crate) tasks: Tasks,
     pub(crate) health: Health,
-    pub(crate) metrics: Metrics,
     pub(crate) store: Arc<Store>,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     data_dir: PathBuf,
     public_url: Option<String>,
+}
+
+/// What all services are given.
+struct Common<'a> {
+    store: &'a Arc<Store>,
+    bus: &'a Bus,
+    tasks: &'a Tasks,
+    health: &'a Health,
+    metrics: &'a Metrics,
 }
 
 /// It cannot start.
@@ -70,6 +85,8 @@ pub enum StartError {
     Spool(#[from] spool::OpenError),
     #[error("the local transport cannot be used")]
     Bus(#[from] bus::BusError),
+    #[error("ingress cannot start")]
+    Ingress(#[from] ingress::StartError),
     #[error("cannot listen on {address}; is something else there? Choose another address with --listen")]
     Listen { address: SocketAddr, source: std::io::Error },
 }
@@ -85,10 +102,15 @@ impl StartError {
 }
 
 impl ServiceSettings {
-    pub(crate) const GROUPS: &'static [Group] = &[];
+    pub(crate) const GROUPS: &'static [Group] =
+        &[ingress::GROUP, inventory::Settings::GROUP, egress::Settings::GROUP];
 
-    pub(crate) fn from_source(_reader: &mut Reader<'_>) -> Self {
-        Self {}
+    pub(crate) fn from_source(reader: &mut Reader<'_>) -> Self {
+        Self {
+            ingress: ingress::Settings::from_source(reader),
+            inventory: inventory::Settings::from_source(reader),
+            egress: egress::Settings::from_source(reader),
+        }
     }
 }
 
@@ -101,7 +123,7 @@ impl Standalone {
             str::to_owned,
         );
         vec![
-            ("API", format!("{base}/api/v1")),
+            ("API", format!("{base}{}", inventory::api::PREFIX)),
             ("webhooks", public),
             ("health", format!("{base}/healthz {base}/readyz {base}/metrics")),
             ("data", self.data_dir.display().to_string()),
@@ -122,14 +144,15 @@ pub(crate) async fn start(options: Options) -> Result<Standalone, StartError> {
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
 
-    let routes = services(&options, &store, &bus, &tasks, &health, &metrics);
-    let server = Server::new(options.http, &metrics);
+    let Options { data_dir, public_url, http, services: settings, .. } = options;
+    let parts = Common { store: &store, bus: &bus, tasks: &tasks, health: &health, metrics: &metrics };
+    let routes = services(parts, settings, public_url.clone())?;
+    let server = Server::new(http, &metrics);
     let stop = tasks.stopping(Stage::Intake);
     tasks.spawn_in(Stage::Intake, "http", server.serve(listener, routes, stop));
     hold(&tasks, directory);
-    tracing::info!(address = %address, data_dir = %options.data_dir.display(), "onhand is up");
-    let Options { data_dir, public_url, .. } = options;
-    Ok(Standalone { tasks, health, metrics, store, address, data_dir, public_url })
+    tracing::info!(address = %address, data_dir = %data_dir.display(), "onhand is up");
+    Ok(Standalone { tasks, health, store, address, data_dir, public_url })
 }
 
 /// The spool with its writer, and the bus over it.
@@ -143,16 +166,44 @@ async fn transport(directory: &DataDir, tasks: &Tasks) -> Result<Bus, StartError
 
 /// Starts the services; their routes, with the pages of the process.
 fn services(
-    options: &Options,
-    store: &Arc<Store>,
-    bus: &Bus,
-    tasks: &Tasks,
-    health: &Health,
-    metrics: &Metrics,
-) -> Router {
-    let _ = (options, bus, tasks);
-    let _ = store;
-    process::health::router(health.clone(), metrics.clone())
+    parts: Common<'_>,
+    settings: ServiceSettings,
+    public_url: Option<String>,
+) -> Result<Router, StartError> {
+    let Common { store, bus, tasks, health, metrics } = parts;
+    let inventory =
+        inventory::Parts { store: Arc::clone(store), bus: bus.clone(), settings: settings.inventory };
+    let inventory = inventory::start(inventory, tasks, metrics);
+    egress::start(
+        egress::Parts {
+            store: Arc::clone(store),
+            bus: bus.clone(),
+            connect: egress::woocommerce(),
+            clock: Arc::new(process::clock::now),
+            settings: settings.egress,
+        },
+        tasks,
+        metrics,
+    );
+    let webhooks = ingress::start(
+        ingress::Parts {
+            store: Arc::clone(store),
+            bus: bus.clone(),
+            connect: ingress::WooCommerce::default(),
+            clock: process::clock::now,
+            owner: READER_LEASES_OWNER.to_owned(),
+            settings: settings.ingress,
+        },
+        tasks,
+        metrics,
+    )?;
+    let api = inventory::api::router(inventory::api::Parts {
+        inventory,
+        health: health.clone(),
+        metrics: metrics.clone(),
+        public_url,
+    });
+    Ok(process::health::router(health.clone(), metrics.clone()).merge(api).merge(webhooks))
 }
 
 /// The lock of the data directory is held until the last task is told to end.

@@ -3,7 +3,6 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::order;
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::quantity;
@@ -29,7 +28,7 @@ impl Explain {
 fn show(screen: Screen, sku: &str, answer: &Value) -> Result<(), Failure> {
     screen.line(sku)?;
     for warehouse in rows(answer, "warehouses") {
-        show_warehouse(screen, answer, warehouse)?;
+        show_warehouse(screen, warehouse)?;
     }
     show_holds(screen, answer)?;
     for shop in rows(answer, "shops") {
@@ -39,14 +38,11 @@ fn show(screen: Screen, sku: &str, answer: &Value) -> Result<(), Failure> {
 }
 
 /// What the movements of each kind come to, and the balance they make.
-fn show_warehouse(screen: Screen, answer: &Value, warehouse: &Value) -> Result<(), Failure> {
+fn show_warehouse(screen: Screen, warehouse: &Value) -> Result<(), Failure> {
     let name = text(warehouse, "warehouse");
     screen.line(format!("\nin {name}"))?;
     let mut table = Table::new(&["", ">COUNT", ">ON HAND", ">RESERVED"]);
-    let sums = rows(warehouse, "movements")
-        .iter()
-        .chain(rows(answer, "movements").iter().filter(|sum| text(sum, "warehouse") == name));
-    for sum in sums {
+    for sum in rows(warehouse, "movements") {
         let on_hand = quantity::signed(quantity::of(sum, "on_hand"));
         let reserved = quantity::signed(quantity::of(sum, "reserved"));
         table.row([text(sum, "kind"), text(sum, "count"), on_hand, reserved]);
@@ -58,7 +54,11 @@ fn show_warehouse(screen: Screen, answer: &Value, warehouse: &Value) -> Result<(
         text(warehouse, "reserved"),
     ]);
     screen.table(&table, "nothing")?;
-    screen.line(format!("available {} = on hand − reserved", text(warehouse, "available")))
+    screen.line(format!("available {} = on hand − reserved", text(warehouse, "available")))?;
+    if warehouse.get("adds_up") == Some(&Value::Bool(false)) {
+        screen.line("the movements do not add up to the balance: run `onhand check`")?;
+    }
+    Ok(())
 }
 
 fn show_holds(screen: Screen, answer: &Value) -> Result<(), Failure> {
@@ -73,20 +73,52 @@ fn show_holds(screen: Screen, answer: &Value) -> Result<(), Failure> {
             .iter()
             .map(|part| format!("{} in {}", text(part, "quantity"), text(part, "warehouse")))
             .collect();
-        let number = hold.get("order").map(order::number).unwrap_or_default();
-        table.row([text(hold, "shop"), number, text(hold, "status"), text(hold, "line"), parts.join(", ")]);
+        table.row([
+            text(hold, "shop"),
+            text(hold, "order"),
+            text(hold, "status"),
+            text(hold, "line"),
+            parts.join(", "),
+        ]);
     }
     screen.table(&table, "")
 }
 
 /// What the shop should show and why, and what it was told and answered.
 fn show_shop(screen: Screen, shop: &Value) -> Result<(), Failure> {
-    screen.line(format!("\nat {}: should show {}", text(shop, "shop"), text(shop, "level")))?;
-    let mut table = Table::new(&["", ""]);
-    for (name, value) in shop.as_object().into_iter().flatten() {
-        if !matches!(name.as_str(), "shop" | "level") && !value.is_null() {
-            table.row([format!("  {}", name.replace('_', " ")), crate::screen::as_text(Some(value))]);
+    screen.line(format!("\nat {}, product {}", text(shop, "shop"), text(shop, "stock")))?;
+    let mut table = Table::new(&["", ">"]);
+    let mut sum = |label: &str, name: &str| {
+        if shop.get(name).is_some_and(|value| !value.is_null()) {
+            table.row([label.to_owned(), text(shop, name)]);
         }
+    };
+    sum(&format!("  available in {}", text(shop, "warehouses")), "available");
+    sum("  − buffer", "buffer");
+    sum("  = level, never shown below 0", "level");
+    sum("  + ordered there, not yet taken by the shop", "untaken");
+    sum("  − withheld: somebody took it out of the shop", "withheld");
+    sum("  = should show", "goal");
+    sum("  shows, if every order is known", "shows");
+    screen.table(&table, "")?;
+    if shop.get("told_at").is_some_and(|at| !at.is_null()) {
+        let change = quantity::signed(quantity::of(shop, "told_change"));
+        screen.line(format!(
+            "  told {change} at {}; it answered: {}",
+            text(shop, "told_at"),
+            text(shop, "answer")
+        ))?;
     }
-    screen.table(&table, "")
+    if shop.get("compared_at").is_some_and(|at| !at.is_null()) {
+        let shown = text(shop, "compared_shown");
+        screen.line(format!("  compared at {}: it showed {shown}", text(shop, "compared_at")))?;
+    }
+    let unsettled = rows(shop, "unsettled");
+    if unsettled.is_empty() {
+        return screen.line("  settled");
+    }
+    for reason in unsettled {
+        screen.line(format!("  not settled: {}", crate::screen::as_text(Some(reason))))?;
+    }
+    Ok(())
 }

@@ -52,10 +52,10 @@ impl Movements {
 }
 
 /// Who or what moved it, in a few words.
-pub(super) fn cause(item: &Value) -> String {
+fn cause(item: &Value) -> String {
     let mut words = Vec::new();
-    if let Some(order) = item.get("order").filter(|order| !order.is_null()) {
-        words.push(format!("order {} of {}", super::order::number(order), text(item, "shop")));
+    if item.get("order").is_some_and(|order| !order.is_null()) {
+        words.push(format!("order {} of {}", text(item, "order"), text(item, "shop")));
     }
     for name in ["actor", "reason"] {
         if let Some(said) = item.get(name).and_then(Value::as_str) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::failure::Failure;
-use crate::screen::{Screen, Table, as_text, rows, text};
+use crate::screen::{Screen, Table, rows, text};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Order {
@@ -66,9 +66,4 @@ fn show(screen: Screen, shop: &str, id: u64, order: &Value) -> Result<(), Failur
         table.row([number, sku, quantity, taken, held, from.join(", ")]);
     }
     screen.table(&table, "it has no lines")
-}
-
-/// An order's number, whether it is given alone or within its order.
-pub(super) fn number(order: &Value) -> String {
-    as_text(Some(order.get("id").unwrap_or(order)))
 }

@@ -9,7 +9,7 @@ use crate::screen::{Screen, Table, text};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Parked {
-    /// Order lines without SKU, and messages that were given up.
+    /// Order lines without SKU, orders their shops have lost, messages that were given up.
     List,
     /// One message that was given up.
     Show {
@@ -63,8 +63,10 @@ impl Parked {
 
 async fn list(api: &Api, screen: Screen) -> Result<(), Failure> {
     let lines = api.list(&["parked"], &[], None).await?;
+    let orphans = api.list(&["orphans"], &[], None).await?;
     let dead = api.list(&["dead"], &[], None).await?;
-    screen.show(&json!({ "lines": lines, "messages": dead }), |screen| {
+    let all = json!({ "lines": lines, "orphans": orphans, "messages": dead });
+    screen.show(&all, |screen| {
         let mut table = Table::new(&["SHOP", ">ORDER", ">LINE", "PRODUCT", ">QUANTITY"]);
         for line in &lines {
             let quantity = text(line, "quantity");
@@ -73,6 +75,15 @@ async fn list(api: &Api, screen: Screen) -> Result<(), Failure> {
         screen.table(&table, "no lines without SKU")?;
         if !lines.is_empty() {
             screen.line("map them with `onhand parked map SHOP PRODUCT SKU`")?;
+        }
+        if !orphans.is_empty() {
+            screen.line("")?;
+            let mut table = Table::new(&["SHOP", ">ORDER", "STATUS", ">RESERVES"]);
+            for orphan in &orphans {
+                table.row(["shop", "order", "status", "reserved"].map(|name| text(orphan, name)));
+            }
+            screen.table(&table, "")?;
+            screen.line("their shops no longer know them; let go with `onhand order release SHOP ORDER`")?;
         }
         if dead.is_empty() {
             return screen.line("no messages were given up");

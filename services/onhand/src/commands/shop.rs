@@ -47,7 +47,11 @@ impl Shop {
             Self::Add(add) => add.run(api, screen).await,
             Self::List => list(api, screen).await,
             Self::Show { name } => {
-                let shop = api.get(&["shops", &name], &[]).await?;
+                let mut shop = api.get(&["shops", &name], &[]).await?;
+                let unmapped = api.list(&["shops", &name, "unmapped"], &[], None).await?;
+                if let Some(fields) = shop.as_object_mut() {
+                    fields.insert("unmapped".to_owned(), unmapped.into());
+                }
                 screen.show(&shop, |screen| show(screen, &shop))
             }
             Self::Test { name } => {

@@ -21,6 +21,9 @@ const SETTLE_MAX: Duration = Duration::from_mins(4);
 /// Looks in a row at which everything agrees and nothing waits before the dust counts as settled.
 const CALM_LOOKS: u32 = 3;
 
+/// Looks in a row at which nothing waits before what is shown wrongly counts as put back.
+const IDLE_LOOKS: u32 = 3;
+
 /// How it went.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settled {
@@ -113,11 +116,13 @@ pub(super) async fn settle(world: &World, tally: &Tally, view: &View) -> Result<
     view.phase("buyers have gone; what a push may have put back, and what got no answer, is now proven");
     let started = Instant::now();
     let mut put_back = 0;
-    let mut calm_looks = 0;
+    let (mut calm_looks, mut idle_looks) = (0, 0);
     loop {
         let open = Open::of(world).await?;
         let difference = Truth::of(world, &tally.received()).compare(world).await?;
-        if difference.ledger_units == 0 && open.is_nothing() {
+        idle_looks = if difference.ledger_units == 0 && open.is_nothing() { idle_looks + 1 } else { 0 };
+        // A level waits a moment for others before it is pushed: only then is something wrong.
+        if idle_looks > IDLE_LOOKS {
             put_back = put_back.max(difference.shown_above);
         }
         calm_looks = if difference.is_none() && open.is_nothing() { calm_looks + 1 } else { 0 };

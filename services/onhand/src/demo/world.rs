@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
+use process::backoff::Backoff;
+use process::config::{self, Source};
 use process::serve::Limits;
 use reqwest::Url;
 use secrecy::SecretString;
@@ -37,6 +40,12 @@ const OPERATIONS_A_CALL: usize = 1_000;
 
 /// How often the demo has onhand read a shop; a real one is read every minute.
 const POLL: PollSettings = PollSettings { orders: Duration::from_secs(2), trash: Duration::from_secs(5) };
+
+/// Calls to one shop a second, at most.
+const CALLS_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).expect("more than nothing");
+
+/// A stock that sold meanwhile is compared again so soon: when the buyers have gone, the demo is to end.
+const SETTLE_AGAIN: Backoff = Backoff { first: Duration::from_secs(5), max: Duration::from_secs(15) };
 
 /// How slow a call to a fake shop is, and each item of a batch, and each step of a write.
 const SHOP_LATENCY: Duration = Duration::from_millis(15);
@@ -210,8 +219,20 @@ fn options(directory: &Path) -> Options {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         public_url: None,
         http: Limits::default(),
-        services: ServiceSettings::default(),
+        services: settings(),
     }
+}
+
+/// As in earnest, but for how often a shop is called: these shops are quick, and the demo is short.
+fn settings() -> ServiceSettings {
+    let nothing_set = Source::default();
+    let mut settings = config::read(&nothing_set, ServiceSettings::GROUPS, ServiceSettings::from_source)
+        .expect("every default can be read");
+    settings.ingress.calls_per_second = CALLS_PER_SECOND;
+    settings.egress.calls_per_minute = CALLS_PER_SECOND.get() * 60;
+    settings.egress.settle_delay = SETTLE_AGAIN.first;
+    settings.egress.settle_repeat = SETTLE_AGAIN;
+    settings
 }
 
 fn api(hub: &Standalone, directory: &Path) -> Result<Api, DemoError> {
