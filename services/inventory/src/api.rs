@@ -35,7 +35,7 @@ use std::sync::Arc;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Router, middleware, routing};
+use axum::{Extension, Router, middleware, routing};
 use process::health::Health;
 use process::metrics::{Description, Metrics};
 use store::{Scope, Store};
@@ -97,6 +97,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/openapi.json", routing::get(move || std::future::ready(json_page(&document))))
         .fallback(|| std::future::ready(Problem::not_found(format!("such path under {PREFIX}"))))
         .method_not_allowed_fallback(|| std::future::ready(method_not_allowed()))
+        .layer(Extension(imports::Imports::default()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(observer, observe::observe))
@@ -137,7 +138,7 @@ fn read_routes() -> OpenApiRouter<Shared> {
 fn operate_routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(approvals::decide))
-        // .routes(routes!(imports::import))
+        .routes(routes!(imports::import))
         .routes(routes!(operations::operate))
         .routes(routes!(orders::release))
         .routes(routes!(parked::map))

@@ -58,6 +58,11 @@ impl Fingerprint {
         self.0.update(part);
     }
 
+    /// Takes in more of the last part, however it is cut.
+    pub(super) fn more(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
     /// The first 128 bits.
     pub(super) fn finish(self) -> [u8; 16] {
         let digest: [u8; 32] = self.0.finalize().into();
