@@ -1,0 +1,108 @@
+//! A shown stock comes behind every order the shop had by then.
+
+use std::time::Duration;
+
+use onhand_ingress::Settings;
+use proto::{Message, Source, Wanted};
+use testkit::shop::{Change, NewProduct, NewVariation};
+use values::{HolderId, MICROS_PER_SECOND, Quantity, ShopId, StockId};
+
+use crate::world::{World, buy, fake, product};
+
+async fn known(world: &World, shop: ShopId, stocks: usize) {
+    world
+        .until("the registry knows the stocks", async || {
+            let rows = world.store.stocks_of_shop(shop, None, 100).await.unwrap();
+            (rows.len() == stocks).then_some(())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn orders_come_before_the_stock_that_they_changed() {
+    let (world, fake) = (World::start().await, fake().await);
+    let item = product(&fake, "A", 10);
+    let variable = fake.with_model(|model, now| model.add_product(NewProduct::variable("P".parse().ok(), None), now));
+    let new = NewVariation::with_stock("P-1".parse().ok(), 5);
+    let variation = fake.with_model(|model, now| model.add_variation(variable, new, now));
+    let shop = world.connect(&fake).await;
+    known(&world, shop, 2).await;
+    let order = buy(&fake, item, 3).await;
+    world.want(shop, Wanted::Stocks(vec![item.into(), variation.into()])).await;
+    let shown_as = async |holder: HolderId, units: i64| {
+        world
+            .until("the stock is shown", async || {
+                let shown = world.shown();
+                shown.into_iter().find(|shown| {
+                    shown.holder == holder && shown.shown == Some(Quantity::from_units(units))
+                })
+            })
+            .await
+    };
+    let shown = shown_as(item.into(), 7).await;
+    shown_as(variation.into(), 5).await;
+    let taken = world.taken();
+    let place = |wanted: &dyn Fn(&Message) -> bool| taken.iter().position(wanted).unwrap();
+    let stock_at = place(&|message| matches!(message, Message::StockShown(seen) if *seen == shown));
+    let order_at = place(&|message| {
+        matches!(message, Message::OrderObserved(seen)
+            if seen.order == order && matches!(seen.source, Source::Read { .. }))
+    });
+    assert!(order_at < stock_at);
+    assert!(shown.asked.shop <= shown.answered.shop && shown.asked.hub <= shown.answered.hub);
+    assert!(shown.orders_read_to + Duration::from_secs(2) >= shown.asked.shop, "read after the stock was");
+    // The next one is a routine, hours ahead; asked for again, it is due at once.
+    world
+        .until("the settle is planned again", async || {
+            let due = world.store.settles_due(shop, process::clock::now(), 9).await.unwrap();
+            due.is_empty().then_some(())
+        })
+        .await;
+    fake.act(Change::SetManageStock { holder: item.into(), manage: false }).await.unwrap();
+    world.forget_taken();
+    world.want(shop, Wanted::Stocks(vec![item.into()])).await;
+    world
+        .until("it is not managed any more", async || {
+            world.shown().into_iter().find(|shown| shown.holder == item.into() && shown.shown.is_none())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_during_a_settle_proves_nothing() {
+    let settings = Settings { settle_wait: Duration::from_millis(300), ..Settings::for_testing() };
+    let (world, fake) = (World::start_with(settings).await, fake().await);
+    let item = product(&fake, "A", 10);
+    let shop = world.connect(&fake).await;
+    known(&world, shop, 1).await;
+    let begun = fake.counts().calls_of("GET products");
+    world.want(shop, Wanted::Stocks(vec![item.into()])).await;
+    world
+        .until("the stock is read", async || (fake.counts().calls_of("GET products") > begun).then_some(()))
+        .await;
+    fake.set_clock_offset_micros(-600 * MICROS_PER_SECOND);
+    let shown = world.until("the stock is shown", async || world.shown().into_iter().next()).await;
+    let abandoned = r#"onhand_ingress_settles_total{outcome="abandoned"} 1"#;
+    assert!(world.metrics.render().contains(abandoned));
+    assert!(shown.asked.shop + Duration::from_secs(300) < shown.asked.hub, "read again after the clock went back");
+}
+
+#[tokio::test]
+async fn a_settle_outlives_the_process() {
+    let settings = Settings { settle_wait: Duration::from_millis(200), ..Settings::for_testing() };
+    let (world, fake) = (World::start_with(settings).await, fake().await);
+    let item = product(&fake, "A", 10);
+    let shop = world.connect(&fake).await;
+    known(&world, shop, 1).await;
+    world.want(shop, Wanted::Stocks(vec![item.into()])).await;
+    let stock = StockId { shop, holder: item.into() };
+    world
+        .until("the wish is written down", async || {
+            let due = world.store.settles_due(shop, process::clock::now(), 9).await.unwrap();
+            due.into_iter().find(|job| job.want.stock == stock)
+        })
+        .await;
+    assert_eq!(world.shown(), []);
+    let world = world.restart().await;
+    world.until("the stock is shown", async || world.shown().into_iter().next()).await;
+}

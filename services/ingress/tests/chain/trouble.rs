@@ -1,0 +1,57 @@
+//! Shops that fail in every way, and come back.
+
+use std::time::Duration;
+
+use testkit::fake_shop::{Fault, FaultKind, RetryAfter};
+
+use crate::world::{World, buy, fake, product};
+
+#[tokio::test]
+async fn whatever_the_shop_answers_its_orders_are_read_in_the_end() {
+    let (world, fake) = (World::start().await, fake().await);
+    let item = product(&fake, "A", 100);
+    let shop = world.connect(&fake).await;
+    let kinds = [
+        FaultKind::Status(401),
+        FaultKind::Status(500),
+        FaultKind::TooMany(RetryAfter::Seconds(1)),
+        FaultKind::Unavailable(RetryAfter::Unsaid),
+        FaultKind::Html,
+        FaultKind::TruncatedJson,
+        FaultKind::CutBefore,
+        FaultKind::CutAfter,
+        FaultKind::Redirect("https://elsewhere.example/".to_owned()),
+    ];
+    for kind in kinds {
+        let name = format!("{kind:?}");
+        let failed_before = world.store.reading(shop).await.unwrap().unwrap().failed_at;
+        fake.fault(Fault::many("GET orders", 2, kind));
+        let order = buy(&fake, item, 1).await;
+        let reading = world
+            .until(&name, async || {
+                let reading = world.store.reading(shop).await.unwrap().unwrap();
+                (reading.failed_at > failed_before).then_some(reading)
+            })
+            .await;
+        assert!(!reading.failure.is_empty(), "{name}: {reading:?}");
+        world.read_of(order).await;
+        world
+            .until("the shop is well again", async || {
+                let reading = world.store.reading(shop).await.unwrap().unwrap();
+                reading.failing_since.is_none().then_some(())
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_shop_that_hangs_does_not_keep_the_process_from_stopping() {
+    let (world, fake) = (World::start().await, fake().await);
+    product(&fake, "A", 100);
+    world.connect(&fake).await;
+    fake.fault(Fault::many("GET orders", 1_000, FaultKind::HangBefore));
+    world.until("a call hangs", async || (fake.counts().faults > 0).then_some(())).await;
+    let begun = std::time::Instant::now();
+    let _next = world.restart().await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
