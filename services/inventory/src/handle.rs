@@ -1,11 +1,9 @@
 //! The running service, and the handle by which people and their programs change stock and registry.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bus::{Bus, Delivery, Flow};
-use futures_util::FutureExt;
 use process::clock;
 use process::metrics::Metrics;
 use process::tasks::{Stage, Tasks};
@@ -19,7 +17,7 @@ use values::{OrderId, Quantity, ShopId, Sku, StockId};
 
 use crate::batch::{Item, Summary, apply_within};
 use crate::consumer::{Consumer, limits};
-use crate::error::{Error, panic_text};
+use crate::error::{Error, guarded};
 use crate::observe::Observer;
 use crate::operations::{Operated, OperationRequest, Requester, operate};
 use crate::settings::Settings;
@@ -316,13 +314,5 @@ fn occasion(requester: &Requester) -> Occasion {
         trace: requester.traceparent.as_deref().map(Arc::from),
         actor: Some(requester.actor.as_str().into()),
         ..Occasion::default()
-    }
-}
-
-/// A broken rule ends the call, not the process; its transaction is rolled back with it.
-async fn guarded<T>(call: impl Future<Output = Result<T, store::Error>>) -> Result<T, Error> {
-    match AssertUnwindSafe(call).catch_unwind().await {
-        Ok(done) => Ok(done?),
-        Err(payload) => Err(Error::Broken { text: panic_text(payload.as_ref()) }),
     }
 }

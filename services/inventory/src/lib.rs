@@ -30,4 +30,4 @@ pub use operations::{
     OPERATIONS_MAX, Operated, OperationRequest, OperationRow, Receipt, Refusal, RefusalCause, Requester,
     Settled,
 };
-pub use settings::Settings;
+pub use settings::{Pace, Settings};

@@ -29,6 +29,32 @@ pub struct Settings {
     pub batch_wait: Duration,
     /// How long the key of an operation is remembered.
     pub operation_keys_kept: Duration,
+    /// When the upkeep does its work.
+    pub pace: Pace,
+}
+
+/// When the upkeep does its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// How long at most something waits that nobody woke the upkeep for.
+    pub poll: Duration,
+    /// Between looks at what expires.
+    pub expiry: Duration,
+    /// Between looks for orders that no read has confirmed, and for those still to be read again.
+    pub sweep: Duration,
+    /// Two polls confirm an order; what they have not by then they never will.
+    pub confirm_within: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(10),
+            expiry: Duration::from_secs(10),
+            sweep: Duration::from_secs(60),
+            confirm_within: Duration::from_mins(3),
+        }
+    }
 }
 
 impl Settings {
@@ -49,6 +75,7 @@ impl Settings {
             batch_messages_max: reader.get(&BATCH_MESSAGES),
             batch_wait: reader.get(&BATCH_WAIT),
             operation_keys_kept: reader.get(&OPERATION_KEYS_KEPT),
+            pace: Pace::default(),
         }
     }
 
@@ -58,6 +85,12 @@ impl Settings {
             batch_messages_max: 500,
             batch_wait: Duration::ZERO,
             operation_keys_kept: Duration::from_hours(1),
+            pace: Pace {
+                poll: Duration::from_millis(20),
+                expiry: Duration::from_millis(20),
+                sweep: Duration::from_millis(20),
+                confirm_within: Duration::from_millis(50),
+            },
         }
     }
 }

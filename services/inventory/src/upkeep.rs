@@ -12,57 +12,46 @@ use values::{OrderId, ShopId};
 
 use crate::batch::Summary;
 use crate::catalogue;
+use crate::error::guarded;
 use crate::handle::Shared;
 use crate::work::{Occasion, Scope, Work};
 
 /// Rows worked off in one transaction.
 const CHUNK: u32 = 500;
-/// How long at most something waits that nobody woke the upkeep for.
-const FALLBACK_POLL: Duration = Duration::from_secs(10);
-/// Between looks at what expires.
-const EXPIRY_PERIOD: Duration = Duration::from_secs(10);
-/// Between looks for orders that no read has confirmed.
-const SWEEP_PERIOD: Duration = Duration::from_secs(60);
-/// Two polls confirm an order; what they have not by then they never will.
-pub(crate) const CONFIRM_WITHIN: Duration = Duration::from_mins(3);
-/// Between looks for orders that are still to be read again.
-const REREAD_PERIOD: Duration = Duration::from_secs(30);
 /// Between looks for operation keys to forget.
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
 
 pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
-    let mut upkeep = Upkeep { shared, due: [Instant::now(); 4] };
+    let mut upkeep = Upkeep { shared, due: [Instant::now(); 3] };
     while !stop.is_cancelled() {
         upkeep.round().await;
         tokio::select! {
             () = stop.cancelled() => {}
             () = upkeep.shared.wake_upkeep.notified() => {}
-            () = sleep(FALLBACK_POLL) => {}
+            () = sleep(upkeep.shared.settings.pace.poll) => {}
         }
     }
 }
 
 struct Upkeep {
     shared: Arc<Shared>,
-    due: [Instant; 4],
+    due: [Instant; 3],
 }
 
 impl Upkeep {
     async fn round(&mut self) {
         let shared = Arc::clone(&self.shared);
-        report(&shared, "recomputing levels", recompute(&shared).await);
-        report(&shared, "resolving parked lines", resolve(&shared).await);
-        if self.is_due(0, EXPIRY_PERIOD) {
-            report(&shared, "letting reservations expire", expire(&shared).await);
+        report(&shared, "recomputing levels", recompute(&shared)).await;
+        report(&shared, "resolving parked lines", resolve(&shared)).await;
+        if self.is_due(0, shared.settings.pace.expiry) {
+            report(&shared, "letting reservations expire", expire(&shared)).await;
         }
-        if self.is_due(1, SWEEP_PERIOD) {
-            report(&shared, "asking for orders nobody confirmed", sweep(&shared).await);
-        }
-        if self.is_due(2, REREAD_PERIOD) {
+        if self.is_due(1, shared.settings.pace.sweep) {
+            report(&shared, "asking for orders nobody confirmed", sweep(&shared)).await;
             shared.hint_rereads();
         }
-        if self.is_due(3, PRUNE_PERIOD) {
-            report(&shared, "forgetting operation keys", prune(&shared).await);
+        if self.is_due(2, PRUNE_PERIOD) {
+            report(&shared, "forgetting operation keys", prune(&shared)).await;
         }
         match shared.store.waiting().await {
             Ok(waiting) => shared.observer.waiting(&waiting, clock::now()),
@@ -82,8 +71,9 @@ impl Upkeep {
     }
 }
 
-fn report(shared: &Shared, what: &'static str, outcome: Result<(), store::Error>) {
-    if let Err(error) = outcome {
+/// Neither an error nor a broken rule ends the upkeep: it is tried again, and the log says so each time.
+async fn report(shared: &Shared, what: &'static str, work: impl Future<Output = Result<(), store::Error>>) {
+    if let Err(error) = guarded(work).await {
         shared.observer.upkeep_failed(what, &error);
     }
 }
@@ -147,7 +137,7 @@ pub(crate) async fn sweep(shared: &Shared) -> Result<(), store::Error> {
     loop {
         let now = clock::now();
         let mut tx = shared.store.begin_inventory().await?;
-        let keys = tx.overdue_orders(now - CONFIRM_WITHIN, after, CHUNK).await?;
+        let keys = tx.overdue_orders(now - shared.settings.pace.confirm_within, after, CHUNK).await?;
         let Some(last) = keys.last() else { return Ok(()) };
         after = Some(*last);
         let wishes: Vec<Wish> =

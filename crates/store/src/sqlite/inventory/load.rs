@@ -28,14 +28,17 @@ SELECT l.shop, l.order_id, l.line, l.product, l.variation, l.holder, l.sku_id, k
   LEFT JOIN inventory_skus AS k ON k.id = l.sku_id
  ORDER BY l.shop, l.order_id, l.position";
 
+/// A listing's SKU is that of its stock. Where the shop keeps no quantity, or another stock of the shop has the SKU, it is
+/// known by its code, if the hub keeps stock of that: its orders count all the same.
 const LISTINGS: &str = "
 SELECT l.shop, l.product, l.variation, l.holder, k.id, k.sku
   FROM jsonb_each(?1) AS w CROSS JOIN registry_listings AS l
     ON l.shop = w.value ->> 0 AND l.product = w.value ->> 1 AND l.variation = w.value ->> 2
   LEFT JOIN inventory_stocks AS s ON s.shop = l.shop AND s.holder = l.holder AND s.removed = 0
   LEFT JOIN inventory_skus AS k
-    ON k.id = CASE WHEN l.holder IS NULL THEN (SELECT u.id FROM inventory_skus AS u WHERE u.sku = l.sku)
-                   ELSE s.sku_id END";
+    ON k.id = coalesce(s.sku_id,
+                       CASE WHEN coalesce(l.holder = iif(l.variation = 0, l.product, l.variation), true)
+                            THEN (SELECT u.id FROM inventory_skus AS u WHERE u.sku = l.sku) END)";
 
 const SKU_IDS: &str = "
 SELECT k.sku, k.id FROM jsonb_each(?1) AS w CROSS JOIN inventory_skus AS k ON k.sku = w.value";
