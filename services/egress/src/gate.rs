@@ -32,7 +32,7 @@ pub(crate) enum Permit {
 /// What people see of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct GateState {
-    /// `closed`, `open`, `half_open` or `paused`.
+    /// `closed`, `open`, `half_open`, `paused` (the shop asked for it) or `refused` (a person is needed).
     pub(crate) word: &'static str,
     /// Why, unless it is closed.
     pub(crate) cause: Option<&'static str>,
@@ -52,18 +52,24 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A closed gate; `paused_until` is what the shop asked for in an earlier life.
-    pub(crate) fn new(settings: &Settings, paused_until: Option<Instant>) -> Self {
+    /// A gate at its start.
+    pub(crate) fn new(settings: &Settings) -> Self {
         let minute = NonZeroU32::new(settings.calls_per_minute).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(minute.get() / BURST_SHARE).unwrap_or(NonZeroU32::MIN);
         Self {
             breaker: Breaker::new(settings.breaker),
             pace: Pace::new(settings.pace),
             budget: RateLimiter::direct(Quota::per_minute(minute).allow_burst(burst)),
-            paused_until,
+            paused_until: None,
             person_failures: 0,
-            cause: paused_until.map(|_| "rate_limited"),
+            cause: None,
         }
+    }
+
+    /// What the shop asked for in an earlier life still holds.
+    pub(crate) fn keep_pause(&mut self, until: Instant, cause: Option<&str>) {
+        self.paused_until = Some(until);
+        self.cause = CAUSES.iter().find(|known| Some(**known) == cause).copied();
     }
 
     /// Until when there is no call at all, without taking a permit.
@@ -165,12 +171,27 @@ impl Gate {
         let word = match self.breaker.state() {
             BreakerState::Open { .. } => "open",
             BreakerState::HalfOpen { .. } => "half_open",
-            BreakerState::Closed { .. } if until.is_some() => "paused",
-            BreakerState::Closed { .. } => "closed",
+            BreakerState::Closed { .. } if until.is_none() => "closed",
+            BreakerState::Closed { .. } if self.person_failures > 0 => "refused",
+            BreakerState::Closed { .. } => "paused",
         };
         GateState { word, cause: self.cause.filter(|_| word != "closed"), until }
     }
 }
+
+/// Why a shop may be paused or its breaker open, beside what needs a person.
+const CAUSES: &[&str] = &[
+    "rate_limited",
+    "unavailable",
+    "server_error",
+    "timeout",
+    "cut",
+    "bad_reply",
+    "dns",
+    "connect",
+    "connect_timeout",
+    "tls",
+];
 
 /// A stable word for why a call failed.
 pub(crate) const fn cause(error: &CallError) -> &'static str {
@@ -216,16 +237,17 @@ mod tests {
     fn a_pause_of_an_earlier_life_is_kept() {
         let now = Instant::now();
         let until = now + Duration::from_secs(9);
-        let mut gate = Gate::new(&Settings::for_testing(), Some(until));
+        let mut gate = Gate::new(&Settings::for_testing());
+        gate.keep_pause(until, Some("rate_limited"));
         assert_eq!(gate.permit(now), Permit::Wait(until));
-        assert_eq!(gate.state(now).word, "paused");
+        assert_eq!((gate.state(now).word, gate.state(now).cause), ("paused", Some("rate_limited")));
         assert_eq!(gate.permit(until), Permit::Go);
     }
 
     #[test]
     fn the_budget_of_a_minute_is_kept() {
         let settings = Settings { calls_per_minute: 6, ..Settings::for_testing() };
-        let mut gate = Gate::new(&settings, None);
+        let mut gate = Gate::new(&settings);
         let now = Instant::now();
         assert_eq!(gate.permit(now), Permit::Go);
         gate.answered(now, now);
@@ -237,7 +259,7 @@ mod tests {
 
     #[test]
     fn two_calls_at_once_at_the_most() {
-        let mut gate = Gate::new(&Settings::for_testing(), None);
+        let mut gate = Gate::new(&Settings::for_testing());
         let now = Instant::now();
         for _ in 0..10 {
             assert_eq!(gate.permit(now), Permit::Go);
@@ -252,12 +274,12 @@ mod tests {
     #[test]
     fn a_refused_key_waits_longer_each_time() {
         let settings = Settings::for_testing();
-        let mut gate = Gate::new(&settings, None);
+        let mut gate = Gate::new(&settings);
         let mut now = Instant::now();
         for _ in 0..3 {
             assert_eq!(gate.permit(now), Permit::Go);
             gate.failed(now, now, &CallError::Auth(AuthProblem::KeyUnknown), &settings, u64::MAX);
-            assert_eq!((gate.state(now).word, gate.state(now).cause), ("paused", Some("key_unknown")));
+            assert_eq!((gate.state(now).word, gate.state(now).cause), ("refused", Some("key_unknown")));
             let Permit::Wait(until) = gate.permit(now) else { unreachable!("it waits") };
             now = until;
         }

@@ -2,21 +2,21 @@
 
 mod call;
 mod finish;
+mod page;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connector::{ReadStocks, StockBatch, StockRef};
+use connector::{StockBatch, StockRef};
 use connector_woocommerce::{Client, ITEMS_MAX};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use process::backoff;
-use push::Next;
 use store::{DueStock, Error, Shop, ShopLane};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use values::{HolderId, Quantity, ShopId, StockId, Timestamp};
+use values::{HolderId, ShopId, StockId, Timestamp};
 
 use crate::asks::ask;
 use crate::gate::{Gate, GateState, Permit};
@@ -24,13 +24,12 @@ use crate::shared::Shared;
 use crate::stock::Stock;
 use crate::work::Work;
 use call::{Begun, Call, Done, Running};
+use page::{Page, Sorted, read_back, sort};
 
-/// Stocks looked at in one go: enough for the calls that may be under way at once.
-const PAGE_STOCKS_MAX: u32 = 200;
 /// Journaling may take this long. After that a call could outlast the time in which its effect is expected.
 const JOURNAL_TIME_MAX: Duration = Duration::from_secs(5);
-/// A stock that is being read back is not read again for so long, should nobody hear the answer.
-const READ_TIME_MAX: Duration = Duration::from_mins(1);
+/// Before a settle is asked for again that could not be.
+const ASK_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Open intents looked for in one go.
 const INTENTS_PAGE: u32 = 500;
 
@@ -44,33 +43,34 @@ pub(crate) struct Lane {
     client: Option<Client>,
     /// Most stocks of one call; the shop may take fewer than usual.
     batch_max: usize,
+    /// The last stock that was pushed: the next page starts behind it.
+    after: Option<DueStock>,
     wake: Arc<Notify>,
     stop: CancellationToken,
     /// What was told of its state last.
     told: Option<GateState>,
 }
 
-/// What is due, sorted.
-#[derive(Default)]
-struct Sorted {
-    /// Stocks for which a settle is asked for.
-    asks: Vec<StockId>,
-    /// Positions in the page of stocks to read back.
-    reads: Vec<usize>,
-    /// Stocks to push.
-    pushes: Vec<(StockRef, Quantity)>,
+/// What was made ready in one go.
+struct Ready {
+    calls: Vec<Call>,
+    left: Left,
 }
 
-/// What the calls of one go came to.
-struct Started {
-    calls: Vec<Call>,
-    /// Something is left that may not start now: look again then; `None`: when a call has ended.
-    left_until: Option<Option<Instant>>,
+/// What is left to do that was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Nothing that was looked at.
+    Nothing,
+    /// Something that may start when a call under way has ended.
+    UntilCallEnds,
+    /// Something that may start then.
+    Until(Instant),
 }
 
 impl Lane {
     pub(crate) fn new(shared: Arc<Shared>, shop: Shop, stop: CancellationToken) -> Self {
-        let gate = Gate::new(&shared.settings, None);
+        let gate = Gate::new(&shared.settings);
         let wake = shared.wakes.of(shop.id);
         Self {
             shared,
@@ -79,6 +79,7 @@ impl Lane {
             gate,
             client: None,
             batch_max: ITEMS_MAX,
+            after: None,
             wake,
             stop,
             told: None,
@@ -163,10 +164,12 @@ impl Lane {
         if count > 0 {
             self.shared.observe.recovered(self.id(), count);
         }
-        if let Some(until) = self.shared.store.lane(self.id()).await?.and_then(|lane| lane.until) {
+        // Where a person was needed, one may have acted meanwhile.
+        let lane = self.shared.store.lane(self.id()).await?.filter(|lane| lane.breaker != "refused");
+        if let Some((until, cause)) = lane.and_then(|lane| Some((lane.until?, lane.cause))) {
             let left = until.since(self.shared.now()).min(self.shared.settings.pace.pause_max);
             if !left.is_zero() {
-                self.gate = Gate::new(&self.shared.settings, Some(Instant::now() + left));
+                self.gate.keep_pause(Instant::now() + left, cause.as_deref());
             }
         }
         Ok(())
@@ -188,35 +191,32 @@ impl Lane {
         if !self.has_client(start).await? {
             return Ok(self.gate.closed_until(start).unwrap_or(look_again).min(look_again));
         }
-        // What waits for company goes along with what is due.
-        let horizon = now + self.shared.settings.flush_window.max(self.shared.settings.settle_window);
-        let page = self.shared.store.stocks_due(self.id(), horizon, None, PAGE_STOCKS_MAX).await?;
-        let full = page.len() >= usize::try_from(PAGE_STOCKS_MAX).unwrap_or(usize::MAX);
-        let ids: Vec<StockId> = page.iter().map(|due: &DueStock| due.id).collect();
+        let page = self.page(now).await?;
+        let ids: Vec<StockId> = page.due.iter().map(|due| due.id).collect();
         let mut work = Work::on(&self.shared.store, &ids).await?;
-        let sorted = sort(&mut work.stocks, now, horizon);
-        let started = self.prepare(&mut work.stocks, &sorted, full, now);
+        let sorted = sort(&mut work.stocks, now, page.horizon);
+        let ready = self.prepare(&page, &mut work.stocks, &sorted, (start, now));
         let committed = work.commit().await;
         let in_time = start.elapsed() <= JOURNAL_TIME_MAX;
         if committed.is_err() || !in_time {
-            for _ in &started.calls {
+            for _ in &ready.calls {
                 self.gate.unused(Instant::now());
             }
         }
         committed?;
         if in_time {
-            self.make(started.calls, running);
+            self.make(ready.calls, running);
         } else {
-            self.unmade(started.calls).await?;
+            self.unmade(ready.calls).await?;
         }
         if !sorted.asks.is_empty() && !ask(&self.shared, self.id(), &sorted.asks).await? {
-            return Ok(start + self.shared.settings.settle_window.max(Duration::from_millis(10)));
+            return Ok(start + ASK_RETRY_AFTER);
         }
-        Ok(match started.left_until {
-            None if full => start,
-            None => self.next_look(look_again).await?,
-            Some(Some(until)) => until.min(look_again),
-            Some(None) => look_again,
+        Ok(match ready.left {
+            Left::Nothing if page.full => start,
+            Left::Nothing => self.next_look(look_again).await?,
+            Left::Until(until) => until.min(look_again),
+            Left::UntilCallEnds => look_again,
         })
     }
 
@@ -228,47 +228,61 @@ impl Lane {
     }
 
     /// Makes the calls ready that may start now: permits taken, intents begun.
-    fn prepare(&mut self, stocks: &mut [Stock], sorted: &Sorted, full: bool, now: Timestamp) -> Started {
-        let mut started = Started { calls: Vec::new(), left_until: None };
+    fn prepare(
+        &mut self,
+        page: &Page,
+        stocks: &mut [Stock],
+        sorted: &Sorted,
+        clock: (Instant, Timestamp),
+    ) -> Ready {
+        let now = clock.1;
+        let mut ready = Ready { calls: Vec::new(), left: Left::Nothing };
         if !sorted.reads.is_empty() {
             match self.gate.permit(Instant::now()) {
-                Permit::Go | Permit::Probe => started.calls.push(read_back(stocks, &sorted.reads, now)),
-                Permit::Full => started.left_until = Some(None),
-                Permit::Wait(until) => started.left_until = Some(Some(until)),
+                Permit::Go | Permit::Probe => ready.calls.push(read_back(stocks, &sorted.reads, now)),
+                Permit::Full => ready.left = Left::UntilCallEnds,
+                Permit::Wait(until) => ready.left = Left::Until(until),
             }
         }
         let mut batches = StockBatch::plan(&sorted.pushes, self.batch_max);
-        let partial = batches.last().is_some_and(|batch| batch.changes.len() < self.batch_max);
-        if full && partial && batches.len() > 1 {
-            // More of the same product may follow on the next page.
-            batches.pop();
+        if page.full && batches.len() > 1 {
+            // More of the page's last product may follow on the next page.
+            let cut = page.due.last().and_then(|due| due.parent);
+            let batch_max = self.batch_max;
+            batches.retain(|batch| batch.parent != cut || batch.changes.len() == batch_max);
         }
         for batch in batches {
             match self.gate.permit(Instant::now()) {
-                Permit::Go => started.calls.push(self.begin(stocks, batch, now)),
+                Permit::Go => {
+                    let last = batch.changes.last().map(|change| change.holder);
+                    self.after = last.map(|holder| DueStock {
+                        id: StockId { shop: self.id(), holder },
+                        parent: batch.parent,
+                    });
+                    ready.calls.push(self.begin(stocks, batch, clock));
+                }
                 Permit::Probe => {
                     let parent = batch.parent;
                     let first =
                         batch.changes.first().map(|change| StockRef { holder: change.holder, parent });
-                    started.calls.push(Call::Probe { stock: first.expect("no batch is empty") });
-                    started.left_until = Some(None);
+                    ready.calls.push(Call::Probe { stock: first.expect("no batch is empty") });
+                    ready.left = Left::UntilCallEnds;
                     break;
                 }
                 Permit::Full => {
-                    started.left_until = Some(None);
+                    ready.left = Left::UntilCallEnds;
                     break;
                 }
                 Permit::Wait(until) => {
-                    started.left_until = Some(Some(until));
+                    ready.left = Left::Until(until);
                     break;
                 }
             }
         }
-        started
+        ready
     }
 
-    fn begin(&self, stocks: &mut [Stock], batch: StockBatch, now: Timestamp) -> Call {
-        let at = Instant::now();
+    fn begin(&self, stocks: &mut [Stock], batch: StockBatch, (at, now): (Instant, Timestamp)) -> Call {
         let mut begun = Vec::with_capacity(batch.changes.len());
         for change in &batch.changes {
             let id = StockId { shop: self.id(), holder: change.holder };
@@ -334,39 +348,4 @@ impl Lane {
         }
         self.told = Some(state);
     }
-}
-
-/// Tells what is to be done for each, and puts aside what needs nothing.
-fn sort(stocks: &mut [Stock], now: Timestamp, horizon: Timestamp) -> Sorted {
-    let mut sorted = Sorted::default();
-    for (place, stock) in stocks.iter_mut().enumerate() {
-        if stock.asks(horizon) {
-            sorted.asks.push(stock.row.id);
-        }
-        match stock.next(now) {
-            Next::Push(delta) => {
-                let stock = StockRef { holder: stock.row.id.holder, parent: stock.notes.parent };
-                sorted.pushes.push((stock, delta));
-            }
-            Next::ReadBack if sorted.reads.len() < Client::STOCKS_MAX => sorted.reads.push(place),
-            Next::ReadBack => {}
-            Next::Nothing | Next::Settle | Next::Wait(_) => stock.plan(now, Duration::ZERO),
-        }
-    }
-    sorted
-}
-
-/// A read of stocks whose push can no longer take effect, with what they should show as of now.
-fn read_back(stocks: &mut [Stock], places: &[usize], now: Timestamp) -> Call {
-    let mut asked = Vec::with_capacity(places.len());
-    for place in places {
-        let stock = stocks.get_mut(*place).expect("it was sorted from these");
-        let holder = stock.row.id.holder;
-        let expected = stock.row.push.expected();
-        asked.push((StockRef { holder, parent: stock.notes.parent }, expected));
-        stock.notes.held_until = Some(now + READ_TIME_MAX);
-        stock.row.due_at = None;
-        stock.plan(now, Duration::ZERO);
-    }
-    Call::ReadBack { asked }
 }

@@ -7,20 +7,21 @@ use std::time::Duration;
 use bus::{Delivery, Disposition, Handler, Limits, Pause};
 use process::backoff;
 use proto::{DecodeError, LevelChanged, Message};
-use store::{Class, Error};
+use store::Error;
 use values::{StockId, Timestamp};
 
-use crate::observe::GivenUp;
 use crate::shared::Shared;
-use crate::stock::Taken;
+use crate::stock::LevelOutcome;
 use crate::work::Work;
 
 /// How much is taken in at once.
 pub(crate) const LIMITS: Limits =
     Limits { messages_max: 500, bytes_max: 4 << 20, wait_max: Duration::from_millis(20) };
 
-/// Before a single message is tried again that the database refuses.
-const POISON_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Before a single message is tried again that cannot be stored.
+const POISON_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A message that could not be stored is given up after so many tries: the others of its shard wait for it.
+const POISON_TRIES_MAX: u32 = 3;
 
 /// The consumer's handler.
 pub(crate) struct Levels {
@@ -42,15 +43,15 @@ impl Levels {
         let ids: Vec<StockId> =
             levels.iter().map(|(level, _)| level.stock).collect::<BTreeSet<_>>().into_iter().collect();
         let mut work = Work::on(&shared.store, &ids).await?;
-        let mut seen: Vec<(StockId, Taken)> = Vec::with_capacity(levels.len());
+        let mut seen: Vec<(StockId, LevelOutcome)> = Vec::with_capacity(levels.len());
         for (level, at) in levels {
             let place = ids.binary_search(&level.stock).expect("it was collected above");
             let stock = work.stocks.get_mut(place).expect("one stock for each id");
-            seen.push((level.stock, stock.take(level, *at, now, &shared.settings)));
+            seen.push((level.stock, stock.apply(level, *at, now, &shared.settings)));
         }
         work.commit().await?;
-        for (stock, taken) in seen {
-            shared.observe.level(stock, &taken);
+        for (stock, outcome) in seen {
+            shared.observe.level(stock, &outcome);
         }
         for shop in ids.iter().map(|stock| stock.shop).collect::<BTreeSet<_>>() {
             shared.wakes.wake(shop);
@@ -58,23 +59,37 @@ impl Levels {
         Ok(())
     }
 
-    /// Each by itself, so that one that the database refuses does not hold the others up.
-    async fn apply_singly(&self, opened: &[Opened]) -> Result<Vec<Disposition>, Error> {
+    /// Each by itself, so that one that cannot be stored does not hold the others up for long.
+    async fn apply_singly(&self, batch: &[Delivery], opened: &[Opened]) -> Result<Vec<Disposition>, Error> {
         let mut dispositions = Vec::with_capacity(opened.len());
-        for opened in opened {
-            dispositions.push(match opened {
+        for (delivery, opened) in batch.iter().zip(opened) {
+            let disposition = match opened {
                 Opened::Level(level) => match self.apply(&[level]).await {
                     Ok(()) => Disposition::Ack,
-                    Err(error) if error.class() == Class::Retry => return Err(error),
+                    Err(error) if !is_of_message(&error) => return Err(error),
                     Err(error) => {
                         self.shared.observe.level_refused(level.0.stock, &error);
-                        Disposition::RetryAfter(POISON_RETRY_AFTER)
+                        poisoned(delivery, &error)
                     }
                 },
                 Opened::GivenUp(reason) => Disposition::DeadLetter { reason: reason.clone() },
-            });
+            };
+            dispositions.push(disposition);
         }
         Ok(dispositions)
+    }
+}
+
+/// Whether it would fail alone just the same, and others would not: a damaged row, or a defect here.
+const fn is_of_message(error: &Error) -> bool {
+    matches!(error, Error::Damaged { .. } | Error::Constraint { .. })
+}
+
+fn poisoned(delivery: &Delivery, error: &Error) -> Disposition {
+    if delivery.delivery_count < POISON_TRIES_MAX {
+        Disposition::RetryAfter(POISON_RETRY_AFTER)
+    } else {
+        Disposition::DeadLetter { reason: format!("cannot-be-stored: {error}") }
     }
 }
 
@@ -88,7 +103,7 @@ impl Handler for Levels {
         let opened: Vec<Opened> = batch.iter().map(open).collect();
         for opened in &opened {
             if let Opened::GivenUp(reason) = opened {
-                self.shared.observe.given_up(GivenUp::Unreadable, reason);
+                self.shared.observe.given_up(reason);
             }
         }
         let levels: Vec<&Published> = opened
@@ -99,7 +114,7 @@ impl Handler for Levels {
             })
             .collect();
         let applied = match self.apply(&levels).await {
-            Err(error) if error.class() != Class::Retry => self.apply_singly(&opened).await,
+            Err(error) if is_of_message(&error) => self.apply_singly(batch, &opened).await,
             Err(error) => Err(error),
             Ok(()) => Ok(opened
                 .iter()

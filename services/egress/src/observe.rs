@@ -8,7 +8,7 @@ use store::PushCounts;
 use values::{ShopId, StockId};
 
 use crate::gate::GateState;
-use crate::stock::{Taken, drift_word};
+use crate::stock::{LevelOutcome, drift_word};
 
 const LEVELS: Metric<Counter> = Metric::counter(
     "onhand_egress_levels_total",
@@ -67,8 +67,8 @@ const STOCKS: Metric<Gauge> = Metric::gauge(
 );
 const LANES: Metric<Gauge> = Metric::gauge(
     "onhand_egress_lanes",
-    "Shops by the state of their breaker; paused is what a shop asked for, or waits for a person.",
-    &[Label { name: "state", values: &["closed", "open", "half_open", "paused"] }],
+    "Shops by the state of their breaker; paused is what a shop asked for; refused waits for a person.",
+    &[Label { name: "state", values: &["closed", "open", "half_open", "paused", "refused"] }],
 );
 const LANES_RESTARTED: Metric<Counter> = Metric::counter(
     "onhand_egress_lanes_restarted_total",
@@ -78,6 +78,24 @@ const LANES_RESTARTED: Metric<Counter> = Metric::counter(
 const DATABASE_FAILURES: Metric<Counter> = Metric::counter(
     "onhand_egress_database_failures_total",
     "Calls of the database that failed and are tried again.",
+    &[],
+);
+
+const BLOCKED: Metric<Counter> = Metric::counter(
+    "onhand_egress_stocks_blocked_total",
+    "Stocks to which nothing can be pushed until somebody changes something.",
+    &[],
+);
+const BATCHES_HALVED: Metric<Counter> =
+    Metric::counter("onhand_egress_batches_halved_total", "Shops that refused a batch for its size.", &[]);
+const PUBLISH_FAILURES: Metric<Counter> = Metric::counter(
+    "onhand_egress_publish_failures_total",
+    "Messages that could not be published and are tried again.",
+    &[],
+);
+const RECOVERED: Metric<Counter> = Metric::counter(
+    "onhand_egress_pushes_recovered_total",
+    "Pushes that an earlier life left under way; they are read back.",
     &[],
 );
 
@@ -96,13 +114,11 @@ pub const METRICS: &[Description] = &[
     LANES.description(),
     LANES_RESTARTED.description(),
     DATABASE_FAILURES.description(),
+    BLOCKED.description(),
+    BATCHES_HALVED.description(),
+    PUBLISH_FAILURES.description(),
+    RECOVERED.description(),
 ];
-
-/// Why a message was put aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GivenUp {
-    Unreadable,
-}
 
 /// The handles.
 #[derive(Debug, Clone)]
@@ -120,6 +136,10 @@ pub(crate) struct Observe {
     lanes: Gauge,
     lanes_restarted: Counter,
     database_failures: Counter,
+    blocked: Counter,
+    batches_halved: Counter,
+    publish_failures: Counter,
+    recovered: Counter,
 }
 
 impl Observe {
@@ -138,20 +158,24 @@ impl Observe {
             lanes: metrics.gauge(&LANES),
             lanes_restarted: metrics.counter(&LANES_RESTARTED),
             database_failures: metrics.counter(&DATABASE_FAILURES),
+            blocked: metrics.counter(&BLOCKED),
+            batches_halved: metrics.counter(&BATCHES_HALVED),
+            publish_failures: metrics.counter(&PUBLISH_FAILURES),
+            recovered: metrics.counter(&RECOVERED),
         }
     }
 
     /// A level was taken in.
-    pub(crate) fn level(&self, stock: StockId, taken: &Taken) {
-        self.levels.increment(&[if taken.fresh { "fresh" } else { "old" }]);
-        if taken.sale_inside_push {
+    pub(crate) fn level(&self, stock: StockId, outcome: &LevelOutcome) {
+        self.levels.increment(&[if outcome.fresh { "fresh" } else { "old" }]);
+        if outcome.sale_inside_push {
             tracing::debug!(
                 shop.id = stock.shop.get(),
                 stock = stock.holder.get(),
                 "a sale fell into a push"
             );
         }
-        match taken.settled {
+        match outcome.settled {
             None => {}
             Some(Settled::Trusted(None)) => self.settles.increment(&["agreed"]),
             Some(Settled::Trusted(Some(drift))) => {
@@ -174,9 +198,9 @@ impl Observe {
     }
 
     /// A message was put aside.
-    pub(crate) fn given_up(&self, why: GivenUp, reason: &str) {
+    pub(crate) fn given_up(&self, reason: &str) {
         self.given_up.increment(&[]);
-        tracing::error!(why = ?why, reason, "a message was put aside; replay it after the next upgrade");
+        tracing::error!(reason, "a message was put aside; replay it after the next upgrade");
     }
 
     /// The database refuses a level by itself.
@@ -186,7 +210,7 @@ impl Observe {
             shop.id = stock.shop.get(),
             stock = stock.holder.get(),
             error = process::error_chain(error),
-            "a level cannot be stored; it is tried again, and put aside in the end"
+            "a level cannot be stored; it is tried a few times more, then put aside"
         );
     }
 
@@ -197,8 +221,18 @@ impl Observe {
     }
 
     /// A call ended.
-    pub(crate) fn called(&self, kind: &'static str, outcome: &'static str, stocks: usize) {
+    pub(crate) fn called(
+        &self,
+        shop: ShopId,
+        kind: &'static str,
+        outcome: &'static str,
+        cause: Option<&'static str>,
+        stocks: usize,
+    ) {
         self.calls.increment(&[kind, outcome]);
+        if let Some(cause) = cause {
+            tracing::debug!(shop.id = shop.get(), kind, cause, stocks, "a call failed");
+        }
         if kind == "push" {
             self.batch.observe_count(&[], stocks);
         }
@@ -216,6 +250,7 @@ impl Observe {
 
     /// Nothing can be pushed to a stock until somebody changes something.
     pub(crate) fn blocked(&self, stock: StockId, cause: &str) {
+        self.blocked.increment(&[]);
         tracing::warn!(
             shop.id = stock.shop.get(),
             stock = stock.holder.get(),
@@ -224,13 +259,9 @@ impl Observe {
         );
     }
 
-    /// A call of a shop failed as a whole.
-    pub(crate) fn call_failed(&self, shop: ShopId, cause: &'static str, stocks: usize) {
-        tracing::debug!(shop.id = shop.get(), cause, stocks, "a call failed");
-    }
-
     /// The shop takes smaller batches only.
     pub(crate) fn batch_halved(&self, shop: ShopId, size: usize) {
+        self.batches_halved.increment(&[]);
         tracing::warn!(
             shop.id = shop.get(),
             size,
@@ -246,6 +277,7 @@ impl Observe {
 
     /// Settles could not be asked for.
     pub(crate) fn not_asked(&self, shop: ShopId, error: &bus::PublishError) {
+        self.publish_failures.increment(&[]);
         tracing::warn!(
             shop.id = shop.get(),
             error = process::error_chain(error),
@@ -261,9 +293,8 @@ impl Observe {
         let Some(to) = to else { return };
         self.lanes.add(&[to.word], 1);
         match (to.word, from) {
-            ("closed", None) => {}
+            ("closed", None) | ("half_open", _) => {}
             ("closed", Some(_)) => tracing::info!(shop.id = shop.get(), "the shop is called again"),
-            ("half_open", _) => {}
             (word, _) => {
                 tracing::warn!(
                     shop.id = shop.get(),
@@ -287,6 +318,7 @@ impl Observe {
 
     /// Pushes of an earlier life were found under way.
     pub(crate) fn recovered(&self, shop: ShopId, count: usize) {
+        self.recovered.add(&[], u64::try_from(count).unwrap_or(u64::MAX));
         tracing::info!(
             shop.id = shop.get(),
             count,

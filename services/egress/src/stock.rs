@@ -29,9 +29,9 @@ pub(crate) struct Stock {
     pub(crate) notes: PushNotes,
 }
 
-/// What a level came to, for the log and the metrics.
+/// What a level came to, for logs and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Taken {
+pub(crate) struct LevelOutcome {
     /// It was newer than what was known.
     pub(crate) fresh: bool,
     /// What its proof came to, if it was not looked at before.
@@ -42,13 +42,13 @@ pub(crate) struct Taken {
 
 impl Stock {
     /// Takes a level that was published at `at`.
-    pub(crate) fn take(
+    pub(crate) fn apply(
         &mut self,
         level: &LevelChanged,
         at: Timestamp,
         now: Timestamp,
         settings: &Settings,
-    ) -> Taken {
+    ) -> LevelOutcome {
         let target = Target {
             epoch: level.epoch,
             revision: level.revision,
@@ -59,7 +59,7 @@ impl Stock {
         };
         let known = self.row.push.target;
         if known.is_some_and(|known| known.is_newer_than(&target)) {
-            return Taken::default();
+            return LevelOutcome::default();
         }
         let fresh = self.row.push.retarget(target);
         if known.is_some_and(|known| known.epoch != target.epoch) {
@@ -71,7 +71,7 @@ impl Stock {
         self.row.removed = level.removed;
         if level.removed {
             self.remove();
-            return Taken { fresh, ..Taken::default() };
+            return LevelOutcome { fresh, ..LevelOutcome::default() };
         }
         let settled = self.prove(level, now, settings);
         let sale_inside_push =
@@ -84,14 +84,14 @@ impl Stock {
         }
         self.note_want(at, now);
         self.plan(now, settings.flush_window);
-        Taken { fresh, settled, sale_inside_push }
+        LevelOutcome { fresh, settled, sale_inside_push }
     }
 
-    /// Nothing is pushed to it any more, and what was known of it proves nothing if it ever comes back.
+    /// Nothing is pushed to it any more, and what was known of it proves nothing if it ever comes back. A push in doubt
+    /// stays in doubt: if it comes back, that is read first.
     fn remove(&mut self) {
         self.unblock();
         self.row.push.base = None;
-        self.row.push.doubtful_until = None;
         self.row.due_at = None;
         self.notes.wish = None;
         self.notes.wanted_since = None;
@@ -106,7 +106,9 @@ impl Stock {
             self.row.push.settled = proof.number;
             self.row.push.base = None;
             self.notes.wish = None;
-            self.block(UNMANAGED);
+            if self.row.blocked.is_none() {
+                self.block(UNMANAGED);
+            }
             return None;
         };
         let settled = self.row.push.settle(&Settle {
@@ -122,24 +124,28 @@ impl Stock {
             Settled::Trusted(drift) => {
                 // It shows a quantity, so it may be pushed to again; if not, the next push will tell.
                 self.unblock();
-                self.notes.wish = None;
+                let before = self.notes.wish.take();
                 if let Some(drift) = drift {
                     self.notes.drift = Some(found(drift, now));
-                    // A difference is looked at once more: what was found may have been a moment's.
-                    self.wish(why::DRIFT, now + settings.settle_delay);
+                    // A difference is looked at once more: what was found may have been a moment's. If somebody else
+                    // changes the stock all the time, ever more seldom.
+                    let drifts = before.filter(|wish| wish.why == why::DRIFT).map_or(0, |wish| wish.tries);
+                    self.wish_again(why::DRIFT, drifts.saturating_add(1), now, settings);
                 }
                 Some(settled)
             }
             Settled::Untrusted(_) if first_look => {
                 let tries = self.notes.wish.as_ref().map_or(0, |wish| wish.tries).saturating_add(1);
-                let pause = settings.settle_repeat.ceiling(tries);
-                let due_at = now + pause;
-                self.notes.wish =
-                    Some(SettleWish { why: why::UNTRUSTED.to_owned(), due_at, tries, asked: false });
+                self.wish_again(why::UNTRUSTED, tries, now, settings);
                 Some(settled)
             }
             Settled::Untrusted(_) => None,
         }
+    }
+
+    fn wish_again(&mut self, why: &str, tries: u32, now: Timestamp, settings: &Settings) {
+        let due_at = now + settings.settle_repeat.ceiling(tries);
+        self.notes.wish = Some(SettleWish { why: why.to_owned(), due_at, tries, asked: false });
     }
 
     fn wants_base(&self) -> bool {
@@ -154,6 +160,8 @@ impl Stock {
     /// will say.
     pub(crate) fn wish(&mut self, why: &str, due_at: Timestamp) {
         match &mut self.notes.wish {
+            // Nothing can be pushed, so nothing need be proven.
+            None if self.row.blocked.is_some() => {}
             Some(wish) if wish.asked => {}
             Some(wish) => wish.due_at = wish.due_at.min(due_at),
             None => {
@@ -164,7 +172,7 @@ impl Stock {
 
     /// Whether a settle is to be asked for now.
     pub(crate) fn asks(&self, now: Timestamp) -> bool {
-        !self.row.removed && self.notes.wish.as_ref().is_some_and(|wish| wish.due_at <= now)
+        self.notes.wish.as_ref().is_some_and(|wish| wish.due_at <= now)
     }
 
     /// A settle was asked for.
@@ -207,7 +215,7 @@ impl Stock {
             Next::Wait(until) => Some(until),
             Next::Settle | Next::Nothing => None,
         };
-        let wish = self.notes.wish.as_ref().filter(|_| !self.row.removed).map(|wish| wish.due_at);
+        let wish = self.notes.wish.as_ref().map(|wish| wish.due_at);
         self.row.due_at = push.into_iter().chain(wish).min();
     }
 
@@ -230,6 +238,7 @@ impl Stock {
     pub(crate) fn block(&mut self, cause: &str) {
         self.row.blocked = Some(cause.to_owned());
         self.notes.wanted_since = None;
+        self.notes.wish = None;
     }
 
     fn unblock(&mut self) {
@@ -294,11 +303,7 @@ impl Stock {
         self.row.push.uncertain();
         self.row.due_at = None;
         self.let_go();
-        if self.row.removed {
-            self.remove();
-        } else {
-            self.plan(now, Duration::ZERO);
-        }
+        self.plan(now, Duration::ZERO);
     }
 
     /// The stock was read after its doubtful push could no longer take effect.

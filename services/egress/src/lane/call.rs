@@ -42,16 +42,19 @@ pub(super) enum Done {
     Push {
         begun: Vec<Begun>,
         variations: bool,
+        /// When journaling began.
         at: Instant,
+        /// When the call began.
+        sent: Instant,
         result: Result<Changed, CallError>,
     },
     ReadBack {
         asked: Vec<(StockRef, Option<Quantity>)>,
-        at: Instant,
+        sent: Instant,
         result: Result<Reply<StocksRead>, CallError>,
     },
     Probe {
-        at: Instant,
+        sent: Instant,
         result: Result<(), CallError>,
     },
 }
@@ -60,21 +63,20 @@ impl Call {
     /// Makes the call, once.
     pub(super) fn make(self, client: Client) -> Running {
         Box::pin(async move {
+            let sent = Instant::now();
             match self {
                 Self::Push { batch, begun, at } => {
                     let result = client.change_stocks(&batch).await;
-                    Done::Push { begun, variations: batch.parent.is_some(), at, result }
+                    Done::Push { begun, variations: batch.parent.is_some(), at, sent, result }
                 }
                 Self::ReadBack { asked } => {
-                    let at = Instant::now();
                     let stocks: Vec<StockRef> = asked.iter().map(|(stock, _)| *stock).collect();
                     let result = client.stocks(&stocks).await;
-                    Done::ReadBack { asked, at, result }
+                    Done::ReadBack { asked, sent, result }
                 }
                 Self::Probe { stock } => {
-                    let at = Instant::now();
                     let result = client.stocks(&[stock]).await.map(|_| ());
-                    Done::Probe { at, result }
+                    Done::Probe { sent, result }
                 }
             }
         })
@@ -84,14 +86,14 @@ impl Call {
 impl Done {
     /// A call that was not made after all.
     pub(super) fn unmade(call: Call) -> Self {
-        let not_sent = || CallError::NotSent { cause: NotSentCause::Malformed, source: None };
-        let at = Instant::now();
+        let not_sent = || CallError::NotSent { cause: NotSentCause::ConnectTimeout, source: None };
+        let sent = Instant::now();
         match call {
             Call::Push { batch, begun, at } => {
-                Self::Push { begun, variations: batch.parent.is_some(), at, result: Err(not_sent()) }
+                Self::Push { begun, variations: batch.parent.is_some(), at, sent, result: Err(not_sent()) }
             }
-            Call::ReadBack { asked } => Self::ReadBack { asked, at, result: Err(not_sent()) },
-            Call::Probe { .. } => Self::Probe { at, result: Err(not_sent()) },
+            Call::ReadBack { asked } => Self::ReadBack { asked, sent, result: Err(not_sent()) },
+            Call::Probe { .. } => Self::Probe { sent, result: Err(not_sent()) },
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use connector::{CallError, ChangeOutcome, Changed, Effect, RefusalKind, Reply, Shown, StockRef, StocksRead};
+use connector::{
+    CallError, ChangeOutcome, Changed, Effect, NotSentCause, RefusalKind, Reply, Shown, StockRef, StocksRead,
+};
 use process::backoff;
 use store::Error;
 use values::{Quantity, StockId, Timestamp};
@@ -46,20 +48,21 @@ impl Lane {
 
     fn tell_gate(&mut self, done: &Done) {
         let (kind, stocks, started, error) = match done {
-            Done::Push { begun, at, result, .. } => ("push", begun.len(), *at, result.as_ref().err()),
-            Done::ReadBack { asked, at, result } => ("read_back", asked.len(), *at, result.as_ref().err()),
-            Done::Probe { at, result } => ("probe", 1, *at, result.as_ref().err()),
+            Done::Push { begun, sent, result, .. } => ("push", begun.len(), *sent, result.as_ref().err()),
+            Done::ReadBack { asked, sent, result } => {
+                ("read_back", asked.len(), *sent, result.as_ref().err())
+            }
+            Done::Probe { sent, result } => ("probe", 1, *sent, result.as_ref().err()),
         };
         let now = Instant::now();
         let Some(error) = error else {
             self.gate.answered(now, started);
-            self.shared.observe.called(kind, "answered", stocks);
+            self.shared.observe.called(self.id(), kind, "answered", None, stocks);
             return;
         };
         self.gate.failed(now, started, error, &self.shared.settings, backoff::random());
         let outcome = if error.effect() == Effect::Unknown { "uncertain" } else { "failed" };
-        self.shared.observe.called(kind, outcome, stocks);
-        self.shared.observe.call_failed(self.id(), cause(error), stocks);
+        self.shared.observe.called(self.id(), kind, outcome, Some(cause(error)), stocks);
         if matches!(error, CallError::Refused { status: TOO_LARGE, .. }) && stocks > 1 {
             self.batch_max = self.batch_max.min(stocks / 2).max(1);
             self.shared.observe.batch_halved(self.id(), self.batch_max);
@@ -69,7 +72,7 @@ impl Lane {
     /// Stores what an answer means.
     pub(super) async fn store_answer(&self, done: &Done) -> Result<(), Error> {
         match done {
-            Done::Push { begun, variations, at, result } => {
+            Done::Push { begun, variations, at, result, .. } => {
                 self.store_pushed(begun, *variations, at.elapsed(), result).await
             }
             Done::ReadBack { asked, result, .. } => self.store_read_back(asked, result).await,
@@ -99,7 +102,7 @@ impl Lane {
                     self.pushed(stock, outcome, date, took, now);
                 }
                 Err(error) => {
-                    self.push_failed(stock, failed(error, variations, begun_alone(&ids)), error, now)
+                    self.push_failed(stock, failed(error, variations, ids.len() == 1), error, now);
                 }
             }
         }
@@ -201,10 +204,6 @@ impl Lane {
     }
 }
 
-fn begun_alone(ids: &[StockId]) -> bool {
-    ids.len() == 1
-}
-
 fn failed(error: &CallError, variations: bool, alone: bool) -> Failed {
     match error {
         _ if error.effect() == Effect::Unknown => Failed::Uncertain,
@@ -213,7 +212,10 @@ fn failed(error: &CallError, variations: bool, alone: bool) -> Failed {
         CallError::Refused { status: 404, code } if variations && code.ends_with("_invalid_id") => {
             Failed::Blocked("unknown")
         }
-        CallError::Refused { .. } => Failed::Refused,
+        CallError::Refused { .. }
+        | CallError::NotSent { cause: NotSentCause::Malformed | NotSentCause::TooMany, .. } => {
+            Failed::Refused
+        }
         _ => Failed::Unsent,
     }
 }

@@ -106,3 +106,28 @@ async fn a_crash_before_the_effect_loses_nothing() {
 async fn a_crash_after_the_effect_doubles_nothing() {
     killed_in(FaultKind::HangAfter, 7).await;
 }
+
+#[tokio::test]
+async fn a_stock_removed_in_doubt_is_read_when_it_comes_back() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 7);
+    fake.fault(Fault::next("POST products/batch", FaultKind::CutAfter));
+    world.publish(std::slice::from_ref(&level)).await;
+    world.until("it is in doubt", async || world.row(level.stock).await.push.doubtful_until.is_some()).await;
+    let removed = Level { removed: true, ..level.then(0) };
+    world.publish(std::slice::from_ref(&removed)).await;
+    world.until("it is removed", async || world.row(level.stock).await.removed).await;
+    world.pass_deadline();
+    let back = Level { epoch: 2, revision: 1, removed: false, settle: None, ..removed.then(5) };
+    world.publish(std::slice::from_ref(&back)).await;
+    world.until("it is read back", async || world.row(level.stock).await.push.doubtful_until.is_none()).await;
+    world.until("a settle is asked for", async || world.wanted() == [holder]).await;
+    // Proven after all that, it is pushed again.
+    world.pass_deadline();
+    let proven = Level { settle: Some(world.proof(7, 0)), ..back.then(5) };
+    world.publish(std::slice::from_ref(&proven)).await;
+    world.until("it is pushed", async || shows(&fake, holder) == Some(5)).await;
+    world.stop().await;
+}

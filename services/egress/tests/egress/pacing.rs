@@ -139,7 +139,7 @@ async fn a_refused_key_waits_for_a_person() {
     world
         .until("the cause is visible", async || {
             let lane = world.store.lane(shop).await.unwrap();
-            lane.is_some_and(|lane| lane.breaker == "paused" && lane.cause.as_deref() == Some("key_unknown"))
+            lane.is_some_and(|lane| lane.breaker == "refused" && lane.cause.as_deref() == Some("key_unknown"))
         })
         .await;
     secrets.consumer_key = right;

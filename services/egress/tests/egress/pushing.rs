@@ -124,3 +124,31 @@ async fn nothing_is_raised_while_the_level_is_below_zero() {
     world.stop().await;
     assert_eq!((shows(&fake, holder), fake.counts().calls_total()), (Some(5), 0));
 }
+
+#[tokio::test]
+async fn more_than_a_page_still_takes_the_fewest_calls() {
+    let (fake, mut world) = (fake_shop().await, World::stopped(Settings::for_testing(), PATIENT).await);
+    let shop = world.shop(&fake).await;
+    let mut levels: Vec<Level> = Vec::new();
+    // 60 parents of 7 variations, 3 of 130, and 333 products: pages end inside of each.
+    for size in std::iter::repeat_n(7, 60).chain([130, 130, 130]) {
+        let (parent, holders) = variations(&fake, size, 10);
+        for holder in holders {
+            levels.push(Level { parent: Some(parent), ..world.level(shop, holder, 10, 4) });
+        }
+    }
+    for _ in 0..333 {
+        let holder = product(&fake, 10);
+        levels.push(world.level(shop, holder, 10, 4));
+    }
+    world.publish(&levels).await;
+    world.settings.flush_window = Duration::from_secs(2);
+    world.start();
+    for level in &levels {
+        world.at_rest(level).await;
+    }
+    world.stop().await;
+    let counts = fake.counts();
+    assert_eq!(counts.calls_total(), 60 + 3 * 2 + 4, "{:?}", counts.calls);
+    assert_eq!((counts.stock_writes, counts.stock_writes_without_effect), (1_143, 0));
+}

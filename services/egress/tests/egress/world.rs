@@ -54,7 +54,7 @@ pub(crate) struct Level {
     pub(crate) parent: Option<ProductId>,
     pub(crate) epoch: u64,
     pub(crate) revision: u64,
-    pub(crate) level: i64,
+    pub(crate) quantity: i64,
     pub(crate) untaken: i64,
     pub(crate) taken: i64,
     pub(crate) order_dates: Option<(Timestamp, Timestamp)>,
@@ -64,8 +64,8 @@ pub(crate) struct Level {
 
 impl Level {
     /// The next revision with another quantity.
-    pub(crate) fn then(&self, level: i64) -> Self {
-        Self { revision: self.revision + 1, level, order_dates: None, ..self.clone() }
+    pub(crate) fn then(&self, quantity: i64) -> Self {
+        Self { revision: self.revision + 1, quantity, order_dates: None, ..self.clone() }
     }
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct World {
     ahead_micros: Arc<AtomicI64>,
     writing: JoinHandle<()>,
     tasks: Tasks,
-    wanted: Arc<Mutex<Vec<(ShopId, Vec<HolderId>)>>>,
+    wanted: Asked,
     stop_reading: CancellationToken,
     proofs: u64,
 }
@@ -198,13 +198,13 @@ impl World {
     }
 
     /// A level with the proof that the shop shows `shown` now.
-    pub(crate) fn level(&mut self, shop: ShopId, holder: HolderId, shown: i64, level: i64) -> Level {
+    pub(crate) fn level(&mut self, shop: ShopId, holder: HolderId, shown: i64, quantity: i64) -> Level {
         Level {
             stock: StockId { shop, holder },
             parent: None,
             epoch: 1,
             revision: 1,
-            level,
+            quantity,
             untaken: 0,
             taken: 0,
             order_dates: None,
@@ -235,7 +235,7 @@ impl World {
                 epoch: Epoch::new(level.epoch),
                 revision: Revision::new(level.revision),
                 sku: format!("SKU-{}", level.stock.holder).parse().unwrap(),
-                level: units(level.level),
+                level: units(level.quantity),
                 untaken: units(level.untaken),
                 taken_total: units(level.taken),
                 step: Step::ONE,
@@ -282,7 +282,7 @@ impl World {
 
     /// Stocks for which settles were asked for, in the order of asking.
     pub(crate) fn wanted(&self) -> Vec<HolderId> {
-        self.wanted.lock().unwrap().iter().flat_map(|(_, holders)| holders.clone()).collect()
+        self.wanted.lock().unwrap().concat()
     }
 
     /// How many messages asked for settles.
@@ -312,7 +312,10 @@ impl Drop for World {
 /// Proofs are read this much later than everything before them.
 const LATER: Duration = Duration::from_secs(5);
 
-struct Collect(Arc<Mutex<Vec<(ShopId, Vec<HolderId>)>>>);
+/// The stocks that each message asked to settle.
+type Asked = Arc<Mutex<Vec<Vec<HolderId>>>>;
+
+struct Collect(Asked);
 
 impl Handler for Collect {
     async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
@@ -320,14 +323,14 @@ impl Handler for Collect {
             if let Ok(Message::ReadWanted(wanted)) = delivery.envelope.open()
                 && let Wanted::Stocks(holders) = wanted.what
             {
-                self.0.lock().unwrap().push((wanted.shop, holders));
+                self.0.lock().unwrap().push(holders);
             }
         }
         Ok(batch.iter().map(|_| Disposition::Ack).collect())
     }
 }
 
-async fn read_wanted(bus: Bus, wanted: Arc<Mutex<Vec<(ShopId, Vec<HolderId>)>>>, stop: CancellationToken) {
+async fn read_wanted(bus: Bus, wanted: Asked, stop: CancellationToken) {
     let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
     let queue = bus.topology().queues(Flow::IngressReads).next().unwrap();
     bus.consume(queue, limits, &mut Collect(wanted), &stop).await.ok();

@@ -50,7 +50,7 @@ SELECT e.holder, n.parent
 
 const COUNTS: &str = "
 SELECT (SELECT count(*) FROM egress_notes WHERE wish IS NOT NULL),
-       (SELECT count(*) FROM egress_stocks WHERE doubtful_until IS NOT NULL),
+       (SELECT count(*) FROM egress_stocks WHERE doubtful_until IS NOT NULL AND removed = 0),
        (SELECT count(*) FROM egress_stocks WHERE blocked IS NOT NULL)";
 
 impl Sqlite {

@@ -1,0 +1,101 @@
+//! What a lane looks at in one go: stocks that are due, and what is to be done for each.
+
+use std::time::Duration;
+
+use connector::{ReadStocks, StockRef};
+use connector_woocommerce::Client;
+use push::Next;
+use store::{DueStock, Error};
+use values::{Quantity, StockId, Timestamp};
+
+use super::Lane;
+use super::call::Call;
+use crate::stock::Stock;
+
+/// Stocks looked at in one go: enough for the calls that may be under way at once.
+const PAGE_STOCKS_MAX: u32 = 200;
+/// A stock that is being read back is not read again for so long, should nobody hear the answer.
+const READ_TIME_MAX: Duration = Duration::from_mins(1);
+
+/// Stocks that are due together.
+pub(super) struct Page {
+    pub(super) due: Vec<DueStock>,
+    /// There are more.
+    pub(super) full: bool,
+    /// What is due until then goes along.
+    pub(super) horizon: Timestamp,
+}
+
+/// What is due, sorted.
+#[derive(Default)]
+pub(super) struct Sorted {
+    /// Stocks for which a settle is asked for.
+    pub(super) asks: Vec<StockId>,
+    /// Positions in the page of stocks to read back.
+    pub(super) reads: Vec<usize>,
+    /// Stocks to push.
+    pub(super) pushes: Vec<(StockRef, Quantity)>,
+}
+
+impl Lane {
+    /// What is due; with it goes what waits for company, as far as there is room.
+    pub(super) async fn page(&self, now: Timestamp) -> Result<Page, Error> {
+        let full = |due: &[DueStock]| due.len() >= usize::try_from(PAGE_STOCKS_MAX).unwrap_or(usize::MAX);
+        let due = self.due_by(now).await?;
+        if !full(&due) {
+            let horizon = now + self.shared.settings.flush_window.max(self.shared.settings.settle_window);
+            let wide = self.due_by(horizon).await?;
+            if !full(&wide) {
+                return Ok(Page { due: wide, full: false, horizon });
+            }
+        }
+        Ok(Page { full: full(&due), due, horizon: now })
+    }
+
+    /// Goes on where the last call ended, so that no product has to wait for ever for those before it.
+    async fn due_by(&self, by: Timestamp) -> Result<Vec<DueStock>, Error> {
+        let mut due = self.shared.store.stocks_due(self.id(), by, self.after, PAGE_STOCKS_MAX).await?;
+        let room = PAGE_STOCKS_MAX.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
+        if let Some(after) = self.after.filter(|_| room > 0) {
+            let place = |due: &DueStock| (due.parent, due.id.holder);
+            let before = self.shared.store.stocks_due(self.id(), by, None, room).await?;
+            due.extend(before.into_iter().filter(|other| place(other) <= place(&after)));
+        }
+        Ok(due)
+    }
+}
+
+/// Tells what is to be done for each, and puts aside what needs nothing.
+pub(super) fn sort(stocks: &mut [Stock], now: Timestamp, horizon: Timestamp) -> Sorted {
+    let mut sorted = Sorted::default();
+    for (place, stock) in stocks.iter_mut().enumerate() {
+        if stock.asks(horizon) {
+            sorted.asks.push(stock.row.id);
+        }
+        match stock.next(now) {
+            Next::Push(delta) => {
+                let stock = StockRef { holder: stock.row.id.holder, parent: stock.notes.parent };
+                sorted.pushes.push((stock, delta));
+            }
+            Next::ReadBack if sorted.reads.len() < Client::STOCKS_MAX => sorted.reads.push(place),
+            Next::ReadBack => {}
+            Next::Nothing | Next::Settle | Next::Wait(_) => stock.plan(now, Duration::ZERO),
+        }
+    }
+    sorted
+}
+
+/// A read of stocks whose push can no longer take effect, with what they should show as of now.
+pub(super) fn read_back(stocks: &mut [Stock], places: &[usize], now: Timestamp) -> Call {
+    let mut asked = Vec::with_capacity(places.len());
+    for place in places {
+        let stock = stocks.get_mut(*place).expect("it was sorted from these");
+        let holder = stock.row.id.holder;
+        let expected = stock.row.push.expected();
+        asked.push((StockRef { holder, parent: stock.notes.parent }, expected));
+        stock.notes.held_until = Some(now + READ_TIME_MAX);
+        stock.row.due_at = None;
+        stock.plan(now, Duration::ZERO);
+    }
+    Call::ReadBack { asked }
+}
