@@ -6,10 +6,23 @@ use process::config::{Group, document};
 use process::metrics::{Description, catalogue_differences};
 
 /// Every setting of every service.
-const GROUPS: &[Group] = &[process::Settings::GROUP];
+const GROUPS: &[Group] = &[
+    process::Settings::GROUP,
+    onhand::STANDALONE_GROUP,
+    onhand::CONNECTION_GROUP,
+    ingress::GROUP,
+    inventory::Settings::GROUP,
+    egress::Settings::GROUP,
+];
 
 /// Every metric of every service.
-const METRICS: &[&[Description]] = &[process::serve::METRICS];
+const METRICS: &[&[Description]] = &[
+    process::serve::METRICS,
+    ingress::METRICS,
+    inventory::METRICS,
+    inventory::api::METRICS,
+    egress::METRICS,
+];
 
 fn root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
