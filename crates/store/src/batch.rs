@@ -11,7 +11,7 @@ use crate::inventory::{
     Approval, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook, ListingOutcome, ListingSeen,
     MapOutcome, OperationKey, OrderRow, StockRow, Wish,
 };
-use crate::registry::{Changed, Shop};
+use crate::registry::{Changed, Shop, ShopSettings};
 use crate::sqlite::SqliteInventoryTx;
 
 /// A transaction of inventory. What is saved must have been loaded by the same transaction: only differences are written.
@@ -55,6 +55,10 @@ macro_rules! on_every_backend {
 on_every_backend! {
     /// The shops as this transaction sees them.
     fn load_shops(wanted: &[ShopId]) -> Vec<Shop>;
+    /// Changes a shop's settings; its SKUs are marked to recompute.
+    fn change_shop(shop: ShopId, settings: &ShopSettings) -> Changed;
+    /// Orders of a shop that hold what it has not taken, by id from after `after`.
+    fn orders_not_taken(shop: ShopId, after: Option<OrderId>, limit: u32) -> Vec<OrderId>;
     /// The shop is in service; nothing if it was removed.
     fn activate_shop(shop: ShopId) -> Changed;
     /// Maps a stock to a SKU by hand; a SKU never heard of is made, its mark to recompute too.

@@ -22,7 +22,7 @@ use crate::observe::Observer;
 use crate::operations::{Operated, OperationRequest, Requester, operate};
 use crate::settings::Settings;
 use crate::work::{Occasion, Scope, Work};
-use crate::{catalogue, relay, upkeep};
+use crate::{catalogue, registry, relay, upkeep};
 
 /// Sender of the messages of this service.
 pub(crate) const APP_ID: &str = "inventory";
@@ -268,10 +268,21 @@ impl Inventory {
         Ok(self.shared.store.add_shop(new, clock::now()).await?)
     }
 
-    /// Changes a shop; the levels of what it sells are computed anew.
+    /// Changes a shop; the levels of what it sells are computed anew. Another meaning of its statuses counts for an order
+    /// from its next change.
     pub async fn change_shop(&self, shop: ShopId, settings: &ShopSettings) -> Result<Changed, Error> {
-        let changed = self.shared.store.change_shop(shop, settings).await?;
+        let now = clock::now();
+        let done = guarded(async {
+            let mut tx = self.shared.store.begin_inventory().await?;
+            let changed = registry::change_shop(&mut tx, shop, settings, now).await?;
+            if changed == Changed::Done {
+                tx.commit().await?;
+            }
+            Ok(changed)
+        });
+        let changed = done.await?;
         self.shared.wake_upkeep.notify_one();
+        self.shared.wake_relay.notify_one();
         Ok(changed)
     }
 

@@ -16,6 +16,7 @@ mod handle;
 mod observe;
 mod operations;
 mod orders;
+mod registry;
 mod relay;
 mod settings;
 mod shown;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledger::{
-    Applying, Book, Listed, Operation, OperationOutcome, Snapshot, StatusRule, StockChange, Verdict, level,
+    Applying, Book, Listed, Operation, OperationOutcome, Snapshot, StatusMap, StatusRule, StockChange, Verdict, level,
 };
 use store::{
     Changes, InventoryTx, ListingBook, OperationRecord, OrderRow, Posted, Posting, Shop, StockRow, Wanted,
@@ -175,6 +175,24 @@ impl Work {
         let outcome = ledger::operate(operation, occasion.now, &mut self.book);
         self.collect_movements(occasion);
         outcome
+    }
+
+    /// What the order's shop has yet to take, once more after its statuses mean something else: the sums of its stocks follow.
+    pub(crate) fn retake(&mut self, key: (ShopId, OrderId), before: &StatusMap, occasion: &Occasion) {
+        let (Some(terms), Some(row)) = (self.shops.get(&key.0), self.orders.get(&key)) else { return };
+        let order = &row.order;
+        let confirmed = order.applied.is_none_or(|applied| applied.confirmed);
+        let (old, new) = (before.rule(&order.status), terms.settings.statuses.rule(&order.status));
+        if order.gone || old == new {
+            return;
+        }
+        for line in &order.lines {
+            let delta = line.untaken(new, confirmed) - line.untaken(old, confirmed);
+            let Some(holder) = line.stock.filter(|_| !delta.is_zero()) else { continue };
+            let stock = self.stocks.get_mut(&StockId { shop: key.0, holder }).expect("a line's stock is loaded with it");
+            stock.untaken += delta;
+            changed(stock, occasion);
+        }
     }
 
     /// The levels of a SKU are to be computed again.

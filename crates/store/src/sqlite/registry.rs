@@ -178,37 +178,11 @@ impl Sqlite {
 
     pub(crate) async fn change_shop(&self, shop: ShopId, settings: &ShopSettings) -> Result<Changed, Error> {
         let mut tx = self.write().await?;
-        if let Some(unknown) = unknown_warehouse(&mut tx, &settings.routing).await? {
-            return Ok(Changed::UnknownWarehouse(unknown));
+        let changed = change_shop(&mut tx, shop, settings).await?;
+        if changed == Changed::Done {
+            commit(tx).await?;
         }
-        let changed = sqlx::query(CHANGE_SHOP)
-            .bind(shop.get())
-            .bind(&settings.url)
-            .bind(settings.buffer.thousandths())
-            .bind(millis(settings.pending_hold))
-            .bind(millis(settings.poll.orders))
-            .bind(millis(settings.poll.trash))
-            .bind(settings.private_allowed)
-            .bind(statuses_text(&settings.statuses))
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("change a shop"))?;
-        if changed.rows_affected() == 0 {
-            return Ok(Changed::Unknown);
-        }
-        sqlx::query("DELETE FROM registry_routes WHERE shop = ?1")
-            .bind(shop.get())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("change a shop's routing"))?;
-        set_routes(&mut tx, shop.get(), &settings.routing).await?;
-        sqlx::query(MARK_SKUS)
-            .bind(shop.get())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("mark SKUs to recompute"))?;
-        commit(tx).await?;
-        Ok(Changed::Done)
+        Ok(changed)
     }
 
     pub(crate) async fn activate_shop(&self, shop: ShopId) -> Result<Changed, Error> {
@@ -268,6 +242,14 @@ impl super::SqliteInventoryTx {
 }
 
 impl super::SqliteInventoryTx {
+    pub(crate) async fn change_shop(
+        &mut self,
+        shop: ShopId,
+        settings: &ShopSettings,
+    ) -> Result<Changed, Error> {
+        change_shop(&mut self.tx, shop, settings).await
+    }
+
     pub(crate) async fn activate_shop(&mut self, shop: ShopId) -> Result<Changed, Error> {
         let changed = sqlx::query(ACTIVATE)
             .bind(shop.get())
@@ -290,6 +272,39 @@ impl super::SqliteInventoryTx {
             .map_err(failed("note where a shop's baseline ends"))?;
         Ok(done_if(changed.rows_affected()))
     }
+}
+
+async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) -> Result<Changed, Error> {
+    if let Some(unknown) = unknown_warehouse(tx, &settings.routing).await? {
+        return Ok(Changed::UnknownWarehouse(unknown));
+    }
+    let changed = sqlx::query(CHANGE_SHOP)
+        .bind(shop.get())
+        .bind(&settings.url)
+        .bind(settings.buffer.thousandths())
+        .bind(millis(settings.pending_hold))
+        .bind(millis(settings.poll.orders))
+        .bind(millis(settings.poll.trash))
+        .bind(settings.private_allowed)
+        .bind(statuses_text(&settings.statuses))
+        .execute(&mut **tx)
+        .await
+        .map_err(failed("change a shop"))?;
+    if changed.rows_affected() == 0 {
+        return Ok(Changed::Unknown);
+    }
+    sqlx::query("DELETE FROM registry_routes WHERE shop = ?1")
+        .bind(shop.get())
+        .execute(&mut **tx)
+        .await
+        .map_err(failed("change a shop's routing"))?;
+    set_routes(tx, shop.get(), &settings.routing).await?;
+    sqlx::query(MARK_SKUS)
+        .bind(shop.get())
+        .execute(&mut **tx)
+        .await
+        .map_err(failed("mark SKUs to recompute"))?;
+    Ok(Changed::Done)
 }
 
 fn wanted_shops(wanted: Option<&[ShopId]>) -> Option<String> {

@@ -1,1 +1,158 @@
-//! To be.
+//! Which SKU a stock is: parked lines, mapping by hand, two stocks of one SKU, two shops.
+
+use inventory::Requester;
+use proto::{Message, Source, Wanted};
+use store::{MapOutcome, ShopSettings, UnmappedCause};
+
+use crate::world::{World, connected, listing, product, read, seen, sells, shown, sku, stock_id, units};
+
+fn clerk() -> Requester {
+    Requester { actor: "clerk".to_owned(), traceparent: None }
+}
+
+/// An order of something nobody knew counts in full as soon as it is known, and the shop is compared anew.
+#[tokio::test]
+async fn what_was_parked_counts_once_it_is_mapped() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    let order = seen(shop, 1, read(1, 200), "processing", 100, &[(1, 2, Some(2))]);
+    world.tell([connected(shop, None), order.clone()]).await;
+    let parked = world.store.parked(None, 10).await.unwrap();
+    assert_eq!(parked.len(), 1, "{parked:?}");
+
+    world.tell([sells(shop, 1, "A")]).await;
+    let stock = stock_id(shop, 1);
+    world
+        .level(stock, "the line counts", |level| level.level == units(-2) && level.taken_total == units(2))
+        .await;
+    assert_eq!(world.store.parked(None, 10).await.unwrap(), []);
+    world.asked("a settle is asked for", |asked| asked.what == Wanted::Stocks(vec![stock.holder])).await;
+    let row = world.stock(stock).await;
+    world.tell([order]).await;
+    let again = world.stock(stock).await;
+    assert_eq!((row.epoch, row.taken_total), (again.epoch, again.taken_total));
+    world.check().await;
+    world.stop().await;
+}
+
+/// A line whose stock is known only when its order is told again: what it had taken before was never counted there.
+#[tokio::test]
+async fn a_stock_found_late_is_proven_anew() {
+    let mut world = World::idle().await;
+    let shop = world.shop("shop").await.id;
+    let order = |number, status| seen(shop, 1, read(number, 300), status, 100, &[(1, 2, Some(2))]);
+    world
+        .publish([connected(shop, None), order(1, "processing"), sells(shop, 1, "A"), order(2, "completed")])
+        .await;
+    world.start();
+    world.applied().await;
+    let row = world.stock(stock_id(shop, 1)).await;
+    assert_eq!((row.taken_total, row.settle), (units(2), None));
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(-2), units(0)));
+    world.check().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_remapped_stock_sells_the_new_sku_from_then_on() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    let stock = stock_id(shop, 1);
+    world.tell([sells(shop, 1, "A"), connected(shop, None), shown(shop, 1, 5, 1, 50)]).await;
+    world.tell([seen(shop, 1, read(2, 200), "processing", 100, &[(1, 2, Some(2))])]).await;
+    let epoch = world.stock(stock).await.epoch;
+    let inventory = world.inventory();
+    assert_eq!(inventory.map(stock, &sku("NEW"), &clerk()).await.unwrap(), MapOutcome::Mapped);
+    assert_eq!(inventory.map(stock, &sku("NEW"), &clerk()).await.unwrap(), MapOutcome::Unchanged);
+    assert_eq!(
+        inventory.map(stock_id(shop, 99), &sku("X"), &clerk()).await.unwrap(),
+        MapOutcome::UnknownStock
+    );
+    let level = world.level(stock, "the mapping is told", |level| level.sku == sku("NEW")).await;
+    assert_eq!((level.level, level.settle.clone(), level.taken_total), (units(0), None, units(2)));
+    assert!(level.epoch > epoch);
+    world.tell([seen(shop, 2, read(3, 300), "processing", 250, &[(1, 1, Some(1))])]).await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(2)), "sold as A, it stays A");
+    assert_eq!(world.on_hand_and_reserved("NEW").await, (units(0), units(1)));
+    world.tell([seen(shop, 1, read(4, 400), "cancelled", 350, &[(1, 2, None)])]).await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(0)));
+    world.check().await;
+    world.stop().await;
+}
+
+/// The second stock of a SKU in one shop is refused and listed; what it sells counts all the same.
+#[tokio::test]
+async fn a_sku_has_one_stock_in_a_shop() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    world.tell([sells(shop, 1, "A"), sells(shop, 2, "A"), connected(shop, None)]).await;
+    world.tell([seen(shop, 1, read(1, 200), "processing", 100, &[(2, 3, Some(3))])]).await;
+    let unmapped = world.store.unmapped(shop, None, 10).await.unwrap();
+    let cause = UnmappedCause::SkuTaken { sku: sku("A"), by: stock_id(shop, 1).holder };
+    assert_eq!(unmapped.iter().map(|stock| &stock.cause).collect::<Vec<_>>(), [&cause]);
+    world.level(stock_id(shop, 1), "it counts", |level| level.level == units(-3)).await;
+    let taken = |stock: store::StockRow| (stock.taken_total, stock.sku);
+    assert_eq!(taken(world.stock(stock_id(shop, 2)).await), (units(3), None));
+    let told = world.all_told();
+    let second = stock_id(shop, 2);
+    assert!(!told.iter().any(|told| matches!(told, Message::LevelChanged(level) if level.stock == second)));
+    world.check().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_product_no_longer_managed_is_told_as_removed_and_comes_back_unproven() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    let stock = stock_id(shop, 1);
+    world.tell([sells(shop, 1, "A"), connected(shop, None)]).await;
+    let before = world.level(stock, "it is told", |level| !level.removed).await;
+    world.tell([listing(shop, product(1), None, Some("A"))]).await;
+    world.level(stock, "it is removed", |level| level.removed).await;
+    world.tell([sells(shop, 1, "A")]).await;
+    let back = world.level(stock, "it is back", |level| !level.removed && level.epoch > before.epoch).await;
+    assert_eq!(back.settle, None);
+    world.check().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_sale_in_one_shop_lowers_the_other_and_buffers_hold_back() {
+    let world = World::running().await;
+    let (first, second) = (world.shop("first").await.id, world.shop("second").await.id);
+    world.tell([sells(first, 1, "A"), sells(second, 7, "A"), connected(first, None)]).await;
+    world.receive("A", 10).await;
+    let of = |shop, id, units_left: i64| (stock_id(shop, id), units(units_left));
+    for (stock, left) in [of(first, 1, 10), of(second, 7, 10)] {
+        world.level(stock, "ten are there", |level| level.level == left).await;
+    }
+    world.tell([seen(first, 1, Source::Webhook, "processing", 100, &[(1, 4, Some(4))])]).await;
+    for (stock, left) in [of(first, 1, 6), of(second, 7, 6)] {
+        world.level(stock, "six are left", |level| level.level == left).await;
+    }
+    let buffered = ShopSettings { buffer: units(2), ..world.settings() };
+    world.inventory().change_shop(second, &buffered).await.unwrap();
+    world.level(stock_id(second, 7), "two are kept back", |level| level.level == units(4)).await;
+    assert_eq!(world.stock(stock_id(first, 1)).await.level, units(6));
+    world.check().await;
+    world.stop().await;
+}
+
+/// What "on-hold" means is changed while an order is on hold: the sums stay sound, before and after its next change.
+#[tokio::test]
+async fn another_status_map_leaves_the_sums_sound() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    world.tell([sells(shop, 1, "A"), connected(shop, None)]).await;
+    world.tell([seen(shop, 1, read(1, 200), "on-hold", 100, &[(1, 2, None)])]).await;
+    assert_eq!(world.stock(stock_id(shop, 1)).await.untaken, units(0));
+    let statuses = ledger::StatusMap::default().with("on-hold", ledger::StatusRule::ReservePending);
+    let settings = ShopSettings { statuses, ..world.settings() };
+    world.inventory().change_shop(shop, &settings).await.unwrap();
+    assert_eq!(world.stock(stock_id(shop, 1)).await.untaken, units(2));
+    world.check().await;
+    world.tell([seen(shop, 1, read(2, 400), "processing", 300, &[(1, 2, Some(2))])]).await;
+    assert_eq!(world.stock(stock_id(shop, 1)).await.untaken, units(0));
+    world.check().await;
+    world.stop().await;
+}

@@ -1,1 +1,59 @@
-//! To be.
+//! What happens without a message.
+
+use std::time::Duration;
+
+use proto::{Message, Source, Wanted};
+use store::ShopSettings;
+
+use crate::world::{World, connected, order_id, read, seen, sells, stock_id, units, until};
+
+/// An unpaid order keeps its units for a while; a paid one for good.
+#[tokio::test]
+async fn a_pending_reservation_expires() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    let settings = ShopSettings { pending_hold: Duration::from_millis(1), ..world.settings() };
+    world.inventory().change_shop(shop, &settings).await.unwrap();
+    world.tell([sells(shop, 1, "A"), connected(shop, None)]).await;
+    world
+        .tell([
+            seen(shop, 1, read(1, 200), "pending", 100, &[(1, 2, None)]),
+            seen(shop, 2, read(1, 200), "on-hold", 100, &[(1, 3, Some(3))]),
+        ])
+        .await;
+    world
+        .level(stock_id(shop, 1), "the unpaid one is let go", |level| {
+            level.level == units(-3) && level.untaken == units(0)
+        })
+        .await;
+    let row = world.store.order(shop, order_id(1)).await.unwrap().unwrap();
+    assert!(row.order.expired && row.expires_at.is_none());
+    // Paid after all: it counts again.
+    world.tell([seen(shop, 1, read(2, 400), "processing", 300, &[(1, 2, Some(2))])]).await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(5)));
+    world.check().await;
+    world.stop().await;
+}
+
+/// What polls should have confirmed long ago is read by its number, again and again until it is.
+#[tokio::test]
+async fn an_order_no_read_confirms_is_asked_for() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    world.tell([sells(shop, 1, "A"), connected(shop, None)]).await;
+    let order = |source| seen(shop, 1, source, "processing", 100, &[(1, 2, Some(2))]);
+    world.tell([order(Source::Webhook)]).await;
+    let asked = || {
+        let what = Wanted::Orders(vec![order_id(1)]);
+        world
+            .all_told()
+            .iter()
+            .filter(|told| matches!(told, Message::ReadWanted(asked) if asked.what == what))
+            .count()
+    };
+    until("it is asked for twice", async || (asked() >= 2).then_some(())).await;
+    world.tell([order(read(1, 200))]).await;
+    let row = world.store.order(shop, order_id(1)).await.unwrap().unwrap();
+    assert_eq!(row.unconfirmed_since, None);
+    world.stop().await;
+}

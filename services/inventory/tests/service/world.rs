@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bus::{Bus, Delivery, Disposition, Flow, Handler, Limits, Pause, Topology};
-use inventory::{Inventory, Parts, Settings};
-use ledger::{Balance, Routing, StatusMap};
+use inventory::{Inventory, Operated, OperationRequest, OperationRow, Parts, Requester, Settings};
+use ledger::{Balance, Operation, Routing, StatusMap};
 use process::metrics::Metrics;
 use process::tasks::Tasks;
 use proto::{
@@ -210,6 +210,20 @@ impl World {
             _ => None,
         })
         .await
+    }
+
+    /// Goods come in.
+    pub(crate) async fn receive(&self, code: &str, quantity: i64) {
+        let operation =
+            Operation::Receive { sku: sku(code), warehouse: self.warehouse, quantity: units(quantity) };
+        let request = OperationRequest {
+            requester: Requester { actor: "tester".to_owned(), traceparent: None },
+            key: Uuid::now_v7().to_string(),
+            rows: vec![OperationRow { operation, reason: None }],
+            dry_run: false,
+        };
+        let operated = self.inventory().operate(&request).await.unwrap();
+        assert!(matches!(operated, Operated::Applied(_)), "{operated:?}");
     }
 
     pub(crate) async fn stock(&self, stock: StockId) -> StockRow {

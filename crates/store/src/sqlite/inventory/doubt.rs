@@ -25,6 +25,10 @@ SELECT l.shop, l.holder, sum(l.not_taken)
     ON l.shop = w.value ->> 0 AND l.holder = w.value ->> 1 AND l.not_taken <> 0
  GROUP BY l.shop, l.holder";
 
+const ORDERS_NOT_TAKEN: &str = "
+SELECT DISTINCT order_id FROM inventory_lines
+ WHERE not_taken <> 0 AND shop = ?1 AND order_id > ?2 ORDER BY order_id LIMIT ?3";
+
 const EFFECTS: &str = "
 SELECT w.key, sum(m.on_hand_delta - m.reserved_delta)
   FROM jsonb_each(?1) AS w CROSS JOIN inventory_skus AS k ON k.sku = w.value ->> 1
@@ -61,6 +65,22 @@ impl SqliteInventoryTx {
             .await
             .map_err(failed("sum what is held and not taken"))?;
         rows.into_iter().map(|(shop, holder, sum)| Ok((stock_id(shop, holder)?, quantity(sum)))).collect()
+    }
+
+    pub(crate) async fn orders_not_taken(
+        &mut self,
+        shop: ShopId,
+        after: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<OrderId>, Error> {
+        let rows: Vec<i64> = sqlx::query_scalar(ORDERS_NOT_TAKEN)
+            .bind(shop.get())
+            .bind(after.map_or(0, OrderId::get))
+            .bind(limit)
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("look for orders whose shop has yet to take something"))?;
+        rows.into_iter().map(|order| id("order", order)).collect()
     }
 
     pub(crate) async fn order_effects(&mut self, wanted: &[(ShopId, Sku)]) -> Result<Vec<Quantity>, Error> {

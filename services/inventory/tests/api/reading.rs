@@ -1,0 +1,215 @@
+//! What is told of stock, orders and what waits, after a shop has sold something.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use store::{Changes, NewDead};
+use values::{ShopId, Timestamp};
+
+use crate::server::Api;
+use crate::world::{connected, gone, read, seen, sells, shown};
+
+/// A shop that sells TEE and has sold 2, and something without SKU.
+async fn sold(api: &Api) -> ShopId {
+    let shop = api.world.shop("berlin").await.id;
+    api.receive("TEE", "10").await;
+    api.world.tell([sells(shop, 17, "TEE"), connected(shop, None)]).await;
+    let lines = [(17, 2, Some(2)), (18, 1, None)];
+    api.world.tell([seen(shop, 1001, read(1, 100), "processing", 0, &lines)]).await;
+    api.world.tell([shown(shop, 17, 8, 2, 200)]).await;
+    shop
+}
+
+#[tokio::test]
+async fn stock_in_pages() {
+    let api = Api::new().await;
+    for sku in ["A", "B", "C"] {
+        api.receive(sku, "1").await;
+    }
+    let mut seen = Vec::new();
+    let mut path = "/stock?limit=2".to_owned();
+    loop {
+        let page = api.get(&path).await.good(200);
+        let items = page.get("items").unwrap().as_array().unwrap();
+        seen.extend(items.iter().map(|item| item.get("sku").unwrap().as_str().unwrap().to_owned()));
+        match page.get("next").unwrap() {
+            Value::String(next) => path = format!("/stock?limit=2&after={next}"),
+            _ => break,
+        }
+    }
+    assert_eq!(seen, ["A", "B", "C"]);
+    let named = api.get("/stock?sku=C&sku=A&sku=A&limit=1").await.good(200);
+    let next = named.get("next").unwrap().as_str().unwrap();
+    let rest = api.get(&format!("/stock?sku=C&sku=A&limit=1&after={next}")).await.good(200);
+    assert_eq!(rest.pointer("/items/0/sku").unwrap(), "C");
+    api.get("/stock?sku=").await.problem(400, "bad-request");
+    api.end().await;
+}
+
+#[tokio::test]
+async fn an_order_and_what_it_holds() {
+    let api = Api::new().await;
+    sold(&api).await;
+    let order = api.get("/orders/berlin/1001").await.good(200);
+    assert_eq!((order.get("status").unwrap(), order.get("confirmed").unwrap()), (&json!("processing"), &json!(true)));
+    let line = order.pointer("/lines/0").unwrap();
+    assert_eq!((line.get("sku").unwrap(), line.get("held").unwrap()), (&json!("TEE"), &json!("2")));
+    assert_eq!(
+        *line.get("holds").unwrap(),
+        json!([{ "warehouse": "main", "quantity": "2", "reserved": "2", "shipped": "0" }])
+    );
+    assert_eq!(*order.pointer("/lines/1/sku").unwrap(), Value::Null);
+    api.get("/orders/berlin/7").await.problem(404, "not-found");
+    api.get("/orders/berlin/x").await.problem(400, "bad-request");
+    api.get("/orders/paris/1001").await.problem(404, "not-found");
+    let movements = api.get("/movements?sku=TEE&after=1").await.good(200);
+    let reserve = movements.pointer("/items/0").unwrap();
+    assert_eq!((reserve.get("shop").unwrap(), reserve.get("order").unwrap()), (&json!("berlin"), &json!(1001)));
+    assert_eq!((reserve.get("actor").unwrap(), reserve.get("reserved_change").unwrap()), (&Value::Null, &json!("2")));
+    api.end().await;
+}
+
+#[tokio::test]
+async fn every_number_is_explained() {
+    let api = Api::new().await;
+    sold(&api).await;
+    let told = api.get("/explain/TEE").await.good(200);
+    let warehouse = told.pointer("/warehouses/0").unwrap();
+    assert_eq!(
+        *warehouse,
+        json!({
+            "warehouse": "main",
+            "movements": [
+                { "kind": "receipt", "count": 1, "on_hand": "10", "reserved": "0" },
+                { "kind": "reserve", "count": 1, "on_hand": "0", "reserved": "2" },
+            ],
+            "on_hand": "10", "reserved": "2", "available": "8", "adds_up": true,
+        })
+    );
+    let hold = told.pointer("/holds/0").unwrap();
+    assert_eq!((hold.get("order").unwrap(), hold.pointer("/holds/0/quantity").unwrap()), (&json!(1001), &json!("2")));
+    assert_eq!(*told.get("hold_count").unwrap(), 1);
+    let shop = told.pointer("/shops/0").unwrap();
+    for (field, expected) in [
+        ("shop", json!("berlin")),
+        ("stock", json!(17)),
+        ("warehouses", json!(["main"])),
+        ("available", json!("8")),
+        ("buffer", json!("0")),
+        ("level", json!("8")),
+        ("untaken", json!("0")),
+        ("compared_shown", json!("8")),
+        ("shows", Value::Null),
+        ("unsettled", json!(["its level has not been taken over for pushing yet"])),
+    ] {
+        assert_eq!(*shop.get(field).unwrap(), expected, "{field} {shop}");
+    }
+    api.world.shop("paris").await;
+    let elsewhere = api.get("/explain/TEE?shop=paris").await.good(200);
+    assert_eq!((elsewhere.get("shops").unwrap(), elsewhere.get("holds").unwrap()), (&json!([]), &json!([])));
+    api.get("/explain/TEE?shop=rome").await.problem(404, "not-found");
+    api.get("/explain/NOTHING").await.problem(404, "not-found");
+    api.receive("A/B c", "1").await;
+    assert_eq!(api.get("/explain/A%2FB%20c").await.good(200).get("sku").unwrap(), "A/B c");
+    api.end().await;
+}
+
+#[tokio::test]
+async fn parked_lines_are_applied_once_mapped() {
+    let api = Api::new().await;
+    let shop = sold(&api).await;
+    let parked = api.get("/parked").await.good(200);
+    let line = parked.pointer("/items/0").unwrap();
+    assert_eq!((line.get("product").unwrap(), line.get("quantity").unwrap()), (&json!(18), &json!("1")));
+    let nameless = crate::world::listing(shop, crate::world::product(18), Some(18), None);
+    api.world.tell([nameless]).await;
+    api.post("/parked/map", &json!({ "shop": "berlin", "product": 18, "variation": null, "sku": "MUG" }))
+        .await
+        .good(200);
+    crate::world::until("the line is applied", async || {
+        let parked = api.get("/parked").await.good(200);
+        parked.get("items").unwrap().as_array().unwrap().is_empty().then_some(())
+    })
+    .await;
+    assert_eq!(api.world.balance("MUG").await.reserved, crate::world::units(1));
+    api.end().await;
+}
+
+#[tokio::test]
+async fn an_orphan_is_released_and_only_an_orphan() {
+    let api = Api::new().await;
+    let shop = sold(&api).await;
+    api.post("/orders/berlin/1001/release", &json!({})).await.problem(409, "not-now");
+    api.world.tell([gone(shop, 1001, read(3, 300))]).await;
+    let orphans = api.get("/orphans").await.good(200);
+    assert_eq!(
+        *orphans.get("items").unwrap(),
+        json!([{ "shop": "berlin", "order": 1001, "status": "processing", "reserved": "2" }])
+    );
+    let released = api.post("/orders/berlin/1001/release", &json!({})).await.good(200);
+    assert_eq!(*released.get("released").unwrap(), "2");
+    assert_eq!(*api.get("/orphans").await.good(200).get("items").unwrap(), json!([]));
+    api.post("/orders/berlin/7/release", &json!({})).await.problem(404, "not-found");
+    assert!(api.world.balance("TEE").await.reserved.is_zero());
+    api.end().await;
+}
+
+#[tokio::test]
+async fn dead_messages_are_replayed_or_discarded() {
+    let api = Api::new().await;
+    let shop = sold(&api).await;
+    let dead = |payload: &[u8]| NewDead {
+        shop: Some(shop),
+        kind: "order.observed.v1".to_owned(),
+        payload: payload.to_vec(),
+        reason: "broken-rule".to_owned(),
+        attempts: 3,
+        at: Timestamp::default(),
+    };
+    let good = seen(shop, 1002, read(5, 500), "processing", 400, &[(17, 1, Some(1))]);
+    let good = crate::world::seal(&good).to_bytes();
+    let mut tx = api.world.store.begin_inventory().await.unwrap();
+    tx.save(&Changes { dead: &[dead(b"nonsense"), dead(&good)], ..Changes::default() }).await.unwrap();
+    tx.commit().await.unwrap();
+    let listed = api.get("/dead?limit=1").await.good(200);
+    assert_eq!(listed.pointer("/items/0/reason").unwrap(), "broken-rule");
+    assert_eq!(listed.pointer("/items/0/shop").unwrap(), "berlin");
+    let next = listed.get("next").unwrap().as_str().unwrap();
+    let second = api.get(&format!("/dead?after={next}")).await.good(200);
+    let (bad, good) = (listed.pointer("/items/0/id").unwrap(), second.pointer("/items/0/id").unwrap());
+    api.post(&format!("/dead/{bad}/replay"), &json!({})).await.problem(409, "not-now");
+    api.post(&format!("/dead/{good}/replay"), &json!({})).await.good(204);
+    api.get("/orders/berlin/1002").await.good(200);
+    api.post(&format!("/dead/{bad}/discard"), &json!({})).await.good(204);
+    api.post(&format!("/dead/{bad}/discard"), &json!({})).await.problem(404, "not-found");
+    assert_eq!(*api.get("/dead").await.good(200).get("items").unwrap(), json!([]));
+    api.end().await;
+}
+
+#[tokio::test]
+async fn approvals_are_decided_once() {
+    let api = Api::new().await;
+    let mut tx = api.world.store.begin_inventory().await.unwrap();
+    let id = tx.add_approval("mirror_zeroes", "120 SKUs would be zero", b"", Timestamp::default()).await.unwrap();
+    tx.commit().await.unwrap();
+    let listed = api.get("/approvals").await.good(200);
+    assert_eq!(listed.pointer("/items/0/summary").unwrap(), "120 SKUs would be zero");
+    api.post(&format!("/approvals/{id}/approve"), &json!({})).await.good(204);
+    api.post(&format!("/approvals/{id}/refuse"), &json!({})).await.problem(404, "not-found");
+    assert_eq!(*api.get("/approvals").await.good(200).get("items").unwrap(), json!([]));
+    api.end().await;
+}
+
+#[tokio::test]
+async fn check_and_health() {
+    let api = Api::new().await;
+    sold(&api).await;
+    let checked = api.get("/check").await.good(200);
+    assert_eq!((checked.get("sound").unwrap(), checked.get("broken").unwrap()), (&json!(true), &json!([])));
+    let health = api.get("/health").await.good(200);
+    assert_eq!(*health.get("ready").unwrap(), true);
+    assert_eq!(health.pointer("/checks/0").unwrap(), &json!({ "name": "database", "why_not": null }));
+    assert_eq!(health.pointer("/waiting/parked").unwrap(), 1);
+    let document = api.send(api.bare(Method::GET, "/openapi.json")).await;
+    assert_eq!(document.text, inventory::api::openapi());
+    api.end().await;
+}
