@@ -34,6 +34,7 @@ pub(super) struct ApprovalBody {
 /// Yes or no.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ApprovalDecision)]
 pub(super) enum Decision {
     /// Do it.
     Approve,

@@ -40,6 +40,7 @@ pub(super) struct Dead {
 /// What to do with it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DeadAction)]
 pub(super) enum Action {
     /// Apply it again.
     Replay,

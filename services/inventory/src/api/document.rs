@@ -6,7 +6,11 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
+use super::approvals::Decision;
+use super::dead::Action;
+use super::imports::Mode;
 use super::problem::{ProblemBody, Reason};
+use super::tasks::Job;
 use super::{PREFIX, SCOPES};
 
 const ABOUT: &str = "Stock in agreement between shops, ERPs and warehouses. Quantities are decimal text such as \"12\" or \
@@ -14,7 +18,7 @@ const ABOUT: &str = "Stock in agreement between shops, ERPs and warehouses. Quan
     with `after`. Every error is `application/problem+json`, and says where repeating the request is of no use or unsafe.";
 
 #[derive(OpenApi)]
-#[openapi(info(title = "onhand", description = ABOUT), components(schemas(ProblemBody, Reason)), tags(
+#[openapi(info(title = "onhand", description = ABOUT), components(schemas(ProblemBody, Reason, Decision, Action, Mode, Job)), tags(
     (name = "stock", description = "What there is, moving it, and why a number is what it is."),
     (name = "registry", description = "Shops and warehouses."),
     (name = "orders", description = "Orders, and what could not be applied and waits for somebody."),
@@ -66,7 +70,7 @@ fn complete(operation: &mut Operation, scope: &str) {
         if let utoipa::openapi::RefOr::T(response) = response
             && response.description.is_empty()
         {
-            response.description = word(status).to_owned();
+            word(status).clone_into(&mut response.description);
         }
     }
 }

@@ -25,6 +25,7 @@ pub(super) struct Health {
 
 /// A part of the service.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HealthCheck)]
 pub(super) struct Part {
     /// Its name.
     #[schema(example = "database")]

@@ -31,7 +31,7 @@ use super::auth::Caller;
 use super::extract::Query;
 use super::keys::Key;
 use super::names::Warehouses;
-use super::operations::{REPLAYED, key_reused, reason_of};
+use super::operations::{REPLAYED, key_reused, reason_of, reason_text};
 use super::problem::{Kind, Problem, REASONS_MAX, Reason};
 use super::{Served, Shared};
 use crate::{OPERATIONS_MAX, Operated, OperationRequest, OperationRow};
@@ -46,6 +46,7 @@ pub(super) const LINES_MAX: u64 = 250_000;
 /// What the quantities of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ImportMode)]
 pub(super) enum Mode {
     /// What is there: on hand is set to it. What is not in the file stays as it is.
     Count,
@@ -152,6 +153,8 @@ pub(super) async fn import(
         Problem::new(Kind::Unavailable, "other imports are under way; nothing was done, repeating is safe")
     })?;
     let key = import_key(&query, key)?;
+    let query =
+        ImportQuery { reason: reason_text(query.reason.as_deref()).map_err(Problem::invalid)?, ..query };
     let terms = Arc::new(terms(&parts, &query).await?);
     let spilled = spill::spill(body, &query).await?;
     let checked = read(move || Checked::read(spilled.file, terms)).await??;

@@ -27,6 +27,7 @@ pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-rep
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OperationKind)]
 enum KindWord {
     /// Goods came in: adds `quantity` to on hand.
     Receive,
@@ -41,6 +42,7 @@ enum KindWord {
 /// One operation.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Operation)]
 struct Row {
     /// What to do.
     kind: KindWord,
@@ -175,16 +177,22 @@ fn operation_of(row: &Row, warehouses: &Warehouses) -> Result<OperationRow, Stri
     if let Some(problem) = bad_quantity(&operation) {
         return Err(problem.to_owned());
     }
-    let reason = row.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+    let reason = reason_text(row.reason.as_deref())?;
     if row.kind == KindWord::Adjust && reason.is_none() {
         return Err("an adjustment needs a reason".to_owned());
     }
-    if reason.is_some_and(|reason| {
-        reason.chars().count() > REASON_CHARS_MAX || reason.chars().any(char::is_control)
-    }) {
-        return Err(format!("reason must be one line of at most {REASON_CHARS_MAX} characters"));
+    Ok(OperationRow { operation, reason })
+}
+
+/// Why, for people; `None` if nothing is said.
+pub(super) fn reason_text(text: Option<&str>) -> Result<Option<String>, String> {
+    let reason = text.map(str::trim).filter(|reason| !reason.is_empty());
+    let fits =
+        |reason: &str| reason.chars().count() <= REASON_CHARS_MAX && !reason.chars().any(char::is_control);
+    if reason.is_none_or(fits) {
+        return Ok(reason.map(str::to_owned));
     }
-    Ok(OperationRow { operation, reason: reason.map(str::to_owned) })
+    Err(format!("reason must be one line of at most {REASON_CHARS_MAX} characters"))
 }
 
 /// What the ledger would refuse whatever there is.

@@ -19,6 +19,7 @@ use crate::Released;
 
 /// An order of a shop. No personal data is kept.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own to the reader")]
 pub(super) struct Order {
     /// The shop.
     #[schema(example = "berlin")]

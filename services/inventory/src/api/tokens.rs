@@ -19,6 +19,7 @@ use super::{Shared, created, names};
 /// What a token allows; each scope holds those before it.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Scope)]
 enum ScopeWord {
     /// Look at things.
     Read,

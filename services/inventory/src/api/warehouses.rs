@@ -16,6 +16,7 @@ use super::{Shared, created, names};
 /// Who is right about what a warehouse has.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = WarehouseKind)]
 enum KindWord {
     /// The hub's own ledger.
     #[default]

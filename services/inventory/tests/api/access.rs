@@ -49,7 +49,10 @@ async fn every_route_asks_for_its_scope() {
             if scope < needed {
                 answer.problem(403, "forbidden");
             } else {
-                assert!(!matches!(answer.status.as_u16(), 401 | 403 | 405 | 500..), "{what} {scope}: {answer:?}");
+                assert!(
+                    !matches!(answer.status.as_u16(), 401 | 403 | 405 | 500..),
+                    "{what} {scope}: {answer:?}"
+                );
             }
         }
     }
@@ -82,7 +85,8 @@ async fn what_is_unknown_or_malformed_is_refused_with_the_place() {
     let api = Api::new().await;
     let unknown = api.post("/warehouses", &json!({ "name": "a", "colour": "red" })).await;
     assert!(unknown.detail(422, "invalid").contains("unknown field `colour`"), "{}", unknown.text);
-    let not_text = json!({ "operations": [{ "kind": "receive", "sku": "A", "warehouse": "main", "quantity": 1 }] });
+    let not_text =
+        json!({ "operations": [{ "kind": "receive", "sku": "A", "warehouse": "main", "quantity": 1 }] });
     let request = api.request(Method::POST, "/operations").header("Idempotency-Key", "k");
     let answer = api.send(request.json(&not_text)).await;
     assert!(answer.detail(422, "invalid").contains("operations[0].quantity"), "{}", answer.text);
@@ -91,10 +95,13 @@ async fn what_is_unknown_or_malformed_is_refused_with_the_place() {
     let form = api.request(Method::POST, "/warehouses").body("name=a");
     api.send(form).await.problem(415, "unsupported-media-type");
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(2 << 20));
-    let large = api.request(Method::POST, "/warehouses").header("Content-Type", "application/json").body(large);
+    let large =
+        api.request(Method::POST, "/warehouses").header("Content-Type", "application/json").body(large);
     api.send(large).await.problem(413, "too-large");
     for query in ["limit=0", "limit=1001", "limit=x", "after=%21", "colour=red"] {
-        for list in ["/stock", "/warehouses", "/shops", "/parked", "/dead", "/tokens", "/orphans", "/approvals"] {
+        for list in
+            ["/stock", "/warehouses", "/shops", "/parked", "/dead", "/tokens", "/orphans", "/approvals"]
+        {
             api.get(&format!("{list}?{query}")).await.problem(400, "bad-request");
         }
     }

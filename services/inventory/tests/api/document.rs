@@ -47,10 +47,24 @@ fn every_reference_leads_somewhere_and_every_operation_says_what_it_needs() {
             }
             let responses = operation.get("responses").unwrap().as_object().unwrap();
             assert!(responses.contains_key("default") && responses.len() >= 2, "{what}");
-            let described = |response: &Value| !response.get("description").unwrap().as_str().unwrap().is_empty();
+            let described =
+                |response: &Value| !response.get("description").unwrap().as_str().unwrap().is_empty();
             assert!(responses.values().all(described), "{what}");
         }
     }
+}
+
+/// Two types of one name would be taken for one.
+#[test]
+fn words_are_those_of_their_own_type() {
+    let document = document();
+    let words = |schema: &str| {
+        let schema = document.pointer(&format!("/components/schemas/{schema}")).unwrap();
+        let words = schema.pointer("/enum").or_else(|| schema.pointer("/oneOf")).unwrap();
+        words.as_array().unwrap().len()
+    };
+    assert_eq!((words("WarehouseKind"), words("OperationKind"), words("Scope")), (2, 4, 3));
+    assert_eq!((words("ImportMode"), words("Job"), words("StatusRule")), (3, 4, 6));
 }
 
 /// An example that its own schema refuses helps nobody.

@@ -76,7 +76,10 @@ async fn a_file_with_a_wrong_line_changes_nothing() {
     ];
     assert_eq!(rows, expected);
     let detail = refused.get("detail").unwrap().as_str().unwrap();
-    assert!(detail.starts_with("nothing was imported; line 3: ") && detail.ends_with("; and 7 more"), "{detail}");
+    assert!(
+        detail.starts_with("nothing was imported; line 3: ") && detail.ends_with("; and 7 more"),
+        "{detail}"
+    );
     let report = import(&api, "mode=count&dry_run=true", None, file).await.good(200);
     assert_eq!((report.get("lines").unwrap(), report.get("refused").unwrap()), (&json!(11), &json!(10)));
     assert_eq!(report.pointer("/problems/0").unwrap(), &json!({ "line": 3, "problem": expected[0].1 }));
@@ -132,7 +135,10 @@ async fn receipts_and_adjustments_are_done_once() {
     let adjust = "mode=adjust&warehouse=main&reason=found";
     let short = "sku;quantity\nMUG;4\nTEE;-6\n";
     let refused = import(&api, adjust, Some("fix-1"), short).await.problem(409, "insufficient-available");
-    assert_eq!(refused.pointer("/rows/0").unwrap(), &json!({ "row": 3, "problem": "TEE: only 5 is available" }));
+    assert_eq!(
+        refused.pointer("/rows/0").unwrap(),
+        &json!({ "row": 3, "problem": "TEE: only 5 is available" })
+    );
     let dry = import(&api, &format!("{adjust}&dry_run=true"), None, short).await.good(200);
     assert_eq!(dry.pointer("/problems/0/line").unwrap(), 3);
     assert_eq!(api.world.balance("MUG").await.on_hand, units(1));
@@ -149,8 +155,8 @@ async fn receipts_and_adjustments_are_done_once() {
 #[tokio::test]
 async fn an_import_that_was_cut_off_goes_on() {
     let api = Api::new().await;
-    let lines: String = (1..=2_500).map(|line| format!("SKU-{line};1\n")).collect();
-    let file = format!("sku;quantity\n{lines}");
+    let lines: Vec<String> = (1..=2_500).map(|line| format!("SKU-{line};1\n")).collect();
+    let file = format!("sku;quantity\n{}", lines.concat());
     let receive = "mode=receive&warehouse=main";
     // Its second chunk was done before, as by a process that ended there.
     let second: Vec<Value> = (1_001..=2_000)
@@ -158,7 +164,10 @@ async fn an_import_that_was_cut_off_goes_on() {
         .collect();
     api.operate("import:big:2", Value::Array(second)).await.good(200);
     let report = import(&api, receive, Some("big"), file.clone()).await.good(200);
-    assert_eq!((report.get("lines").unwrap(), report.get("changed").unwrap()), (&json!(2_500), &json!(1_500)));
+    assert_eq!(
+        (report.get("lines").unwrap(), report.get("changed").unwrap()),
+        (&json!(2_500), &json!(1_500))
+    );
     import(&api, receive, Some("big"), file).await.good(200);
     for sku in ["SKU-1", "SKU-1000", "SKU-1001", "SKU-2000", "SKU-2500"] {
         assert_eq!(api.world.balance(sku).await.on_hand, units(1), "{sku}");

@@ -50,7 +50,10 @@ async fn an_order_and_what_it_holds() {
     let api = Api::new().await;
     sold(&api).await;
     let order = api.get("/orders/berlin/1001").await.good(200);
-    assert_eq!((order.get("status").unwrap(), order.get("confirmed").unwrap()), (&json!("processing"), &json!(true)));
+    assert_eq!(
+        (order.get("status").unwrap(), order.get("confirmed").unwrap()),
+        (&json!("processing"), &json!(true))
+    );
     let line = order.pointer("/lines/0").unwrap();
     assert_eq!((line.get("sku").unwrap(), line.get("held").unwrap()), (&json!("TEE"), &json!("2")));
     assert_eq!(
@@ -63,8 +66,14 @@ async fn an_order_and_what_it_holds() {
     api.get("/orders/paris/1001").await.problem(404, "not-found");
     let movements = api.get("/movements?sku=TEE&after=1").await.good(200);
     let reserve = movements.pointer("/items/0").unwrap();
-    assert_eq!((reserve.get("shop").unwrap(), reserve.get("order").unwrap()), (&json!("berlin"), &json!(1001)));
-    assert_eq!((reserve.get("actor").unwrap(), reserve.get("reserved_change").unwrap()), (&Value::Null, &json!("2")));
+    assert_eq!(
+        (reserve.get("shop").unwrap(), reserve.get("order").unwrap()),
+        (&json!("berlin"), &json!(1001))
+    );
+    assert_eq!(
+        (reserve.get("actor").unwrap(), reserve.get("reserved_change").unwrap()),
+        (&Value::Null, &json!("2"))
+    );
     api.end().await;
 }
 
@@ -86,7 +95,10 @@ async fn every_number_is_explained() {
         })
     );
     let hold = told.pointer("/holds/0").unwrap();
-    assert_eq!((hold.get("order").unwrap(), hold.pointer("/holds/0/quantity").unwrap()), (&json!(1001), &json!("2")));
+    assert_eq!(
+        (hold.get("order").unwrap(), hold.pointer("/holds/0/quantity").unwrap()),
+        (&json!(1001), &json!("2"))
+    );
     assert_eq!(*told.get("hold_count").unwrap(), 1);
     let shop = told.pointer("/shops/0").unwrap();
     for (field, expected) in [
@@ -189,7 +201,8 @@ async fn dead_messages_are_replayed_or_discarded() {
 async fn approvals_are_decided_once() {
     let api = Api::new().await;
     let mut tx = api.world.store.begin_inventory().await.unwrap();
-    let id = tx.add_approval("mirror_zeroes", "120 SKUs would be zero", b"", Timestamp::default()).await.unwrap();
+    let id =
+        tx.add_approval("mirror_zeroes", "120 SKUs would be zero", b"", Timestamp::default()).await.unwrap();
     tx.commit().await.unwrap();
     let listed = api.get("/approvals").await.good(200);
     assert_eq!(listed.pointer("/items/0/summary").unwrap(), "120 SKUs would be zero");

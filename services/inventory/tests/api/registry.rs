@@ -58,10 +58,16 @@ async fn a_shop_is_connected_changed_and_disconnected() {
     let shop = api.world.store.shop_of_webhook(token).await.unwrap().unwrap();
 
     let task = api.get(&format!("/tasks/{}", added.get("task").unwrap())).await.good(200);
-    assert_eq!((task.get("kind").unwrap(), task.get("state").unwrap()), (&json!("connect"), &json!("waiting")));
+    assert_eq!(
+        (task.get("kind").unwrap(), task.get("state").unwrap()),
+        (&json!("connect"), &json!("waiting"))
+    );
 
     let changed = api
-        .patch("/shops/berlin", &json!({ "buffer": "0", "webhook_secret": "whs_new", "statuses": { "packed": "reserve" } }))
+        .patch(
+            "/shops/berlin",
+            &json!({ "buffer": "0", "webhook_secret": "whs_new", "statuses": { "packed": "reserve" } }),
+        )
         .await
         .good(200);
     assert_eq!(changed.pointer("/statuses/packed").unwrap(), "reserve");
@@ -120,7 +126,9 @@ async fn what_a_shop_cannot_be() {
         refused.problem(422, "invalid");
         assert!(!refused.text.contains("topsecret") && !refused.text.contains("ck:cs"), "{}", refused.text);
         if field != "name" && field != "opening" {
-            api.patch("/shops/berlin", &json!({ field: body.get(field).unwrap() })).await.problem(422, "invalid");
+            api.patch("/shops/berlin", &json!({ field: body.get(field).unwrap() }))
+                .await
+                .problem(422, "invalid");
         }
     }
     api.end().await;
@@ -177,6 +185,8 @@ async fn stocks_without_sku_say_what_to_do() {
     assert_eq!(*again.get("unchanged").unwrap(), true);
     let missing = json!({ "shop": "berlin", "product": 9, "sku": "MUG" });
     api.post("/parked/map", &missing).await.problem(404, "not-found");
-    api.post("/parked/map", &json!({ "shop": "berlin", "product": 0, "sku": "MUG" })).await.problem(422, "invalid");
+    api.post("/parked/map", &json!({ "shop": "berlin", "product": 0, "sku": "MUG" }))
+        .await
+        .problem(422, "invalid");
     api.end().await;
 }

@@ -28,7 +28,9 @@ pub(super) struct Spilled {
 /// Takes the file in.
 pub(super) async fn spill(body: Body, query: &ImportQuery) -> Result<Spilled, Problem> {
     let mut fingerprint = Fingerprint::default();
-    for part in [query.mode.word(), query.warehouse.as_deref().unwrap_or_default()] {
+    let warehouse = query.warehouse.as_deref().unwrap_or_default();
+    let reason = query.reason.as_deref().unwrap_or_default();
+    for part in [query.mode.word(), warehouse, reason] {
         fingerprint.part(part.as_bytes());
     }
     let file = super::read(tempfile::tempfile).await?.map_err(Problem::internal)?;

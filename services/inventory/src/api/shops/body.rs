@@ -14,6 +14,7 @@ use super::super::wire::{Amount, Time};
 /// What an order in some status does to stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = StatusRule)]
 pub(in super::super) enum Rule {
     /// Reserve, until the shop takes the stock or the reservation expires.
     ReservePending,
@@ -58,6 +59,7 @@ impl From<Rule> for StatusRule {
 /// Where the SKUs of a new shop start from.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Opening)]
 pub(in super::super) enum OpeningWord {
     /// From what the hub knows of them.
     #[default]
