@@ -16,11 +16,12 @@ mod stocks;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connector::{OrderSet, ReadCatalogue};
+use connector::{OrderSet, ReadCatalogue, ReadOrders};
 use process::backoff::random;
 use store::{CursorKind, Fenced, Lease, ReadNumbers, Reading, Shop};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use values::{ReadNumber, ShopId, Timestamp};
 
 use crate::connect::ConnectError;
@@ -55,6 +56,9 @@ enum ReadError {
     Connect(#[source] ConnectError),
     #[error("the database failed")]
     Store(#[from] store::Error),
+    /// It was removed a moment ago.
+    #[error("the shop has no key any more")]
+    NoSecrets,
     #[error("told to stop")]
     Stopped,
 }
@@ -72,6 +76,27 @@ enum Turn {
     Worked,
     /// Nothing to do before this, unless woken.
     Idle(Instant),
+}
+
+/// What there is to do for a shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Orders to be read again.
+    Rereads,
+    /// Stocks that were read a while ago.
+    Prove,
+    /// The poll of changed orders.
+    Orders,
+    /// The poll of the trash.
+    Trash,
+    /// Stocks to be read.
+    Stocks,
+    /// A step of a long job.
+    Job,
+}
+
+impl Work {
+    const ALL: [Self; 6] = [Self::Rereads, Self::Prove, Self::Orders, Self::Trash, Self::Stocks, Self::Job];
 }
 
 /// What may have to be looked for in the store.
@@ -106,6 +131,10 @@ pub(crate) struct Reader<C: Connect> {
     looks: Looks,
     /// Since when wishes are gathered.
     gathering: Option<Instant>,
+    /// What failed last.
+    failed: Option<Work>,
+    /// Orders read again in one call; fewer after one failed, to find the one that makes it fail.
+    rereads_together: usize,
     settling: Settling,
     job: Option<Job<CursorOf<C>>>,
     /// The shop's orders were read for the first time: it is polled and settled from then on.
@@ -144,6 +173,8 @@ impl<C: Connect> Reader<C> {
             trash_due: now,
             looks: Looks::ALL,
             gathering: None,
+            failed: None,
+            rereads_together: C::Connection::ORDERS_BY_ID_MAX,
             settling: Settling::default(),
             job: None,
             connected: false,
@@ -157,7 +188,8 @@ impl<C: Connect> Reader<C> {
     /// Until it is told to stop.
     pub(crate) async fn run(mut self) {
         while !self.stop.is_cancelled() {
-            let idle_until = match self.turn().await {
+            let span = tracing::info_span!("read shop", shop.id = self.id.get());
+            let idle_until = match self.turn().instrument(span).await {
                 Ok(Turn::Worked) => continue,
                 Ok(Turn::Idle(until)) => until.min(Instant::now() + REST_MAX),
                 Err(error) => self.rest_after(&error),
@@ -193,7 +225,7 @@ impl<C: Connect> Reader<C> {
                 self.forget_position();
                 now + self.shared.settings.lease / 2
             }
-            ReadError::Connect(_) => now + REST_MAX,
+            ReadError::Connect(_) | ReadError::NoSecrets => now + REST_MAX,
             ReadError::Store(error) => {
                 Observe::store_failed("read a shop", error);
                 now + STORE_REST
@@ -212,7 +244,7 @@ impl<C: Connect> Reader<C> {
         self.reading_known = false;
     }
 
-    /// The most urgent thing there is to do.
+    /// Does the most urgent thing there is to do.
     async fn turn(&mut self) -> Result<Turn, ReadError> {
         if !self.hold_lease().await? {
             return Ok(Turn::Idle(Instant::now() + self.shared.settings.lease / 2));
@@ -228,44 +260,68 @@ impl<C: Connect> Reader<C> {
             self.give_up_job_if_hopeless().await?;
             return Ok(Turn::Idle(until));
         }
-        if self.connected
-            && let Some(turn) = self.urgent(now).await?
-        {
-            return Ok(turn);
+        for work in self.order_of_work() {
+            match self.work(work, now).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.failed.take_if(|failed| *failed == work);
+                    return Ok(Turn::Worked);
+                }
+                Err(error) => {
+                    self.failed = Some(work);
+                    return Err(error);
+                }
+            }
         }
-        self.plan_routine();
-        if self.job_turn().await? {
-            return Ok(Turn::Worked);
-        }
+        self.gathering.take_if(|until| *until <= now);
         Ok(Turn::Idle(self.next_due(now)))
     }
 
-    /// What comes before any long job; `None` if there is nothing.
-    async fn urgent(&mut self, now: Instant) -> Result<Option<Turn>, ReadError> {
-        let gathered = !(self.looks.rereads || self.looks.settles)
-            || now >= *self.gathering.get_or_insert(now + self.shared.settings.gather);
-        if gathered && self.looks.rereads && self.read_again().await? {
-            return Ok(Some(Turn::Worked));
+    /// The most urgent first, but what failed last comes last: one thing that always fails must not keep the others from
+    /// being done.
+    fn order_of_work(&self) -> impl Iterator<Item = Work> + use<C> {
+        let failed = self.failed;
+        Work::ALL.into_iter().filter(move |work| failed != Some(*work)).chain(failed)
+    }
+
+    /// `false`: there is nothing of that kind to do.
+    async fn work(&mut self, work: Work, now: Instant) -> Result<bool, ReadError> {
+        if work == Work::Job {
+            self.plan_routine();
+            return self.job_turn().await;
         }
-        if self.settling.ready_at().is_some_and(|ready_at| ready_at <= now) {
-            self.prove().await?;
-            return Ok(Some(Turn::Worked));
+        if !self.connected {
+            return Ok(false);
         }
-        if self.orders_due <= now {
-            self.poll(OrderSet::Live).await?;
-            return Ok(Some(Turn::Worked));
+        match work {
+            Work::Rereads => Ok(self.looks.rereads && self.gathered(now) && self.read_again().await?),
+            Work::Prove => {
+                let ready = self.settling.ready_at().is_some_and(|ready_at| ready_at <= now);
+                if ready {
+                    self.prove().await?;
+                }
+                Ok(ready)
+            }
+            Work::Orders => self.poll_if_due(OrderSet::Live, self.orders_due <= now).await,
+            Work::Trash => self.poll_if_due(OrderSet::Trash, self.trash_due <= now).await,
+            Work::Stocks => {
+                let looks = self.looks.settles && self.settling.has_room();
+                Ok(looks && self.gathered(now) && self.read_stocks().await?)
+            }
+            Work::Job => Ok(false),
         }
-        if self.trash_due <= now {
-            self.poll(OrderSet::Trash).await?;
-            return Ok(Some(Turn::Worked));
+    }
+
+    async fn poll_if_due(&mut self, set: OrderSet, is_due: bool) -> Result<bool, ReadError> {
+        if is_due {
+            self.poll(set).await?;
         }
-        if gathered && self.looks.settles && self.settling.has_room() && self.read_stocks().await? {
-            return Ok(Some(Turn::Worked));
-        }
-        if gathered {
-            self.gathering = None;
-        }
-        Ok(None)
+        Ok(is_due)
+    }
+
+    /// Wishes come one by one and are done together: whether they were gathered for long enough.
+    fn gathered(&mut self, now: Instant) -> bool {
+        now >= *self.gathering.get_or_insert(now + self.shared.settings.gather)
     }
 
     fn next_due(&self, now: Instant) -> Instant {

@@ -34,7 +34,7 @@ const CATALOGUE_PERIOD: Setting<Duration> = Setting::duration(
 );
 
 /// What the settings of [`GROUP`] say, and the times that only tests change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// How long a shop may take to send a webhook's body.
     pub body_read_timeout: Duration,

@@ -17,6 +17,7 @@ use connector_woocommerce::{Incoming, SIGNATURE_HEADER, classify};
 use store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 use values::{ShopId, Timestamp};
 
 use crate::Shared;
@@ -84,7 +85,8 @@ async fn receive(
     body: Body,
 ) -> Response {
     let started = Instant::now();
-    let Outcome { shop, heard } = webhooks.inner.take(&token, &headers, body).await;
+    let span = tracing::info_span!("webhook");
+    let Outcome { shop, heard } = webhooks.inner.take(&token, &headers, body).instrument(span).await;
     webhooks.inner.observe.heard(shop, heard, started.elapsed());
     answer(heard)
 }

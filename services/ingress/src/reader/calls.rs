@@ -86,8 +86,7 @@ impl<C: Connect> Reader<C> {
         if let Some(connection) = &self.connection {
             return Ok(Arc::clone(connection));
         }
-        // Removed a moment ago.
-        let secrets = self.shared.store.shop_secrets(self.id).await?.ok_or(ReadError::Stopped)?;
+        let secrets = self.shared.store.shop_secrets(self.id).await?.ok_or(ReadError::NoSecrets)?;
         let shop = self.shop.borrow_and_update().clone();
         match self.shared.connect.connect(&shop, &secrets) {
             Ok(connection) => {

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn gate() -> Gate {
-        let retry = Backoff { first: Duration::from_secs(2), max: Duration::from_secs(60) };
+        let retry = Backoff { first: Duration::from_secs(2), max: Duration::from_mins(1) };
         Gate::new(NonZeroU32::new(1_000).unwrap(), BreakerConfig::default(), retry)
     }
 

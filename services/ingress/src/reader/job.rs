@@ -265,6 +265,8 @@ impl<C: Connect> Reader<C> {
     }
 
     async fn step_test(&mut self, job: &mut Job<CursorOf<C>>) -> Result<Option<String>, ReadError> {
+        // What is tested is what the registry says now.
+        self.connection = None;
         let connection = self.connection().await?;
         let diagnosis = tokio::select! {
             () = self.stop.cancelled() => return Err(ReadError::Stopped),

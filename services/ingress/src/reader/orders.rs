@@ -139,14 +139,26 @@ impl<C: Connect> Reader<C> {
 
     /// Reads the orders again that somebody asked for; `false` if there are none.
     pub(super) async fn read_again(&mut self) -> Result<bool, ReadError> {
-        let limit = u32::try_from(C::Connection::ORDERS_BY_ID_MAX).unwrap_or(u32::MAX);
+        let limit = u32::try_from(self.rereads_together).unwrap_or(u32::MAX);
         let due = self.shared.store.rereads_due(self.id, limit).await?;
         if due.is_empty() {
             self.looks.rereads = false;
             return Ok(false);
         }
         let orders: Vec<OrderId> = due.iter().map(|reread| reread.order).collect();
-        self.read_by_id(&orders).await?;
+        match self.read_by_id(&orders).await {
+            Ok(_) => self.rereads_together = C::Connection::ORDERS_BY_ID_MAX,
+            Err(ReadError::Call(error)) if error.is_outage() => {
+                self.rereads_together = orders.len().div_ceil(2);
+                if let [order] = orders.as_slice() {
+                    // It may be this order that the shop cannot tell of: the others come first now.
+                    self.shared.store.rereads_done(self.id, &due).await?;
+                    self.shared.store.want_rereads(&[(self.id, *order)], self.now()).await?;
+                }
+                return Err(ReadError::Call(error));
+            }
+            Err(error) => return Err(error),
+        }
         self.shared.store.rereads_done(self.id, &due).await?;
         Ok(true)
     }

@@ -27,7 +27,9 @@ pub(crate) async fn send(url: &str, head: &[(&str, String)], body: &[u8]) -> Ans
     let mut stream = TcpStream::connect(authority).await.unwrap();
     let mut request = format!("POST /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n");
     for (name, value) in head {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        for part in [*name, ": ", value, "\r\n"] {
+            request.push_str(part);
+        }
     }
     request.push_str("\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

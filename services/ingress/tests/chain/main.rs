@@ -1,5 +1,12 @@
 //! Ingress against fake shops over HTTP, with a real spool and a real database.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a failed assumption is a failed test"
+)]
+
 mod http;
 mod polls;
 mod settles;

@@ -10,6 +10,8 @@ use values::{MICROS_PER_SECOND, OrderId, Timestamp};
 use crate::world::{World, buy, fake, product};
 
 const HOUR_MICROS: i64 = 3_600 * MICROS_PER_SECOND;
+/// Far, but not so far that the shop refuses our signatures.
+const TEN_MINUTES_MICROS: i64 = 600 * MICROS_PER_SECOND;
 
 fn status(state: &OrderState) -> &str {
     match state {
@@ -31,7 +33,7 @@ async fn polls_find_what_webhooks_lost() {
     for order in &orders {
         let read = world.read_of(*order).await;
         let Source::Read { number, read_at, baseline } = read.source else { panic!("it was read") };
-        assert!(number.get() > 0 && !baseline && read_at + Duration::from_secs(60) > fake.now());
+        assert!(number.get() > 0 && !baseline && read_at + Duration::from_mins(1) > fake.now());
     }
     let numbers: Vec<u64> = world
         .orders()
@@ -74,7 +76,11 @@ async fn the_trash_is_read_and_what_is_deleted_is_gone() {
     let nobody = OrderId::new(999_999).unwrap();
     world.want(shop, Wanted::Orders(vec![order, nobody])).await;
     becomes("gone").await;
-    world.until("wishes are done", async || world.store.rereads_due(shop, 9).await.unwrap().is_empty().then_some(())).await;
+    world
+        .until("wishes are done", async || {
+            world.store.rereads_due(shop, 9).await.unwrap().is_empty().then_some(())
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -93,7 +99,7 @@ async fn a_restart_goes_on_where_it_was() {
     assert!(!baseline);
     assert!(world.orders().iter().all(|seen| seen.order != old), "it was read before");
     let cursor = world.store.cursor(shop, CursorKind::Orders).await.unwrap().unwrap();
-    assert!(cursor.shop_time + Duration::from_secs(60) > fake.now());
+    assert!(cursor.shop_time + Duration::from_mins(1) > fake.now());
     assert!(world.store.reading(shop).await.unwrap().unwrap().polled_at > numbers_before);
 }
 
@@ -104,16 +110,16 @@ async fn a_clock_set_back_hides_no_order() {
     let shop = world.connect(&fake).await;
     let before = buy(&fake, item, 1).await;
     world.read_of(before).await;
-    fake.set_clock_offset_micros(-HOUR_MICROS);
+    fake.set_clock_offset_micros(-TEN_MINUTES_MICROS);
     let hidden = buy(&fake, item, 1).await;
     let seen = world.read_of(hidden).await;
-    let an_hour_ago = Timestamp::from_micros(process::clock::now().micros() - HOUR_MICROS);
-    assert!(seen.modified_at.unwrap() < an_hour_ago + Duration::from_secs(60));
+    let ten_minutes_ago = Timestamp::from_micros(process::clock::now().micros() - TEN_MINUTES_MICROS);
+    assert!(seen.modified_at.unwrap() < ten_minutes_ago + Duration::from_mins(1));
     world
         .until("the cursor went back", async || {
             let cursor = world.store.cursor(shop, CursorKind::Orders).await.unwrap().unwrap();
-            (cursor.shop_time < an_hour_ago + Duration::from_secs(60)).then_some(())
+            (cursor.shop_time < ten_minutes_ago + Duration::from_mins(1)).then_some(())
         })
         .await;
-    assert!(world.metrics.render().contains("onhand_ingress_clocks_set_back_total"));
+    assert!(world.counted("onhand_ingress_clocks_set_back_total") > 0);
 }

@@ -88,7 +88,7 @@ async fn a_removed_shop_is_left_alone() {
     world.store.remove_shop(shop, process::clock::now()).await.unwrap();
     world
         .until("its reader ends", async || {
-            world.metrics.render().contains("onhand_ingress_readers_running 0").then_some(())
+            (world.counted("onhand_ingress_readers_running") == 0).then_some(())
         })
         .await;
     let calls = fake.counts().calls_total();

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use proto::Wanted;
+use store::{TaskKind, TaskState};
 use testkit::fake_shop::{Fault, FaultKind, RetryAfter};
+use values::OrderId;
 
 use crate::world::{World, buy, fake, product};
 
@@ -42,6 +45,33 @@ async fn whatever_the_shop_answers_its_orders_are_read_in_the_end() {
             })
             .await;
     }
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_read_keeps_no_other_from_being_read() {
+    let (world, fake) = (World::start().await, fake().await);
+    let item = product(&fake, "A", 100);
+    let shop = world.connect(&fake).await;
+    // Only what is in no list is asked for by itself.
+    fake.fault(Fault::many("GET orders/{id}", 10_000, FaultKind::Status(500)));
+    let nobody = OrderId::new(999_999).unwrap();
+    let order = buy(&fake, item, 1).await;
+    world.read_of(order).await;
+    world.want(shop, Wanted::Orders(vec![nobody])).await;
+    world.until("the wish fails", async || (fake.counts().faults > 1).then_some(())).await;
+    let polled = buy(&fake, item, 1).await;
+    world.read_of(polled).await;
+    world.forget_taken();
+    world.want(shop, Wanted::Orders(vec![order])).await;
+    world
+        .until("the other wish is done", async || {
+            let left = world.store.rereads_due(shop, 9).await.unwrap();
+            (left.iter().all(|reread| reread.order == nobody)).then_some(())
+        })
+        .await;
+    assert_eq!(world.run_task(shop, TaskKind::Catalogue).await.progress.state, TaskState::Done);
+    fake.clear_faults();
+    world.until("it is gone", async || world.orders().into_iter().find(|seen| seen.order == nobody)).await;
 }
 
 #[tokio::test]

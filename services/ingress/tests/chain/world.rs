@@ -72,7 +72,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<Store>,
     publisher: Publisher,
     tasks: Tasks,
-    pub(crate) metrics: Metrics,
+    metrics: Metrics,
     taken: Taken,
     /// Where webhooks are listened for.
     pub(crate) url: String,
@@ -98,8 +98,10 @@ impl World {
         let (tasks, metrics) = (Tasks::new(), Metrics::new());
         let database = SqliteOptions::new(folder.path().join("onhand.db"));
         let store = Arc::new(Store::open_sqlite(&database, SecretKey::from_bytes([7; 32])).await.unwrap());
-        let options =
-            spool::Options { bytes_max: spool_bytes_max, ..spool::Options::at(folder.path().join("spool.db")) };
+        let options = spool::Options {
+            bytes_max: spool_bytes_max,
+            ..spool::Options::at(folder.path().join("spool.db"))
+        };
         let (spool, writer) = spool::open(options).await.unwrap();
         tasks.spawn_in(Stage::Relay, "spool", writer.run());
         let bus = Bus::local(&spool, Topology::uniform(1).unwrap()).await.unwrap();
@@ -116,7 +118,7 @@ impl World {
             connect: WooCommerce::default(),
             clock: process::clock::now,
             owner: "test".to_owned(),
-            settings,
+            settings: settings.clone(),
         };
         let router = onhand_ingress::start(parts, &tasks, &metrics).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -155,7 +157,8 @@ impl World {
             opening: Opening::Take,
             secrets: secrets(secret_of_key, SECRET),
         };
-        let ShopAdded::Added { shop, webhook_token } = self.store.add_shop(new, process::clock::now()).await.unwrap()
+        let ShopAdded::Added { shop, webhook_token } =
+            self.store.add_shop(new, process::clock::now()).await.unwrap()
         else {
             panic!("the shop was not added")
         };
@@ -203,7 +206,7 @@ impl World {
         const BYTES: usize = 50_000;
         let message = ReadWanted { shop: ShopId::new(1).unwrap(), what: Wanted::Catalogue }.into();
         let mut envelope = Envelope::seal(&message, Uuid::now_v7(), process::clock::now(), "test").unwrap();
-        envelope.properties.message_type = Kind::LevelChanged.type_name().to_owned();
+        Kind::LevelChanged.type_name().clone_into(&mut envelope.properties.message_type);
         envelope.body = vec![0; BYTES];
         let full = |answers: &[Result<(), PublishError>]| matches!(answers, [Err(PublishError::Full(_))]);
         while !full(&self.publisher.publish(std::slice::from_ref(&envelope)).await) {}
@@ -212,6 +215,13 @@ impl World {
     /// All that was taken so far.
     pub(crate) fn taken(&self) -> Vec<Message> {
         self.taken.lock().unwrap().clone()
+    }
+
+    /// What a metric says, named as on the page for Prometheus.
+    pub(crate) fn counted(&self, metric: &str) -> u64 {
+        let page = self.metrics.render();
+        let value = page.lines().find_map(|line| line.strip_prefix(metric)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("there is no metric {metric}: {page}"))
     }
 
     pub(crate) fn forget_taken(&self) {
@@ -237,7 +247,8 @@ impl World {
     /// The first sight of the order that was read, not told by a webhook.
     pub(crate) async fn read_of(&self, order: OrderId) -> OrderObserved {
         self.until("the order is read", async || {
-            let read = |seen: &OrderObserved| seen.order == order && matches!(seen.source, Source::Read { .. });
+            let read =
+                |seen: &OrderObserved| seen.order == order && matches!(seen.source, Source::Read { .. });
             self.orders().into_iter().find(read)
         })
         .await
@@ -250,7 +261,11 @@ impl World {
             if let Some(found) = look().await {
                 return found;
             }
-            assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}; taken: {:#?}", self.taken());
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "not within {PATIENCE:?}: {what}; taken: {:#?}",
+                self.taken()
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
