@@ -245,8 +245,9 @@ impl Lane {
             }
         }
         let mut batches = StockBatch::plan(&sorted.pushes, self.batch_max);
-        if page.full && batches.len() > 1 {
-            // More of the page's last product may follow on the next page.
+        let others = batches.len() > 1 || sorted.pushes.len() < page.due.len();
+        if page.full && others {
+            // More for the last batch may follow on the next page, once the others are done with.
             let cut = page.due.last().and_then(|due| due.parent);
             let batch_max = self.batch_max;
             batches.retain(|batch| batch.parent != cut || batch.changes.len() == batch_max);

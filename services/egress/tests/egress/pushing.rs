@@ -152,3 +152,26 @@ async fn more_than_a_page_still_takes_the_fewest_calls() {
     assert_eq!(counts.calls_total(), 60 + 3 * 2 + 4, "{:?}", counts.calls);
     assert_eq!((counts.stock_writes, counts.stock_writes_without_effect), (1_143, 0));
 }
+
+#[tokio::test]
+async fn a_batch_is_not_sent_before_it_is_full_if_more_of_it_waits() {
+    let (fake, mut world) = (fake_shop().await, World::stopped(Settings::for_testing(), PATIENT).await);
+    let shop = world.shop(&fake).await;
+    // A page holds 200: those that are only to be proven come first and fill most of it.
+    let mut levels: Vec<Level> = Vec::new();
+    for place in 0..240 {
+        let holder = product(&fake, 10);
+        let level = world.level(shop, holder, 10, 4);
+        levels.push(if place < 140 { Level { settle: None, ..level } } else { level });
+    }
+    world.publish(&levels).await;
+    world.settings.flush_window = Duration::from_millis(500);
+    world.settings.settle_window = Duration::from_millis(500);
+    world.start();
+    for level in &levels {
+        world.at_rest(level).await;
+    }
+    world.until("all are asked for", async || world.wanted().len() == 140).await;
+    world.stop().await;
+    assert_eq!((fake.counts().calls_total(), fake.counts().stock_writes), (1, 100));
+}
