@@ -9,9 +9,9 @@ use axum::extract::State;
 use process::clock;
 use push::Next;
 use serde::{Deserialize, Serialize};
-use store::{Explanation, MovementSum, OpenHold, PushRow, Shop, StockRow};
+use store::{Explanation, MovementSum, OpenHold, PushNotes, PushRow, Shop, StockRow, Told};
 use utoipa::{IntoParams, ToSchema};
-use values::{Quantity, ShopId, Timestamp, WarehouseId};
+use values::{Quantity, ShopId, StockId, Timestamp, WarehouseId};
 
 use super::Shared;
 use super::extract::{Path, Query};
@@ -126,14 +126,40 @@ struct ShopSum {
     /// The change it was told.
     told_change: Option<Amount>,
     /// What it answered, as a code.
-    #[schema(example = "done")]
+    #[schema(example = "applied")]
     answer: Option<String>,
     /// When it was last compared.
     compared_at: Option<Time>,
     /// What it showed then.
     compared_shown: Option<Amount>,
+    /// When a comparison last found that it showed something else than expected.
+    drift_at: Option<Time>,
+    /// How much more it showed.
+    drift: Option<Amount>,
+    /// Whose the difference is, as a code.
+    drift_kind: Option<String>,
+    /// The last changes it was told, the oldest first, at most five.
+    attempts: Vec<Attempt>,
     /// What is not settled, and why; empty when the shop shows what it should.
     unsettled: Vec<String>,
+}
+
+/// A change that a shop was told.
+#[derive(Debug, Serialize, ToSchema)]
+struct Attempt {
+    /// When.
+    at: Time,
+    /// The change.
+    change: Amount,
+    /// What came of it, as a code.
+    #[schema(example = "applied")]
+    answer: String,
+}
+
+impl From<&Told> for Attempt {
+    fn from(told: &Told) -> Self {
+        Self { at: told.at.into(), change: told.delta.into(), answer: told.answer.clone() }
+    }
 }
 
 /// What to explain.
@@ -165,15 +191,23 @@ pub(super) async fn explain(
         found.stock.stocks.retain(|stock| stock.id.shop == only);
         found.holds.retain(|hold| hold.shop == only);
     }
+    let stocks: Vec<StockId> = found.stock.stocks.iter().map(|stock| stock.id).collect();
+    let notes = parts.store.push_notes(&stocks).await?;
     let warehouses = Warehouses::load(&parts.store).await?;
-    Ok(Json(body(&found, &warehouses, &shops, clock::now())))
+    Ok(Json(body(&found, &notes, &warehouses, &shops, clock::now())))
 }
 
-fn body(found: &Explanation, warehouses: &Warehouses, shops: &Shops, now: Timestamp) -> ExplanationBody {
-    let pushes: BTreeMap<_, _> = found.pushes.iter().map(|push| (push.id, push)).collect();
+fn body(
+    found: &Explanation,
+    notes: &[PushNotes],
+    warehouses: &Warehouses,
+    shops: &Shops,
+    now: Timestamp,
+) -> ExplanationBody {
     let sums = found.stock.stocks.iter().filter_map(|stock| {
-        let shop = shops.get(stock.id.shop)?;
-        Some(shop_sum(found, stock, shop, pushes.get(&stock.id).copied(), warehouses, now))
+        let push = found.pushes.iter().find(|push| push.id == stock.id);
+        let notes = notes.iter().find(|notes| notes.id == stock.id);
+        Some(shop_sum(found, stock, shops.get(stock.id.shop)?, (push, notes), warehouses, now))
     });
     ExplanationBody {
         sku: found.stock.sku.to_string(),
@@ -231,7 +265,7 @@ fn shop_sum(
     found: &Explanation,
     stock: &StockRow,
     shop: &Shop,
-    push: Option<&PushRow>,
+    (push, notes): (Option<&PushRow>, Option<&PushNotes>),
     warehouses: &Warehouses,
     now: Timestamp,
 ) -> ShopSum {
@@ -243,6 +277,7 @@ fn shop_sum(
     let base = state.and_then(|state| state.base);
     let withheld = base.map_or(Quantity::ZERO, |base| base.withheld);
     let told = push.and_then(|push| push.told.as_ref());
+    let drift = notes.and_then(|notes| notes.drift.as_ref());
     ShopSum {
         shop: shop.name.clone(),
         stock: stock.id.holder.get(),
@@ -259,12 +294,21 @@ fn shop_sum(
         answer: told.map(|told| told.answer.clone()),
         compared_at: stock.settle.map(|settle| settle.answered.hub.into()),
         compared_shown: stock.settle.and_then(|settle| settle.shown).map(Into::into),
-        unsettled: unsettled(stock, push, now),
+        drift_at: drift.map(|drift| drift.at.into()),
+        drift: drift.map(|drift| drift.quantity.into()),
+        drift_kind: drift.map(|drift| drift.kind.clone()),
+        attempts: notes.map(|notes| notes.attempts.iter().map(Into::into).collect()).unwrap_or_default(),
+        unsettled: unsettled(stock, push, notes, now),
     }
 }
 
 /// What stands between the level and what the shop shows, in words.
-fn unsettled(stock: &StockRow, push: Option<&PushRow>, now: Timestamp) -> Vec<String> {
+fn unsettled(
+    stock: &StockRow,
+    push: Option<&PushRow>,
+    notes: Option<&PushNotes>,
+    now: Timestamp,
+) -> Vec<String> {
     let mut reasons = Vec::new();
     match stock.settle {
         None => reasons.push("what the shop shows has not been compared yet".to_owned()),
@@ -290,6 +334,12 @@ fn unsettled(stock: &StockRow, push: Option<&PushRow>, now: Timestamp) -> Vec<St
     if let Some(intent) = row.push.intent {
         let (delta, since) = (signed(intent.delta), text_of(intent.started_at));
         reasons.push(format!("a change of {delta} is being pushed since {since}"));
+    }
+    if let Some(wish) = notes.and_then(|notes| notes.wish.as_ref()) {
+        reasons.push(format!("it is to be compared with the shop ({})", wish.why));
+    }
+    if let Some(until) = notes.and_then(|notes| notes.held_until).filter(|until| *until > now) {
+        reasons.push(format!("the shop refused the last push; it is tried again after {}", text_of(until)));
     }
     match row.push.next(now) {
         Next::Nothing => {}

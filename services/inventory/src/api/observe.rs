@@ -149,6 +149,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_route_has_its_series() {
+        let document: serde_json::Value = serde_json::from_str(&super::super::openapi()).unwrap();
+        let paths = document.get("paths").unwrap().as_object().unwrap().keys();
+        let mut described: Vec<&str> = paths.map(|path| path.strip_prefix(PREFIX).unwrap()).collect();
+        described.push("/openapi.json");
+        described.sort_unstable();
+        let mut counted = ROUTES.to_vec();
+        counted.sort_unstable();
+        assert_eq!(counted, described);
+    }
+
+    #[test]
     fn a_trace_is_taken_from_the_caller() {
         let own = RequestId(Uuid::from_u128(7));
         let trace = |sent: &str| {

@@ -223,6 +223,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_busy_database_may_be_asked_again() {
+        let busy = store::Error::Busy { doing: "commit", source: "locked".into() };
+        let response = Problem::from(busy).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), RETRY_AFTER_SECONDS);
+        let damaged = store::Error::Damaged { what: "SKU", text: "?".to_owned() };
+        assert_eq!(Problem::from(damaged).into_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[test]
     fn the_cause_stays_inside() {
         let problem = Problem::internal(std::io::Error::other("/var/lib/secret is broken"));
         assert_eq!(problem.detail, INTERNAL_DETAIL);

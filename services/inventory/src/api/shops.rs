@@ -54,6 +54,7 @@ pub(super) async fn read(
     let shop = names::shop(&parts.store, &name).await?;
     let mut body = ShopBody::new(&shop, &Warehouses::load(&parts.store).await?);
     body.lane = parts.store.lane(shop.id).await?.map(Into::into);
+    body.reading = parts.store.reading(shop.id).await?.map(Into::into);
     if caller.scope == Scope::Admin {
         let token = parts.store.webhook_token(shop.id).await?;
         body.webhook_url = token.map(|token| webhook_url(&parts, &token));

@@ -1,12 +1,13 @@
 //! What is told of stock, orders and what waits, after a shop has sold something.
 
+use push::{Base, Target};
 use reqwest::Method;
 use serde_json::{Value, json};
-use store::{Changes, NewDead};
+use store::{Changes, DriftFound, NewDead, Told};
 use values::{ShopId, Timestamp};
 
 use crate::server::Api;
-use crate::world::{connected, gone, read, seen, sells, shown};
+use crate::world::{at, connected, gone, read, seen, sells, shown, stock_id, units};
 
 /// A shop that sells TEE and has sold 2, and something without SKU.
 async fn sold(api: &Api) -> ShopId {
@@ -126,6 +127,59 @@ async fn every_number_is_explained() {
 }
 
 #[tokio::test]
+async fn what_a_shop_was_told_and_what_is_not_settled() {
+    let api = Api::new().await;
+    let stock = stock_id(sold(&api).await, 17);
+    let row = api.world.stock(stock).await;
+    let told = Told { at: at(300), delta: units(-1), answer: "applied".to_owned() };
+    let mut tx = api.world.store.begin_egress().await.unwrap();
+    let mut push = tx.load(&[stock]).await.unwrap().remove(0);
+    let (epoch, revision) = (row.epoch, row.revision);
+    let target = Target {
+        epoch,
+        revision,
+        level: row.level,
+        untaken: row.untaken,
+        taken_total: units(2),
+        step: row.step,
+    };
+    assert!(push.push.retarget(target));
+    push.push.base = Some(Base { epoch, quantity: units(9), slack: units(0), withheld: units(1) });
+    push.told = Some(told.clone());
+    tx.save(&[push.clone()]).await.unwrap();
+    let mut notes = tx.load_notes(&[stock]).await.unwrap().remove(0);
+    notes.remember(told);
+    notes.drift = Some(DriftFound { at: at(301), kind: "withheld".to_owned(), quantity: units(-1) });
+    tx.save_notes(&[notes]).await.unwrap();
+    tx.commit().await.unwrap();
+    let shop = async || api.get("/explain/TEE").await.good(200).pointer("/shops/0").unwrap().clone();
+    let settled = shop().await;
+    for (field, expected) in [
+        ("goal", json!("7")),
+        ("shows", json!("7")),
+        ("withheld", json!("1")),
+        ("told_at", json!("2023-11-14T22:18:20Z")),
+        ("told_change", json!("-1")),
+        ("answer", json!("applied")),
+        ("drift", json!("-1")),
+        ("attempts", json!([{ "at": "2023-11-14T22:18:20Z", "change": "-1", "answer": "applied" }])),
+        ("unsettled", json!([])),
+    ] {
+        assert_eq!(*settled.get(field).unwrap(), expected, "{field} {settled}");
+    }
+    push.push.base = Some(Base { epoch, quantity: units(8), slack: units(0), withheld: units(0) });
+    push.blocked = Some("manage-stock-off".to_owned());
+    let mut tx = api.world.store.begin_egress().await.unwrap();
+    tx.load(&[stock]).await.unwrap();
+    tx.save(&[push]).await.unwrap();
+    tx.commit().await.unwrap();
+    let expected =
+        json!(["nothing can be pushed to it: manage-stock-off", "a change of +2 is due to be pushed"]);
+    assert_eq!(*shop().await.get("unsettled").unwrap(), expected);
+    api.end().await;
+}
+
+#[tokio::test]
 async fn parked_lines_are_applied_once_mapped() {
     let api = Api::new().await;
     let shop = sold(&api).await;
@@ -142,7 +196,7 @@ async fn parked_lines_are_applied_once_mapped() {
         parked.get("items").unwrap().as_array().unwrap().is_empty().then_some(())
     })
     .await;
-    assert_eq!(api.world.balance("MUG").await.reserved, crate::world::units(1));
+    assert_eq!(api.world.balance("MUG").await.reserved, units(1));
     api.end().await;
 }
 

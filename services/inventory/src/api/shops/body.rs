@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ledger::StatusRule;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use store::{Opening, Shop, ShopLane};
+use store::{Opening, Reading, Shop, ShopLane};
 use utoipa::ToSchema;
 
 use super::super::names::Warehouses;
@@ -121,6 +121,9 @@ pub(in super::super) struct ShopBody {
     /// How it takes pushes; only when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) lane: Option<Lane>,
+    /// How reading it goes; only when a single shop is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) reading: Option<ReadingBody>,
     /// The address for its webhooks; only for admins, when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) webhook_url: Option<String>,
@@ -142,6 +145,7 @@ impl ShopBody {
             statuses: settings.statuses.iter().map(|(word, rule)| (word.to_owned(), rule.into())).collect(),
             created_at: shop.created_at.into(),
             lane: None,
+            reading: None,
             webhook_url: None,
         }
     }
@@ -171,6 +175,47 @@ impl From<ShopLane> for Lane {
             until: lane.until.map(Into::into),
             calls_per_minute: lane.calls_per_minute,
             at: lane.at.into(),
+        }
+    }
+}
+
+/// How reading a shop goes.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reading)]
+pub(in super::super) struct ReadingBody {
+    /// When changed orders were last read to the end.
+    polled_at: Option<Time>,
+    /// When every open order was last read.
+    audited_at: Option<Time>,
+    /// When the catalogue was last read to the end.
+    catalogued_at: Option<Time>,
+    /// Since when every call fails.
+    failing_since: Option<Time>,
+    /// The last failure.
+    failure: Option<String>,
+    /// When that was.
+    failed_at: Option<Time>,
+    /// Whether calls are let through: `closed`, `open` or `half_open`.
+    #[schema(example = "closed")]
+    breaker: &'static str,
+    /// No call before this.
+    resting_until: Option<Time>,
+    /// When a webhook last said that its owner may no longer see orders: give it to an administrator of the shop.
+    blind_at: Option<Time>,
+}
+
+impl From<Reading> for ReadingBody {
+    fn from(reading: Reading) -> Self {
+        Self {
+            polled_at: reading.polled_at.map(Into::into),
+            audited_at: reading.audited_at.map(Into::into),
+            catalogued_at: reading.catalogued_at.map(Into::into),
+            failing_since: reading.failing_since.map(Into::into),
+            failure: Some(reading.failure).filter(|failure| !failure.is_empty()),
+            failed_at: reading.failed_at.map(Into::into),
+            breaker: reading.breaker.as_str(),
+            resting_until: reading.resting_until.map(Into::into),
+            blind_at: reading.blind_at.map(Into::into),
         }
     }
 }
