@@ -49,6 +49,7 @@ impl Upkeep {
         if self.is_due(1, shared.settings.pace.sweep) {
             report(&shared, "asking for orders nobody confirmed", sweep(&shared)).await;
             shared.hint_rereads();
+            shared.hint_resolve();
         }
         if self.is_due(2, PRUNE_PERIOD) {
             report(&shared, "forgetting operation keys", prune(&shared)).await;
@@ -97,17 +98,24 @@ pub(crate) async fn recompute(shared: &Shared) -> Result<(), store::Error> {
 
 /// Resolves the lines of orders whose listing was mapped.
 pub(crate) async fn resolve(shared: &Shared) -> Result<(), store::Error> {
+    // Taken before the work, so that what is mapped meanwhile is seen.
     while shared.take_resolve_hint() {
-        let mut tx = shared.store.begin_inventory().await?;
-        let mut summary = Summary::default();
-        let count = catalogue::resolve(&mut tx, CHUNK, &occasion(), &mut summary).await?;
-        tx.commit().await?;
-        if count > 0 {
+        let outcome = resolve_chunk(shared).await;
+        if !matches!(outcome, Ok(0)) {
             shared.hint_resolve();
         }
-        shared.committed(&summary);
+        outcome?;
     }
     Ok(())
+}
+
+async fn resolve_chunk(shared: &Shared) -> Result<usize, store::Error> {
+    let mut tx = shared.store.begin_inventory().await?;
+    let mut summary = Summary::default();
+    let count = catalogue::resolve(&mut tx, CHUNK, &occasion(), &mut summary).await?;
+    tx.commit().await?;
+    shared.committed(&summary);
+    Ok(count)
 }
 
 /// Lets expired reservations go.
