@@ -106,7 +106,7 @@ fn rate(count: u32, time: Duration) -> f64 {
 }
 
 async fn stop(tasks: &Tasks) -> anyhow::Result<()> {
-    let overdue = tasks.drain(Duration::from_secs(60)).await;
+    let overdue = tasks.drain(Duration::from_mins(1)).await;
     if overdue.is_empty() { Ok(()) } else { bail!("{overdue:?} did not end") }
 }
 

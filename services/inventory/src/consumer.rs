@@ -45,7 +45,7 @@ impl Consumer {
     /// Every message of the range is applied or set aside afterwards.
     async fn work_off(&mut self, items: &[Item<'_>]) -> Result<Vec<Disposition>, Pause> {
         let mut dispositions = vec![Disposition::Ack; items.len()];
-        let mut ranges = vec![0..items.len()];
+        let mut ranges = Vec::from([Range { start: 0, end: items.len() }]);
         while let Some(range) = ranges.pop() {
             let some = items.get(range.clone()).unwrap_or_default();
             let began = Instant::now();

@@ -14,6 +14,7 @@ const DECISION: Label = Label {
 };
 const PROOF: Label = Label { name: "proof", values: &["quiet", "unquiet"] };
 const FLOW: Label = Label { name: "message", values: &["level", "read"] };
+const FAILED: Label = Label { name: "work", values: &["publish", "unsendable", "upkeep"] };
 const WHAT: Label = Label {
     name: "what",
     values: &["level", "reread", "parked", "orphaned", "dead", "recompute", "approval"],
@@ -56,6 +57,11 @@ const BATCH_MESSAGES: Metric<Histogram> = Metric::histogram(
     &[],
     &[1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0],
 );
+const FAILURES: Metric<Counter> = Metric::counter(
+    "onhand_inventory_failures_total",
+    "Work that failed and is tried again; `unsendable` is not.",
+    &[FAILED],
+);
 const WAITING: Metric<Gauge> = Metric::gauge("onhand_inventory_waiting", "What waits.", &[WHAT]);
 const OUTBOX_AGE: Metric<Gauge> = Metric::gauge(
     "onhand_inventory_outbox_age_milliseconds",
@@ -73,6 +79,7 @@ pub const METRICS: &[Description] = &[
     SPLITS.description(),
     PAUSES.description(),
     PUBLISHED.description(),
+    FAILURES.description(),
     BATCH.description(),
     BATCH_MESSAGES.description(),
     WAITING.description(),
@@ -90,6 +97,7 @@ pub(crate) struct Observer {
     splits: Counter,
     pauses: Counter,
     published: Counter,
+    failures: Counter,
     batch: Histogram,
     batch_messages: Histogram,
     waiting: Gauge,
@@ -107,6 +115,7 @@ impl Observer {
             splits: metrics.counter(&SPLITS),
             pauses: metrics.counter(&PAUSES),
             published: metrics.counter(&PUBLISHED),
+            failures: metrics.counter(&FAILURES),
             batch: metrics.histogram(&BATCH),
             batch_messages: metrics.histogram(&BATCH_MESSAGES),
             waiting: metrics.gauge(&WAITING),
@@ -192,15 +201,18 @@ impl Observer {
     }
 
     pub(crate) fn unpublished(&self, error: &dyn std::error::Error, wait: Duration) {
+        self.failures.increment(&["publish"]);
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(wait_ms, "what changed could not be published: {}", process::error_chain(error));
     }
 
     pub(crate) fn unsendable(&self, what: &str, error: &dyn std::error::Error) {
+        self.failures.increment(&["unsendable"]);
         tracing::error!("{what} is too large to be sent and is skipped: {}", process::error_chain(error));
     }
 
     pub(crate) fn upkeep_failed(&self, what: &'static str, error: &dyn std::error::Error) {
+        self.failures.increment(&["upkeep"]);
         tracing::warn!(upkeep = what, "{what} failed and is tried again: {}", process::error_chain(error));
     }
 

@@ -215,9 +215,9 @@ fn digest(rows: &[OperationRow]) -> [u8; 16] {
         let reason = row.reason.as_deref();
         // Neither a SKU nor a reason can be mistaken for a separator: their lengths are told.
         let (sku, reason_text) = (row.operation.sku().as_str(), reason.unwrap_or_default());
-        write!(
+        writeln!(
             text,
-            "{kind} {} {other} {} {}:{sku} {}:{reason_text} {}\n",
+            "{kind} {} {other} {} {}:{sku} {}:{reason_text} {}",
             warehouse.get(),
             quantity.thousandths(),
             sku.len(),

@@ -22,7 +22,7 @@ const PAGE: u32 = 500;
 /// How long at most after its commit something is found that nobody woke the relay for.
 const FALLBACK_POLL: Duration = Duration::from_secs(1);
 /// Orders to be read again are asked for once in this time, until they were read.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
+const ASK_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// Waits while bus or database cannot be used.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(10) };
 

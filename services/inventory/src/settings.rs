@@ -51,7 +51,7 @@ impl Default for Pace {
         Self {
             poll: Duration::from_secs(10),
             expiry: Duration::from_secs(10),
-            sweep: Duration::from_secs(60),
+            sweep: Duration::from_mins(1),
             confirm_within: Duration::from_mins(3),
         }
     }

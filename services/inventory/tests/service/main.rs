@@ -1,5 +1,7 @@
 //! The service over a real spool and a real database: messages in, ledger, levels and questions out.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as the tests do")]
+
 extern crate onhand_inventory as inventory;
 
 mod events;
