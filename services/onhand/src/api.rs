@@ -9,7 +9,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::connection::Connection;
-use crate::failure::Failure;
+use crate::failure::{Failure, RefusedRow};
+use crate::screen::{as_text, rows};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two pieces of an answer. A check reads the whole ledger before it says anything.
@@ -21,7 +22,7 @@ const PAGE_ROWS: usize = 500;
 const LIST_ROWS_MAX: usize = 100_000;
 
 /// An operation without an answer is sent this often, always with the same key, so that it is done once.
-const OPERATION_ATTEMPTS_MAX: u32 = 3;
+const OPERATION_ATTEMPTS_MAX: u32 = 5;
 const OPERATION_PAUSE: Duration = Duration::from_millis(500);
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
@@ -77,21 +78,29 @@ impl Api {
         self.call(self.request(Method::DELETE, path)).await
     }
 
-    /// Moves stock: asked again with the same key until it is answered, so that a lost answer does no harm.
+    /// Moves stock; once, whatever happens to answers.
     pub(crate) async fn operate(&self, body: &Value, key: Option<&str>) -> Result<Value, Failure> {
+        self.once(key, || Ok(self.request(Method::POST, &["operations"]).json(body))).await
+    }
+
+    /// Asks again with the same key until there is an answer, so that a lost one does no harm.
+    pub(crate) async fn once(
+        &self,
+        key: Option<&str>,
+        make: impl Fn() -> Result<RequestBuilder, Failure>,
+    ) -> Result<Value, Failure> {
         let key = key.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
-        let mut attempt = 1;
-        loop {
-            let request =
-                self.request(Method::POST, &["operations"]).header(IDEMPOTENCY_KEY, &key).json(body);
-            match self.call(request).await {
-                Err(Failure::NoAnswer { .. }) if attempt < OPERATION_ATTEMPTS_MAX => {
-                    tokio::time::sleep(OPERATION_PAUSE * attempt).await;
-                    attempt += 1;
-                }
+        let mut unanswered = false;
+        for attempt in 1..=OPERATION_ATTEMPTS_MAX {
+            match self.call(make()?.header(IDEMPOTENCY_KEY, &key)).await {
+                Err(Failure::NoAnswer { .. }) => unanswered = true,
+                // It may have been done by an attempt before, so that this is no reason to start over.
+                Err(Failure::Unreachable { .. }) if unanswered => {}
                 answer => return answer,
             }
+            tokio::time::sleep(OPERATION_PAUSE * attempt).await;
         }
+        Err(Failure::Unsure { url: self.url.clone(), key })
     }
 
     /// All rows of a list, page by page, up to `limit`.
@@ -154,7 +163,11 @@ impl Api {
         if title.is_empty() {
             return Err(self.strange(status.as_u16()));
         }
-        Err(Failure::Answered { status: status.as_u16(), title, detail })
+        let rows = rows(&problem, "rows").iter().map(|row| RefusedRow {
+            row: row.get("row").and_then(Value::as_u64).unwrap_or(0),
+            problem: as_text(row.get("problem")),
+        });
+        Err(Failure::Answered { status: status.as_u16(), title, detail, rows: rows.collect() })
     }
 
     /// A piece of an answer that is read while it comes.

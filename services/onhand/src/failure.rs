@@ -25,6 +25,14 @@ const INTERNAL: u8 = 70;
 const NOT_NOW: u8 = 75;
 const NOT_ALLOWED: u8 = 77;
 
+/// Why one row of a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// Rows count from 1; lines of a file as an editor counts them.
+    pub row: u64,
+    pub problem: String,
+}
+
 /// Why a command failed. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -36,6 +44,10 @@ pub enum Failure {
     Unreachable { url: String, source: reqwest::Error },
     #[error("onhand at {url} did not answer; what was asked may have been done: look before you ask again")]
     NoAnswer { url: String, source: reqwest::Error },
+    #[error(
+        "onhand at {url} did not answer; repeat it with --key {key}, then it is done once, whether it was done by now or not"
+    )]
+    Unsure { url: String, key: String },
     #[error("{url} is not an address of onhand; it looks like http://127.0.0.1:8017")]
     Address { url: String },
     #[error("the HTTP client cannot be made")]
@@ -49,7 +61,7 @@ pub enum Failure {
     TokenText,
     /// onhand said no, and why.
     #[error("{title}{}", if detail.is_empty() { String::new() } else { format!(": {detail}") })]
-    Answered { status: u16, title: String, detail: String },
+    Answered { status: u16, title: String, detail: String, rows: Vec<RefusedRow> },
     #[error(
         "onhand at {url} answered in a way this program does not understand (status {status}); are both of the same version?"
     )]
@@ -133,7 +145,7 @@ impl Failure {
     fn number(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Address { .. } => EXIT_CODE_CONFIG,
-            Self::Unreachable { .. } | Self::NoAnswer { .. } => UNREACHABLE,
+            Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Unsure { .. } => UNREACHABLE,
             Self::NoToken { .. } | Self::TokenText => NOT_ALLOWED,
             Self::Answered { status, .. } => of_status(*status),
             Self::Read { .. } | Self::Write { .. } | Self::EmptySecret { .. } => FILE,

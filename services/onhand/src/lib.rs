@@ -20,6 +20,6 @@ pub use arguments::Arguments;
 pub use commands::run;
 pub use connection::GROUP as CONNECTION_GROUP;
 pub use demo::DemoError;
-pub use failure::Failure;
+pub use failure::{Failure, RefusedRow};
 pub use standalone::StartError;
 pub use up::GROUP as STANDALONE_GROUP;

@@ -20,11 +20,8 @@ impl Progress {
     }
 
     /// Counts bytes.
-    pub(crate) fn bytes(what: &str, total: u64) -> Self {
-        let template = "{spinner} {msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}";
-        let progress = Self::with_template(what, template);
-        progress.bar.set_length(total);
-        progress
+    pub(crate) fn bytes(what: &str) -> Self {
+        Self::with_template(what, "{spinner} {msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
     }
 
     fn with_template(what: &str, template: &str) -> Self {

@@ -30,8 +30,8 @@ const CHANGE_PERCENT: usize = 50;
 const RECEIPT_PERCENT: usize = 4;
 /// Of a hundred receipts, how many are sent twice with one key, as after a lost answer.
 const REPEATED_PERCENT: usize = 25;
-/// Of a hundred orders, how many are followed by something failing; in the first half only, so that what cannot be
-/// known for a minute is known when the demo looks.
+/// Of a hundred orders, how many are followed by something failing; in the first third only: what a lost answer leaves
+/// open is known after a minute and proven after another half, and nobody wants to wait longer than that.
 const FAULT_PERCENT: usize = 3;
 
 /// Routes of a shop, as a fault names them.
@@ -142,7 +142,7 @@ pub(super) async fn run(world: &Arc<World>, plan: &Plan, tally: &Arc<Tally>) -> 
         if let Some(goods) = dice.chance(RECEIPT_PERCENT).then(|| Goods::some(world, &mut dice)).flatten() {
             spawn(&mut acts, receive(Arc::clone(world), goods, Arc::clone(tally))).await?;
         }
-        if start.elapsed() < plan.lasts / 2 && dice.chance(FAULT_PERCENT) {
+        if start.elapsed() < plan.lasts / 3 && dice.chance(FAULT_PERCENT) {
             fail(world, shop, &mut dice);
             count(&tally.faults);
         }

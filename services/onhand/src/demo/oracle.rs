@@ -4,15 +4,18 @@
 
 use std::collections::BTreeMap;
 
-use store::PAGE_ROWS_MAX;
+use store::{OrderRow, PAGE_ROWS_MAX};
 use testkit::shop::{LineView, OrderBy, OrderFilter, OrderView, Shop as ShopModel, Status, StatusFilter};
-use values::{HolderId, LineId, OrderId, Quantity, Sku};
+use values::{HolderId, LineId, OrderId, Quantity, Sku, StockId};
 
 use super::DemoError;
 use super::world::World;
 
 /// Orders of a page of a shop's list.
 const ORDERS_A_PAGE: usize = 100;
+
+/// Orders and stocks that are told when they are wrong.
+pub(super) const TOLD_MAX: usize = 20;
 
 /// What is true.
 #[derive(Debug, Default)]
@@ -47,6 +50,14 @@ pub(super) struct Difference {
     pub(super) stocks: u64,
 }
 
+/// A stock that shows a wrong number.
+#[derive(Debug, Clone)]
+pub(super) struct WrongStock {
+    pub(super) stock: StockId,
+    pub(super) shown: i64,
+    pub(super) goal: i64,
+}
+
 impl Difference {
     pub(super) fn is_none(self) -> bool {
         self == Self::default()
@@ -58,13 +69,15 @@ impl Difference {
 }
 
 /// How the orders fared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct OrderCount {
     pub(super) applied: u64,
     /// Not there, or holding less than they must.
     pub(super) lost: u64,
     /// Holding more than they must.
     pub(super) duplicated: u64,
+    /// The first of those that are not as they must be, for whoever looks into it.
+    pub(super) told: Vec<String>,
 }
 
 impl Truth {
@@ -101,6 +114,17 @@ impl Truth {
             let of = |units: &BTreeMap<Sku, i64>| units.get(sku).copied().unwrap_or(0);
             difference.ledger_units += (of(&known) - of(&self.available)).abs();
         }
+        for wrong in self.wrong_stocks(world) {
+            difference.stocks += 1;
+            difference.shown_above += (wrong.shown - wrong.goal).max(0);
+            difference.shown_below += (wrong.goal - wrong.shown).max(0);
+        }
+        Ok(difference)
+    }
+
+    /// Stocks of shops that do not show what they should.
+    pub(super) fn wrong_stocks(&self, world: &World) -> Vec<WrongStock> {
+        let mut wrong = Vec::new();
         for (shop, found) in world.shops.iter().zip(&self.shops) {
             for (good, sku) in shop.goods.iter().zip(&world.skus) {
                 let available = self.available.get(sku).copied().unwrap_or(0);
@@ -110,13 +134,11 @@ impl Truth {
                 // More was sold than there was: what a shop then shows below nothing is not raised, it is the truth.
                 let oversold_here = available < 0 && shown < goal;
                 if shown != goal && !oversold_here {
-                    difference.stocks += 1;
-                    difference.shown_above += (shown - goal).max(0);
-                    difference.shown_below += (goal - shown).max(0);
+                    wrong.push(WrongStock { stock: StockId { shop: shop.id, holder }, shown, goal });
                 }
             }
         }
-        Ok(difference)
+        wrong
     }
 
     /// Each order against what onhand holds for it.
@@ -132,15 +154,64 @@ impl Truth {
                     .collect();
                 let wanted = |line: &LineId| lines.get(line).copied().unwrap_or(0);
                 let is_held = |line: &LineId| held.get(line).copied().unwrap_or(0);
-                let less = lines.keys().any(|line| is_held(line) < wanted(line));
+                let less = known.is_none() || lines.keys().any(|line| is_held(line) < wanted(line));
                 let more = held.keys().any(|line| is_held(line) > wanted(line));
-                count.lost += u64::from(less || known.is_none());
+                count.lost += u64::from(less);
                 count.duplicated += u64::from(more);
-                count.applied += u64::from(!less && !more && known.is_some());
+                count.applied += u64::from(!less && !more);
+                if (less || more) && count.told.len() < TOLD_MAX {
+                    let there = shop.fake.with_model(|model, _| model.order(*id));
+                    count.told.push(tell_order(&shop.name, there.as_ref(), lines, known.as_ref()));
+                }
             }
         }
         Ok(count)
     }
+}
+
+/// An order as its shop has it, as it must be, and as onhand has it.
+fn tell_order(
+    shop: &str,
+    there: Option<&OrderView>,
+    must: &BTreeMap<LineId, i64>,
+    known: Option<&OrderRow>,
+) -> String {
+    let there = there.map(|order| {
+        let lines: Vec<_> = order
+            .lines
+            .iter()
+            .map(|line| (line.id.get(), line.quantity, line.reduced, line.restocked))
+            .collect();
+        format!(
+            "{} {} {} lines (id, quantity, reduced, restocked) {lines:?}",
+            order.id,
+            order.status.as_str(),
+            order.date_modified
+        )
+    });
+    let known = known.map(|row| {
+        let order = &row.order;
+        let lines: Vec<_> = order
+            .lines
+            .iter()
+            .map(|line| {
+                (
+                    line.id.get(),
+                    line.quantity.to_string(),
+                    line.taken.map(|taken| taken.to_string()),
+                    line.held().to_string(),
+                )
+            })
+            .collect();
+        format!(
+            "{} reread {} gone {} {:?} lines (id, quantity, taken, held) {lines:?}",
+            order.status, order.reread, order.gone, order.applied
+        )
+    });
+    format!(
+        "{shop}: the shop has {there:?}, must hold {:?}, onhand has {known:?}",
+        must.values().collect::<Vec<_>>()
+    )
 }
 
 /// Available of every SKU, as onhand has it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::buyers::Tally;
-use super::oracle::{OrderCount, Truth};
+use super::oracle::{OrderCount, TOLD_MAX, Truth};
 use super::settling::Settled;
 use super::view::{Lags, Pushes};
 use super::world::World;
@@ -23,6 +23,8 @@ pub(super) struct Summary {
     put_back: i64,
     oversold: i64,
     broken: Vec<String>,
+    /// Orders and stocks that are wrong, the first of them.
+    wrong: Vec<String>,
     settled: Settled,
     bought: Duration,
     lags: Lags,
@@ -44,10 +46,14 @@ impl Summary {
     ) -> Result<Self, DemoError> {
         let truth = Truth::of(world, &tally.received());
         let broken = world.hub.store.check().await?;
+        let orders = truth.count_orders(world).await?;
+        let mut wrong = orders.told.clone();
+        wrong.extend(tell_stocks(world, &truth).await?);
         let deliveries = world.shops.iter().map(|shop| shop.fake.counts().deliveries).sum();
         Ok(Self {
             plan: *plan,
-            orders: truth.count_orders(world).await?,
+            orders,
+            wrong,
             drift: settled.difference.units(),
             put_back: settled.put_back,
             oversold: truth.oversold(),
@@ -83,6 +89,7 @@ impl Summary {
             "put_back": self.put_back,
             "oversold": self.oversold,
             "broken": self.broken,
+            "wrong": self.wrong,
             "seed": self.plan.seed,
             "shops": self.plan.shops,
             "skus": self.plan.skus,
@@ -162,8 +169,10 @@ impl Summary {
         for (name, text) in lines {
             screen.line(format!("{name:12}{text}").trim_end())?;
         }
-        for broken in &self.broken {
-            screen.line(format!("broken      {broken}"))?;
+        for (name, texts) in [("broken", &self.broken), ("wrong", &self.wrong)] {
+            for text in texts {
+                screen.line(format!("{name:12}{text}"))?;
+            }
         }
         let verdict = if self.is_right() {
             "every shop shows what it should, and the ledger says why"
@@ -172,6 +181,25 @@ impl Summary {
         };
         screen.line(format!("\n{verdict}"))
     }
+}
+
+/// Stocks that show a wrong number, with what onhand knows of them.
+async fn tell_stocks(world: &World, truth: &Truth) -> Result<Vec<String>, DemoError> {
+    let wrong = truth.wrong_stocks(world);
+    let mut told = Vec::new();
+    for wrong in wrong.iter().take(TOLD_MAX) {
+        let rows = world.hub.store.pushes(&[wrong.stock]).await?;
+        let known = rows.first().map(|row| {
+            let push = &row.push;
+            let state = (push.base, push.target, push.intent, push.doubtful_until, row.due_at);
+            format!("{:?} {state:?} blocked {:?} told {:?}", row.sku, row.blocked, row.told)
+        });
+        told.push(format!(
+            "stock {} shows {}, should show {}; {known:?}",
+            wrong.stock, wrong.shown, wrong.goal
+        ));
+    }
+    Ok(told)
 }
 
 fn of(counter: &AtomicU64) -> u64 {

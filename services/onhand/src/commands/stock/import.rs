@@ -11,13 +11,14 @@ use clap::{Args, ValueEnum};
 use hyper::body::{Body, Frame, SizeHint};
 use indicatif::ProgressBar;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::Key;
 use crate::api::Api;
 use crate::commands::warehouse::named_or_only;
-use crate::failure::Failure;
+use crate::failure::{Failure, RefusedRow};
 use crate::progress::Progress;
-use crate::screen::{Screen, Table, rows, text};
+use crate::screen::{Screen, Table, as_text, rows, text};
 
 /// Read from the file at a time, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -26,7 +27,7 @@ const IMPORT_TIMEOUT: Duration = Duration::from_mins(30);
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Columns sku and quantity, and warehouse if the lines differ in it; separated by `;`, `,` or tab.
+    /// A line names the columns: sku, quantity and, if the lines differ in it, warehouse; separated by `;`, `,` or tab.
     file: PathBuf,
     /// What the quantities are.
     #[arg(long, value_enum, default_value_t = Mode::Count)]
@@ -34,9 +35,14 @@ pub(crate) struct Import {
     /// Where, for lines that do not say; needs not be said if there is only one.
     #[arg(long, short, value_name = "WAREHOUSE")]
     warehouse: Option<String>,
+    /// Why, for adjustments.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// Say what would be done, and do nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    key: Key,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -45,57 +51,79 @@ enum Mode {
     Count,
     /// What came in: it is added.
     Receive,
+    /// Corrections: added, taken off if negative.
+    Adjust,
 }
 
-impl Import {
-    pub(super) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
-        let warehouse = named_or_only(api, self.warehouse.clone()).await?;
-        let mode = match self.mode {
-            Mode::Count => "count",
-            Mode::Receive => "receive",
-        };
-        let query =
-            [("dry_run", self.dry_run.to_string()), ("mode", mode.to_owned()), ("warehouse", warehouse)];
-        let (body, progress) = open(&self.file)?;
-        let request = api
-            .request(Method::POST, &["imports"])
-            .query(&query)
-            .header(reqwest::header::CONTENT_TYPE, "text/csv")
-            .timeout(IMPORT_TIMEOUT)
-            .body(reqwest::Body::wrap(body));
-        let report = api.call(request).await?;
-        progress.done();
-        screen.show(&report, |screen| show(screen, &report, self.dry_run))?;
-        match refused(&report) {
-            0 => Ok(()),
-            count => Err(Failure::ImportRefused { count }),
+impl Mode {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Receive => "receive",
+            Self::Adjust => "adjust",
         }
     }
 }
 
-fn refused(report: &Value) -> u64 {
-    let counted = report.get("refused").and_then(Value::as_u64);
-    counted.unwrap_or_else(|| u64::try_from(rows(report, "problems").len()).unwrap_or(u64::MAX))
+impl Import {
+    pub(super) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
+        let mut query = vec![("dry_run", self.dry_run.to_string()), ("mode", self.mode.word().to_owned())];
+        query.extend(self.warehouse(api).await?.map(|name| ("warehouse", name)));
+        query.extend(self.reason.clone().map(|reason| ("reason", reason)));
+        let progress = Progress::bytes("sending");
+        let make = || {
+            let body = FileBody::open(&self.file, &progress)?;
+            let request = api.request(Method::POST, &["imports"]).query(&query);
+            let request = request.header(reqwest::header::CONTENT_TYPE, "text/csv").timeout(IMPORT_TIMEOUT);
+            Ok(request.body(reqwest::Body::wrap(body)))
+        };
+        let answer = api.once(self.key.key.as_deref(), make).await;
+        progress.done();
+        let report = match answer {
+            Err(Failure::Answered { rows, .. }) if !rows.is_empty() => refusal(&rows),
+            answer => answer?,
+        };
+        screen.show(&report, |screen| show(screen, &report, self.dry_run))?;
+        match report.get("refused").and_then(Value::as_u64) {
+            Some(0) => Ok(()),
+            count => Err(Failure::ImportRefused { count: count.unwrap_or_default() }),
+        }
+    }
+
+    /// The one asked for, or the only one; none if the lines have to say.
+    async fn warehouse(&self, api: &Api) -> Result<Option<String>, Failure> {
+        match named_or_only(api, self.warehouse.clone()).await {
+            Err(Failure::WhichWarehouse { .. }) => Ok(None),
+            named => named.map(Some),
+        }
+    }
+}
+
+/// The report of a file of which nothing was imported, as a dry run would have given it.
+fn refusal(rows: &[RefusedRow]) -> Value {
+    let problems: Vec<Value> =
+        rows.iter().map(|row| json!({ "line": row.row, "problem": row.problem })).collect();
+    json!({ "refused": problems.len(), "changed": 0, "problems": problems })
 }
 
 fn show(screen: Screen, report: &Value, dry_run: bool) -> Result<(), Failure> {
+    let ignored = rows(report, "ignored_columns");
+    if !ignored.is_empty() {
+        screen.line(format!("columns not looked at: {}", as_text(report.get("ignored_columns"))))?;
+    }
     let mut table = Table::new(&[">LINE", "WHAT IS WRONG"]);
     for problem in rows(report, "problems") {
         table.row([text(problem, "line"), text(problem, "problem")]);
     }
-    if refused(report) > 0 {
+    if report.get("refused").and_then(Value::as_u64) != Some(0) {
         return screen.table(&table, "some lines cannot be imported");
     }
-    let what = if dry_run { "lines could be imported" } else { "lines imported" };
-    screen.line(format!("{} {what}, {} changed something", text(report, "lines"), text(report, "changed")))
-}
-
-fn open(path: &Path) -> Result<(FileBody, Progress), Failure> {
-    let failed = |source| Failure::Read { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let total = file.metadata().map_err(failed)?.len();
-    let progress = Progress::bytes("sending", total);
-    Ok((FileBody { file, left: total, bar: progress.handle() }, progress))
+    let (lines, changed) = (text(report, "lines"), text(report, "changed"));
+    if dry_run {
+        return screen
+            .line(format!("{lines} lines could be imported, {changed} of them would change something"));
+    }
+    screen.line(format!("{lines} lines imported, {changed} of them changed something"))
 }
 
 /// A file as the body of a request. Reading it is not worth a thread: pieces are small and come from the page cache.
@@ -103,6 +131,17 @@ struct FileBody {
     file: std::fs::File,
     left: u64,
     bar: ProgressBar,
+}
+
+impl FileBody {
+    /// From the start: an attempt that was cut off is made again.
+    fn open(path: &Path, progress: &Progress) -> Result<Self, Failure> {
+        let failed = |source| Failure::Read { path: path.to_owned(), source };
+        let file = std::fs::File::open(path).map_err(failed)?;
+        let left = file.metadata().map_err(failed)?.len();
+        progress.show("sending", 0, left);
+        Ok(Self { file, left, bar: progress.handle() })
+    }
 }
 
 impl Body for FileBody {
@@ -125,6 +164,9 @@ impl Body for FileBody {
                 let count = u64::try_from(count).unwrap_or(u64::MAX);
                 body.left = body.left.saturating_sub(count);
                 body.bar.inc(count);
+                if body.left == 0 {
+                    body.bar.set_message("applying");
+                }
                 Some(Ok(Frame::data(piece.into())))
             }
             Err(error) => Some(Err(error)),
