@@ -56,10 +56,8 @@ pub(crate) async fn what_is_due_comes_by_product<D: Database>() -> anyhow::Resul
     let mut tx = store.begin_egress().await?;
     let ids = places.map(|(holder, ..)| stock(shop(1), holder));
     tx.load(&ids).await?;
-    let row = |(holder, _, due)| PushRow {
-        due_at: Some(at(due)),
-        ..PushRow::unknown(stock(shop(1), holder))
-    };
+    let row =
+        |(holder, _, due)| PushRow { due_at: Some(at(due)), ..PushRow::unknown(stock(shop(1), holder)) };
     let notes = |(holder, parent, _): (i64, Option<i64>, i64)| PushNotes {
         parent: parent.and_then(ProductId::new),
         ..PushNotes::unknown(stock(shop(1), holder))

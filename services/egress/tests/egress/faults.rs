@@ -124,8 +124,12 @@ async fn a_shop_that_takes_smaller_batches_gets_them() {
         (0..100).map(|_| product(&fake, 10)).map(|holder| world.level(shop, holder, 10, 4)).collect();
     fake.fault(Fault::many("POST products/batch", 2, FaultKind::Status(413)));
     world.publish(&levels).await;
-    world.settings.flush_window = Duration::from_millis(300);
+    world.settings.flush_window = Duration::from_mins(1);
     world.start();
+    for level in &levels {
+        world.known(level).await;
+    }
+    world.pass_deadline();
     for level in &levels {
         world.at_rest(level).await;
         assert_eq!(shows(&fake, level.stock.holder), Some(4));

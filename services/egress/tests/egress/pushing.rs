@@ -67,8 +67,12 @@ async fn batches_are_as_few_as_can_be() {
     // The order in which levels come has nothing to do with how they are carried.
     levels.sort_by_key(|level| level.stock.holder.get() * 7_919 % 1_000);
     world.publish(&levels).await;
-    world.settings.flush_window = Duration::from_millis(500);
+    world.settings.flush_window = Duration::from_mins(1);
     world.start();
+    for level in &levels {
+        world.known(level).await;
+    }
+    world.pass_deadline();
     for level in &levels {
         world.at_rest(level).await;
         assert_eq!(shows(&fake, level.stock.holder), Some(4));
@@ -82,14 +86,17 @@ async fn batches_are_as_few_as_can_be() {
 
 #[tokio::test]
 async fn the_newest_level_wins() {
-    let settings = Settings { flush_window: Duration::from_millis(300), ..Settings::for_testing() };
-    let (fake, mut world) = (fake_shop().await, World::stopped(settings, PATIENT).await);
+    let settings = Settings { flush_window: Duration::from_mins(1), ..Settings::for_testing() };
+    let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
     let shop = world.shop(&fake).await;
     let holder = product(&fake, 10);
     let first = world.level(shop, holder, 10, 9);
     let (second, third) = (first.then(8), first.then(8).then(3));
-    world.publish(&[first.clone(), second.clone(), third.clone(), second]).await;
-    world.start();
+    for level in [first.clone(), second.clone(), third.clone(), second] {
+        world.publish(&[level]).await;
+    }
+    world.known(&third).await;
+    world.pass_deadline();
     world.at_rest(&third).await;
     world.stop().await;
     assert_eq!(shows(&fake, holder), Some(3));
@@ -142,8 +149,12 @@ async fn more_than_a_page_still_takes_the_fewest_calls() {
         levels.push(world.level(shop, holder, 10, 4));
     }
     world.publish(&levels).await;
-    world.settings.flush_window = Duration::from_secs(2);
+    world.settings.flush_window = Duration::from_mins(1);
     world.start();
+    for level in &levels {
+        world.known(level).await;
+    }
+    world.pass_deadline();
     for level in &levels {
         world.at_rest(level).await;
     }
@@ -165,9 +176,13 @@ async fn a_batch_is_not_sent_before_it_is_full_if_more_of_it_waits() {
         levels.push(if place < 140 { Level { settle: None, ..level } } else { level });
     }
     world.publish(&levels).await;
-    world.settings.flush_window = Duration::from_millis(500);
-    world.settings.settle_window = Duration::from_millis(500);
+    world.settings.flush_window = Duration::from_mins(1);
+    world.settings.settle_window = Duration::from_mins(1);
     world.start();
+    for level in &levels {
+        world.known(level).await;
+    }
+    world.pass_deadline();
     for level in &levels {
         world.at_rest(level).await;
     }

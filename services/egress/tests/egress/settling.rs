@@ -39,14 +39,17 @@ async fn nothing_is_pushed_before_the_base_is_proven() {
 
 #[tokio::test]
 async fn wishes_of_a_shop_go_together() {
-    let settings = Settings { settle_window: Duration::from_millis(500), ..Settings::for_testing() };
+    let settings = Settings { settle_window: Duration::from_mins(1), ..Settings::for_testing() };
     let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
     let shop = world.shop(&fake).await;
     let holders: Vec<_> = (0..30).map(|_| product(&fake, 10)).collect();
     for holder in &holders {
         let level = Level { settle: None, ..world.level(shop, *holder, 10, 4) };
-        world.publish(&[level]).await;
+        world.publish(std::slice::from_ref(&level)).await;
+        world.known(&level).await;
     }
+    assert_eq!(world.wanted_messages(), 0);
+    world.pass_deadline();
     world.until("all are asked for", async || world.wanted().len() == 30).await;
     assert_eq!(world.wanted_messages(), 1);
     world.stop().await;

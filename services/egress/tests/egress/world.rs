@@ -30,7 +30,7 @@ use values::{
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it looks.
 const LOOK_EVERY: Duration = Duration::from_millis(3);
-/// A little after the time in which a push may still take effect.
+/// A little after the time in which a push may still take effect, and after the longest window of these tests.
 const AFTER_DEADLINE_SECONDS: i64 = 61;
 
 /// Long enough for a busy machine.
@@ -63,6 +63,11 @@ pub(crate) struct Level {
 }
 
 impl Level {
+    /// Whether this level or a newer one is what `target` was made of.
+    fn is_in(&self, target: &push::Target) -> bool {
+        (target.epoch.get(), target.revision.get()) >= (self.epoch, self.revision)
+    }
+
     /// The next revision with another quantity.
     pub(crate) fn then(&self, quantity: i64) -> Self {
         Self { revision: self.revision + 1, quantity, order_dates: None, ..self.clone() }
@@ -264,14 +269,19 @@ impl World {
         notes.into_iter().next().unwrap_or_else(|| PushNotes::unknown(stock))
     }
 
+    /// Waits until egress has taken the level in.
+    pub(crate) async fn known(&self, level: &Level) {
+        let known =
+            async || self.row(level.stock).await.push.target.is_some_and(|target| level.is_in(&target));
+        self.until("the level is known", known).await;
+    }
+
     /// Waits until egress has taken the level in and has nothing left to push for it.
     pub(crate) async fn at_rest(&self, level: &Level) -> PushRow {
         let stock = level.stock;
         let known = async || {
             let row = self.row(stock).await;
-            let taken = row.push.target.is_some_and(|target| {
-                (target.epoch.get(), target.revision.get()) >= (level.epoch, level.revision)
-            });
+            let taken = row.push.target.is_some_and(|target| level.is_in(&target));
             let idle = row.push.intent.is_none() && row.push.doubtful_until.is_none();
             let next = matches!(row.push.next(self.now()), push::Next::Nothing | push::Next::Settle);
             taken && idle && (next || row.blocked.is_some() || row.removed)
