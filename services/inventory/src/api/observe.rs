@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use process::metrics::{Counter, Description, Histogram, Label, Metric, Metrics};
@@ -19,7 +19,7 @@ use super::problem::Problem;
 /// answers that are streamed may take longer.
 const REQUEST_TIME_MAX: Duration = Duration::from_mins(1);
 /// An import that is not answered after this is given up; sent again with its key it goes on where it was.
-const IMPORT_TIME_MAX: Duration = Duration::from_mins(30);
+const IMPORT_TIME_MAX: Duration = Duration::from_mins(10);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -140,7 +140,11 @@ pub(super) async fn observe(State(observer): State<Observer>, mut request: Reque
         }
     });
     let id = HeaderValue::from_str(&id.0.to_string()).expect("an id is plain ASCII");
-    response.headers_mut().insert(REQUEST_ID, id);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    // Secrets are told once, and stock is old the moment after.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

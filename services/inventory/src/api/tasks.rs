@@ -82,7 +82,8 @@ pub(super) struct Task {
 
 /// Start a job for a shop
 ///
-/// One that waits already is not started twice: its number is the answer.
+/// One that waits already is not started twice: its number is the answer. `sync` of a shop that is still connecting
+/// connects it, as after a change of its keys.
 #[utoipa::path(post, path = "/shops/{name}/{job}", tag = "registry", operation_id = "start_job",
     params(("name" = String, Path, description = "Name of the shop"), ("job" = Job, Path, description = "What to do")),
     responses((status = 202, body = Started)))]

@@ -62,7 +62,9 @@ async fn every_route_asks_for_its_scope() {
 #[tokio::test]
 async fn a_revoked_token_is_none() {
     let api = Api::new().await;
-    let made = api.post("/tokens", &json!({ "name": "scanner", "scope": "operate" })).await.good(201);
+    let made = api.post("/tokens", &json!({ "name": "scanner", "scope": "operate" })).await;
+    assert_eq!(made.headers.get("cache-control").unwrap(), "no-store");
+    let made = made.good(201);
     let text = made.get("token").unwrap().as_str().unwrap();
     let with = |path: &str| api.bare(Method::GET, path).bearer_auth(text);
     api.send(with("/stock")).await.good(200);

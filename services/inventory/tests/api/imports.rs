@@ -2,9 +2,12 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use store::Scope;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::server::{Answer, Api};
-use crate::world::units;
+use crate::world::{units, until};
 
 async fn import(api: &Api, query: &str, key: Option<&str>, file: impl Into<Vec<u8>>) -> Answer {
     let mut request = api.request(Method::POST, &format!("/imports?{query}"));
@@ -191,6 +194,30 @@ async fn an_export_can_be_counted_in_again() {
     let report = import(&api, "mode=count", None, exported.text).await.good(200);
     assert_eq!((report.get("lines").unwrap(), report.get("changed").unwrap()), (&json!(5), &json!(0)));
     assert_eq!(api.get("/stock").await.good(200).get("items").unwrap().as_array().unwrap().len(), 5);
+    api.end().await;
+}
+
+#[tokio::test]
+async fn imports_at_a_time_are_bounded() {
+    let api = Api::new().await;
+    let file = "sku;quantity\nTEE;1\n";
+    // Two that never end: the file is announced, and does not come.
+    let head = format!(
+        "POST /api/v1/imports?mode=count&warehouse=main HTTP/1.1\r\nHost: onhand\r\nAuthorization: Bearer {}\r\n\
+         Content-Length: 100\r\n\r\nsku;",
+        api.token(Scope::Operate)
+    );
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        open.push(stream);
+    }
+    until("there is no room for a third", async || (count(&api, file).await.status == 503).then_some(()))
+        .await;
+    count(&api, file).await.problem(503, "unavailable");
+    drop(open);
+    until("there is room again", async || (count(&api, file).await.status == 200).then_some(())).await;
     api.end().await;
 }
 

@@ -20,7 +20,7 @@ use crate::world::World;
 pub(crate) struct Api {
     pub(crate) world: World,
     pub(crate) metrics: Metrics,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     client: Client,
     tokens: [(Scope, String); 3],
     stop: CancellationToken,
