@@ -10,6 +10,7 @@ mod run;
 mod sim;
 mod test;
 mod tidy;
+mod woo_conformance;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ enum Command {
     Sim(sim::Sim),
     /// Speed and economy, each beside a limit of the same run.
     Bench(bench::Arguments),
+    /// Replays the recorded WooCommerce transcripts against a shop.
+    WooConformance(woo_conformance::WooConformance),
     /// Writes docs/configuration.md and .env.example from the declared settings.
     Docs,
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Sim(sim) => sim.run(),
         Command::Bench(bench) => bench.run(),
+        Command::WooConformance(conformance) => conformance.run(),
         Command::Docs => docs::run(),
     };
     match result {

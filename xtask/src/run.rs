@@ -25,6 +25,16 @@ pub(crate) fn run_with(line: &[&str], environment: &[(&str, &str)]) -> anyhow::R
     Ok(())
 }
 
+/// As [`run`], without saying what: among `line` may be secrets.
+pub(crate) fn run_unseen(line: &[&str]) -> anyhow::Result<()> {
+    let program = line.first().copied().unwrap_or_default();
+    let status = command(line).status().with_context(|| format!("cannot start `{program}`"))?;
+    if !status.success() {
+        bail!("`{program}` failed ({status})");
+    }
+    Ok(())
+}
+
 /// Whether `line` runs and succeeds; says nothing.
 pub(crate) fn succeeds(line: &[&str]) -> bool {
     command(line).output().is_ok_and(|output| output.status.success())
