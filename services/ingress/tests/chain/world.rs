@@ -257,7 +257,9 @@ impl World {
     /// Waits for something, and fails with its name if it does not come.
     pub(crate) async fn until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
         let begun = Instant::now();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
         loop {
+            looks.tick().await;
             if let Some(found) = look().await {
                 return found;
             }
@@ -266,7 +268,6 @@ impl World {
                 "not within {PATIENCE:?}: {what}; taken: {:#?}",
                 self.taken()
             );
-            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 }
