@@ -106,9 +106,14 @@ async fn main() -> anyhow::Result<()> {
     let calls = counts.calls_total();
     let ratio = f64::from(u32::try_from(calls)?) / f64::from(u32::try_from(minimum)?);
     println!(
-        "{{\"stocks\":{stocks},\"rounds\":{rounds},\"levels\":{levels},\"calls\":{calls},\"calls_minimum\":{minimum},\
-         \"ratio\":{ratio:.3},\"stock_writes\":{},\"writes_without_effect\":{},\"seconds\":{seconds:.1}}}",
-        counts.stock_writes, counts.stock_writes_without_effect
+        "{stocks} stocks, {rounds} rounds, {levels} levels, {} stock writes in {seconds:.1} s",
+        counts.stock_writes
+    );
+    println!(
+        "{{\"figures\":[{{\"name\":\"calls beside the fewest there can be\",\"value\":{calls},\"unit\":\"calls\",\"limit\":{minimum},\
+         \"ratio\":{ratio:.3},\"most\":1}},{{\"name\":\"calls, were there one a level\",\"value\":{levels},\"unit\":\"calls\"}},\
+         {{\"name\":\"writes without effect\",\"value\":{},\"unit\":\"writes\",\"most\":0}}]}}",
+        counts.stock_writes_without_effect
     );
     ensure!(u64::try_from(minimum)? == calls, "more calls than are needed");
     ensure!(counts.stock_writes_without_effect == 0, "writes without effect");
