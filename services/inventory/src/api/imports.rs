@@ -7,6 +7,7 @@
 
 #![expect(unused_qualifications, reason = "what `utoipa::path` makes of the query names it in full")]
 
+mod checked;
 mod columns;
 mod lines;
 mod number;
@@ -32,16 +33,15 @@ use super::extract::Query;
 use super::keys::Key;
 use super::names::Warehouses;
 use super::operations::{REPLAYED, key_reused, reason_of, reason_text};
-use super::problem::{Kind, Problem, REASONS_MAX, Reason};
+use super::problem::{Kind, Problem, Reason};
 use super::{Served, Shared};
 use crate::{OPERATIONS_MAX, Operated, OperationRequest, OperationRow};
+use checked::{Checked, refusal};
 use lines::{Line, Lines, Terms};
 use progress::{Claim, Progress};
 
 /// Imports under way at a time: each keeps a file and what it needs to find lines said twice.
 const IMPORTS_MAX: usize = 2;
-/// Most lines of a file.
-pub(super) const LINES_MAX: u64 = 250_000;
 
 /// What the quantities of a file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -199,102 +199,6 @@ async fn terms(parts: &Served, query: &ImportQuery) -> Result<Terms, Problem> {
 /// Does what reads files where waiting for them holds nobody up.
 async fn read<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
-}
-
-/// A file that was read once.
-struct Checked {
-    /// To be read again from the start.
-    lines: Lines,
-    line_count: u64,
-    problems: Vec<LineProblem>,
-    problem_count: u64,
-}
-
-impl Checked {
-    fn read(file: std::fs::File, terms: Arc<Terms>) -> Result<Self, Problem> {
-        let adjusts = terms.mode == Mode::Adjust;
-        let mut lines = Lines::open(file, terms)?;
-        let (mut line_count, mut problems, mut problem_count) = (0, Vec::new(), 0);
-        let mut said = Said::default();
-        while let Some(line) = lines.next()? {
-            line_count += 1;
-            if line_count > LINES_MAX {
-                return Err(Problem::new(
-                    Kind::TooLarge,
-                    format!("nothing was imported: a file has at most {LINES_MAX} lines; split it"),
-                ));
-            }
-            let problem = match line {
-                Ok(line) => said.before(&line, lines.mode()),
-                Err(problem) => Some(problem),
-            };
-            if let Some(problem) = problem {
-                problem_count += 1;
-                if problems.len() < REASONS_MAX {
-                    problems.push(problem);
-                }
-            }
-        }
-        if adjusts && line_count > u64::try_from(OPERATIONS_MAX).unwrap_or(u64::MAX) {
-            return Err(Problem::new(
-                Kind::TooLarge,
-                format!(
-                    "nothing was imported: a file of adjustments has at most {OPERATIONS_MAX} lines; split it"
-                ),
-            ));
-        }
-        lines.rewind()?;
-        Ok(Self { lines, line_count, problems, problem_count })
-    }
-
-    fn report(&self, query: &ImportQuery) -> ImportReport {
-        ImportReport {
-            mode: query.mode,
-            dry_run: query.dry_run,
-            lines: self.line_count,
-            changed: 0,
-            refused: self.problem_count,
-            problems: self.problems.clone(),
-            ignored_columns: self.lines.ignored().to_vec(),
-        }
-    }
-
-    fn refusal(self) -> Problem {
-        let count = usize::try_from(self.problem_count).unwrap_or(usize::MAX);
-        let reasons = self.problems.into_iter();
-        let reasons: Vec<Reason> =
-            reasons.map(|wrong| Reason { row: wrong.line, problem: wrong.problem }).collect();
-        refusal(Kind::Invalid, reasons, count)
-    }
-}
-
-fn refusal(kind: Kind, reasons: Vec<Reason>, count: usize) -> Problem {
-    let told: Vec<String> =
-        reasons.iter().take(3).map(|wrong| format!("line {}: {}", wrong.row, wrong.problem)).collect();
-    let more = if count > told.len() { format!("; and {} more", count - told.len()) } else { String::new() };
-    Problem::rows(kind, format!("nothing was imported; {}{more}", told.join("; ")), reasons, count)
-}
-
-/// What was counted in lines before, by fingerprint, so that it takes the same little memory however long the codes are.
-#[derive(Default)]
-struct Said {
-    hashers: (std::hash::RandomState, std::hash::RandomState),
-    lines: HashMap<(u64, u64), u64>,
-}
-
-impl Said {
-    /// Two counts of the same cannot both be right.
-    fn before(&mut self, line: &Line, mode: Mode) -> Option<LineProblem> {
-        use std::hash::BuildHasher;
-        if mode != Mode::Count {
-            return None;
-        }
-        let what = (&line.sku, line.warehouse);
-        let print = (self.hashers.0.hash_one(what), self.hashers.1.hash_one(what));
-        let earlier = self.lines.insert(print, line.number)?;
-        let problem = format!("{} is counted in line {earlier} too, in the same warehouse", line.sku);
-        Some(LineProblem { line: line.number, problem })
-    }
 }
 
 async fn dry_run(
