@@ -1,7 +1,7 @@
 //! How fast facts become truth: orders of two lines from the spool to their acknowledgement, over many SKUs, while the relay
 //! publishes what they change.
 //!
-//! `cargo run --release -p onhand-inventory --example batch_rate -- [ORDERS] [SKUS] [RAW ROWS A SECOND]`
+//! `cargo run --release -p onhand-inventory --example batch_rate -- [SKUS] [ORDERS] [RAW ROWS A SECOND]`
 //!
 //! The last argument is the limit it is compared with: what `cargo run --release -p onhand-store --example batch_rate`
 //! says a raw batched insert of the same rows comes to on this machine.
@@ -47,8 +47,8 @@ async fn main() -> anyhow::Result<()> {
         .map(|text| text.parse())
         .collect::<Result<_, _>>()
         .context("numbers only")?;
-    let order_count = arguments.first().copied().unwrap_or(40_000);
-    let sku_count = arguments.get(1).copied().unwrap_or(100_000);
+    let sku_count = arguments.first().copied().unwrap_or(100_000);
+    let order_count = arguments.get(1).copied().unwrap_or(20_000);
     let folder = tempfile::tempdir()?;
     let (spool, writer) = spool::open(spool::Options::at(folder.path().join("spool.db"))).await?;
     let writing = tokio::spawn(async move { writer.run().await });

@@ -4,7 +4,6 @@
 //! their programs change stock and registry. Nothing else writes orders, ledger, levels or registry.
 #![warn(missing_docs)]
 
-#[cfg(feature = "api")]
 pub mod api;
 
 mod batch;

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledger::{
-    Applying, Book, Listed, Operation, OperationOutcome, Snapshot, StatusMap, StatusRule, StockChange, Verdict, level,
+    Applying, Book, Listed, Operation, OperationOutcome, Snapshot, StatusMap, StatusRule, StockChange,
+    Verdict, level,
 };
 use store::{
     Changes, InventoryTx, ListingBook, OperationRecord, OrderRow, Posted, Posting, Shop, StockRow, Wanted,
@@ -189,7 +190,10 @@ impl Work {
         for line in &order.lines {
             let delta = line.untaken(new, confirmed) - line.untaken(old, confirmed);
             let Some(holder) = line.stock.filter(|_| !delta.is_zero()) else { continue };
-            let stock = self.stocks.get_mut(&StockId { shop: key.0, holder }).expect("a line's stock is loaded with it");
+            let stock = self
+                .stocks
+                .get_mut(&StockId { shop: key.0, holder })
+                .expect("a line's stock is loaded with it");
             stock.untaken += delta;
             changed(stock, occasion);
         }
