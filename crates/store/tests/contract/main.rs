@@ -16,6 +16,7 @@ mod orders;
 mod outbox;
 mod registry;
 mod upkeep;
+mod wishes;
 mod world;
 
 /// Runs every test of the contract on a backend.
@@ -48,6 +49,11 @@ contract! { sqlite on crate::database::SqliteFile:
         a_dropped_batch_leaves_nothing, operation_keys_tell_same_from_other, unknown_skus_are_made,
         doubt_names_its_stocks, what_is_held_and_not_taken, movements_cannot_be_changed,
         readers_explain_a_number,
+    }
+    wishes {
+        a_wish_stays_until_it_is_asked_for, orders_no_read_confirmed_are_found, marks_are_cleared_one_by_one,
+        unresolved_lines_make_a_picture_incomplete, a_code_stands_in_for_a_stock, doubt_leaves_unmanaged_lines_out,
+        traces_go_out_with_levels, a_shop_is_connected_within_a_batch,
     }
     outbox { newest_wins, order_dates_gather_until_published, shops_are_shared_out }
     upkeep {
