@@ -25,7 +25,8 @@ mod store;
 pub use batch::InventoryTx;
 pub use check::{BROKEN_MAX, Broken};
 pub use egress::{
-    ATTEMPTS_KEPT, DriftFound, DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, SettleWish, ShopLane, Told,
+    ATTEMPTS_KEPT, DriftFound, DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, SettleWish,
+    ShopLane, Told,
 };
 pub use error::{Class, Error};
 pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, SettleWanted};
@@ -35,8 +36,8 @@ pub use inventory::{
     Posting, Settled, ShopFilter, ShopListings, StockRow, Unpublished, Wanted, Wish,
 };
 pub use reading::{
-    BreakerWord, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX,
-    Task, TaskKind, TaskProgress, TaskState,
+    BreakerWord, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX,
+    TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
 };
 pub use registry::{
     ApiToken, Changed, Connector, NewShop, Opening, PollSettings, ROUTING_MAX, Scope, Shop, ShopAdded,

@@ -118,25 +118,44 @@ async fn resolve_chunk(shared: &Shared) -> Result<usize, store::Error> {
     Ok(count)
 }
 
-/// Lets expired reservations go.
+/// Lets expired reservations go. If a chunk fails, each order is tried alone, so that a broken one keeps no other from it.
 pub(crate) async fn expire(shared: &Shared) -> Result<(), store::Error> {
     loop {
-        let occasion = occasion();
-        let mut tx = shared.store.begin_inventory().await?;
-        let keys = tx.expired_orders(occasion.now, CHUNK).await?;
+        let keys = {
+            let mut tx = shared.store.begin_inventory().await?;
+            tx.expired_orders(clock::now(), CHUNK).await?
+        };
         if keys.is_empty() {
             return Ok(());
         }
-        let scope = Scope { orders: keys.iter().copied().collect(), ..Scope::default() };
-        let mut work = Work::load(&mut tx, scope).await?;
-        for key in &keys {
+        if guarded(expire_together(shared, &keys)).await.is_err() {
+            for key in &keys {
+                if let Err(error) = guarded(expire_together(shared, std::slice::from_ref(key))).await {
+                    shared.observer.upkeep_failed("letting a reservation expire", &error);
+                }
+            }
+            // The broken ones are found again at once; the next look is soon enough.
+            return Ok(());
+        }
+    }
+}
+
+async fn expire_together(shared: &Shared, keys: &[(ShopId, OrderId)]) -> Result<(), store::Error> {
+    let occasion = occasion();
+    let mut tx = shared.store.begin_inventory().await?;
+    let scope = Scope { orders: keys.iter().copied().collect(), ..Scope::default() };
+    let mut work = Work::load(&mut tx, scope).await?;
+    for key in keys {
+        // What is known of an order may have changed since it was found.
+        if work.orders.get(key).is_some_and(|row| row.expires_at.is_some_and(|at| at <= occasion.now)) {
             work.expire(*key, &occasion);
         }
-        let mut summary = Summary::default();
-        summary.saved(work.save(&mut tx, &[], occasion.now).await?);
-        tx.commit().await?;
-        shared.committed(&summary);
     }
+    let mut summary = Summary::default();
+    summary.saved(work.save(&mut tx, &[], occasion.now).await?);
+    tx.commit().await?;
+    shared.committed(&summary);
+    Ok(())
 }
 
 /// Asks for the orders that no read has confirmed in time.

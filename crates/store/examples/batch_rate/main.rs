@@ -27,6 +27,12 @@ async fn main() -> anyhow::Result<()> {
     println!("{plan:?}");
     println!("batch: {:>9.0} rows/s, {:>7.0} orders/s", rates.batch_rows, rates.orders);
     println!("raw:   {:>9.0} rows/s", rates.raw_rows);
-    println!("ratio: {:>9.1} %", 100.0 * rates.batch_rows / rates.raw_rows);
+    let ratio = rates.batch_rows / rates.raw_rows;
+    println!("ratio: {:>9.1} %", 100.0 * ratio);
+    println!(
+        "{{\"figures\":[{{\"name\":\"rows saved, of orders with 2 lines\",\"value\":{:.0},\"unit\":\"rows/s\",\"limit\":{:.0},\
+         \"ratio\":{ratio:.3},\"least\":0.2}},{{\"name\":\"orders saved\",\"value\":{:.0},\"unit\":\"orders/s\"}}]}}",
+        rates.batch_rows, rates.raw_rows, rates.orders,
+    );
     Ok(())
 }

@@ -99,7 +99,7 @@ async fn a_batch_is_one_transaction() {
 }
 
 /// Makes the database say that nothing of the SKU is reserved, whatever its lines hold.
-async fn forget_reserved(world: &World, code: &str) -> SkuBook {
+pub(crate) async fn forget_reserved(world: &World, code: &str) -> SkuBook {
     let mut tx = world.store.begin_inventory().await.unwrap();
     let before = tx.load_books(&[sku(code)]).await.unwrap().sku(&sku(code)).cloned().unwrap();
     let mut forged = before.clone();
@@ -113,7 +113,7 @@ async fn forget_reserved(world: &World, code: &str) -> SkuBook {
     before
 }
 
-async fn restore(world: &World, code: &str, stored: SkuBook) {
+pub(crate) async fn restore(world: &World, code: &str, stored: SkuBook) {
     let mut tx = world.store.begin_inventory().await.unwrap();
     tx.load_books(&[sku(code)]).await.unwrap();
     let mut book = Book::default();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proto::{Message, Source, Wanted};
 use store::ShopSettings;
 
+use crate::faults::{forget_reserved, restore};
 use crate::world::{World, connected, order_id, read, seen, sells, stock_id, units, until};
 
 /// An unpaid order keeps its units for a while; a paid one for good.
@@ -31,6 +32,39 @@ async fn a_pending_reservation_expires() {
     // Paid after all: it counts again.
     world.tell([seen(shop, 1, read(2, 400), "processing", 300, &[(1, 2, Some(2))])]).await;
     assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(5)));
+    world.check().await;
+    world.stop().await;
+}
+
+/// One order cannot be let go, for the ledger would break; the others are.
+#[tokio::test]
+async fn a_broken_order_keeps_no_other_from_expiring() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    let settings = ShopSettings { pending_hold: Duration::from_secs(1), ..world.settings() };
+    world.inventory().change_shop(shop, &settings).await.unwrap();
+    world.tell([sells(shop, 1, "A"), sells(shop, 2, "B"), connected(shop, None)]).await;
+    world
+        .tell([
+            seen(shop, 1, read(1, 200), "pending", 100, &[(2, 4, None)]),
+            seen(shop, 2, read(1, 200), "pending", 100, &[(1, 2, None)]),
+        ])
+        .await;
+    let stored = forget_reserved(&world, "B").await;
+    world.level(stock_id(shop, 1), "the sound one is let go", |level| level.level == units(0)).await;
+    until("the whole one has expired", async || {
+        let row = world.store.order(shop, order_id(2)).await.unwrap().unwrap();
+        row.order.expired.then_some(())
+    })
+    .await;
+    let row = world.store.order(shop, order_id(1)).await.unwrap().unwrap();
+    assert!(!row.order.expired && row.expires_at.is_some());
+    restore(&world, "B", stored).await;
+    until("the other follows once it is mended", async || {
+        let row = world.store.order(shop, order_id(1)).await.unwrap().unwrap();
+        row.order.expired.then_some(())
+    })
+    .await;
     world.check().await;
     world.stop().await;
 }
