@@ -187,12 +187,11 @@ impl Sqlite {
 
     pub(crate) async fn activate_shop(&self, shop: ShopId) -> Result<Changed, Error> {
         let mut tx = self.write().await?;
-        let changed =
-            sqlx::query(ACTIVATE)
-                .bind(shop.get())
-                .execute(&mut *tx)
-                .await
-                .map_err(failed("activate a shop"))?;
+        let changed = sqlx::query(ACTIVATE)
+            .bind(shop.get())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("activate a shop"))?;
         commit(tx).await?;
         Ok(done_if(changed.rows_affected()))
     }

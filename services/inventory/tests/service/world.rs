@@ -267,11 +267,12 @@ async fn open_store(folder: &Path) -> Store {
 /// Looks until there is something.
 pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let looking = async {
+        let mut looks = tokio::time::interval(LOOK);
         loop {
+            looks.tick().await;
             if let Some(found) = look().await {
                 return found;
             }
-            tokio::time::sleep(LOOK).await;
         }
     };
     tokio::time::timeout(PATIENCE, looking)
