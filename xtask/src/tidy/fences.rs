@@ -9,6 +9,8 @@ use crate::run::output;
 struct Fence {
     library: &'static str,
     only: &'static [&'static str],
+    /// These may use it in their tests.
+    in_tests: &'static [&'static str],
     why: &'static str,
 }
 
@@ -17,11 +19,13 @@ const FENCES: &[Fence] = &[
     Fence {
         library: "sqlx",
         only: &["onhand-store", "onhand-spool"],
+        in_tests: &[],
         why: "who writes which table is decided in one place",
     },
     Fence {
         library: "reqwest",
         only: &["onhand-connector-*", "onhand-testkit", "onhand-tests", "onhand"],
+        in_tests: &["onhand-inventory"],
         why: "calls to shops are paced, timed out and signed by their connector",
     },
 ];
@@ -58,6 +62,13 @@ struct Dependency {
     only_for_tests: bool,
 }
 
+impl Fence {
+    fn lets(&self, package: &str, only_for_tests: bool) -> bool {
+        let tests = self.in_tests.iter().filter(|_| only_for_tests);
+        self.only.iter().chain(tests).any(|only| matches(only, package))
+    }
+}
+
 pub(super) fn check() -> anyhow::Result<Vec<String>> {
     let metadata = output(&["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"])?;
     let metadata: Value =
@@ -75,15 +86,9 @@ fn check_package(package: &Package) -> Vec<String> {
     for dependency in &package.dependencies {
         let library = &dependency.name;
         let fences = FENCES.iter().filter(|fence| fence.library == library);
-        violations.extend(fences.filter(|fence| !fence.only.iter().any(|only| matches(only, name))).map(
-            |fence| {
-                format!(
-                    "{name} depends on {library}, which only {} may: {}",
-                    fence.only.join(", "),
-                    fence.why
-                )
-            },
-        ));
+        violations.extend(fences.filter(|fence| !fence.lets(name, dependency.only_for_tests)).map(|fence| {
+            format!("{name} depends on {library}, which only {} may: {}", fence.only.join(", "), fence.why)
+        }));
         let pure = PURE.iter().find(|pure| pure.package == name && !dependency.only_for_tests);
         if pure.is_some_and(|pure| !pure.may_use.contains(&library.as_str())) {
             violations
@@ -143,6 +148,8 @@ mod tests {
         check("onhand-ingress", "sqlx", "dev", Some("which only onhand-store, onhand-spool may"));
         check("onhand-connector-woocommerce", "reqwest", "", None);
         check("onhand-connector", "reqwest", "", Some("which only"));
+        check("onhand-inventory", "reqwest", "dev", None);
+        check("onhand-inventory", "reqwest", "", Some("which only"));
     }
 
     #[test]
