@@ -15,7 +15,7 @@ struct Fence {
 }
 
 const FENCES: &[Fence] = &[
-    Fence { library: "lapin", only: &["onhand-bus"], why: "the transport can be exchanged" },
+    Fence { library: "lapin", only: &["onhand-bus"], in_tests: &[], why: "the transport can be exchanged" },
     Fence {
         library: "sqlx",
         only: &["onhand-store", "onhand-spool"],
