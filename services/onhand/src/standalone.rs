@@ -58,6 +58,7 @@ pub(crate) struct Standalone {
 }
 
 /// What all services are given.
+#[derive(Clone, Copy)]
 struct Common<'a> {
     store: &'a Arc<Store>,
     bus: &'a Bus,

@@ -107,6 +107,7 @@ impl Summary {
         })
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table, one row each")]
     fn tell(&self, screen: Screen) -> Result<(), Failure> {
         let count = |name: &str| crate::screen::text(&self.counts, name);
         let seconds = self.bought.as_secs();

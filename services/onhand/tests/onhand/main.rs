@@ -1,5 +1,7 @@
 //! The program itself: its commands against a running onhand, its start and end, the demo, and fifty deaths.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a failed assumption is a failed test")]
+
 mod demo;
 mod exit_codes;
 mod harness;
