@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -53,6 +54,7 @@ impl Up {
             process::telemetry::start(SERVICE, set.process.log_format, set.process.log_level, traces)
                 .map_err(standalone::StartError::from)?;
         let drain = set.process.drain_deadline;
+        let signals = Signals::listen().await;
         let options = Options {
             data_dir: connection::data_dir_or_default(set.data_dir),
             listen: set.listen,
@@ -61,7 +63,7 @@ impl Up {
             services: set.services,
         };
         let outcome = match standalone::start(options).await {
-            Ok(running) => serve(running, drain).await,
+            Ok(running) => serve(running, signals, drain).await,
             Err(error) => Err(error.into()),
         };
         telemetry.flush().await;
@@ -94,20 +96,49 @@ impl Up {
     }
 }
 
-async fn serve(running: Standalone, drain: Duration) -> Result<(), Failure> {
-    let screen = Screen { json: false };
-    screen.line(format!("onhand is up at http://{}", running.address))?;
-    for (what, where_) in running.told() {
-        screen.line(format!("  {what:14} {where_}"))?;
+type Signal = Pin<Box<dyn Future<Output = &'static str> + Send>>;
+
+/// Listens for signals from before the first of them may be sent, which is when the process says that it is up.
+struct Signals {
+    first: Option<Signal>,
+}
+
+impl Signals {
+    async fn listen() -> Self {
+        let mut first: Signal = Box::pin(shutdown_signal());
+        // It listens from the first look on. Should a signal be there already, it is as good as one right after.
+        tokio::select! {
+            biased;
+            signal = &mut first => first = Box::pin(std::future::ready(signal)),
+            () = std::future::ready(()) => {}
+        }
+        Self { first: Some(first) }
+    }
+
+    fn next(&mut self) -> Signal {
+        self.first.take().unwrap_or_else(|| Box::pin(shutdown_signal()))
+    }
+}
+
+async fn serve(running: Standalone, mut signals: Signals, drain: Duration) -> Result<(), Failure> {
+    if announce(&running).is_err() {
+        // The log says the same; that nobody reads this is no reason not to run.
+        tracing::debug!("standard output is closed");
     }
     let (tasks, health) = (running.tasks.clone(), running.health.clone());
     // What is left of it holds the transport open, which is to end once its users have.
     drop(running);
-    match tasks.run(shutdown_signal, &health, drain).await {
+    match tasks.run(|| signals.next(), &health, drain).await {
         Exit::Stopped => {
             tracing::info!("stopped");
             Ok(())
         }
         other => Err(Failure::Stopped(other)),
     }
+}
+
+fn announce(running: &Standalone) -> Result<(), Failure> {
+    let screen = Screen { json: false };
+    screen.line(format!("onhand is up at http://{}", running.address))?;
+    running.told().iter().try_for_each(|(what, told)| screen.line(format!("  {what:14} {told}")))
 }

@@ -49,9 +49,9 @@ async fn what_was_not_answered_is_done_once_when_repeated_under_its_key() {
     bench.set("ONHAND_URL", &up.url);
     bench.run(&["warehouse", "add", "main"]).await.good();
     for _ in 0..2 {
-        bench.run(&["stock", "receive", "tee", "5", "--key", "delivery 17"]).await.good();
+        bench.run(&["stock", "receive", "tee", "5", "--key", "delivery-17"]).await.good();
     }
-    let other = bench.run(&["stock", "receive", "tee", "6", "--key", "delivery 17"]).await;
+    let other = bench.run(&["stock", "receive", "tee", "6", "--key", "delivery-17"]).await;
     assert_eq!(other.code, Some(1), "{}", other.err);
     let stock = bench.run(&["stock", "get", "tee", "--json"]).await.json();
     assert_eq!(stock["items"][0]["warehouses"][0]["on_hand"], "5", "{stock}");

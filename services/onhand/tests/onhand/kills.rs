@@ -185,6 +185,7 @@ async fn buy(world: Arc<World>, mut dice: Dice) -> usize {
         let (shop, order) = made[dice.below(made.len())];
         let view = world.shops[shop].with_model(|model, _| model.order(order)).unwrap();
         let first = view.lines[0].id;
+        let refundable = view.refunds.is_empty();
         let change = match (view.status, dice.below(5)) {
             (Status::Pending, 0) => Change::SetStatus { order, status: Status::Cancelled },
             (Status::Pending | Status::OnHold, _) => Change::SetStatus { order, status: Status::Processing },
@@ -192,7 +193,7 @@ async fn buy(world: Arc<World>, mut dice: Dice) -> usize {
             (Status::Processing, 1) => Change::SetStatus { order, status: Status::Cancelled },
             (Status::Processing, 2) => Change::EditLine { order, line: first, quantity: 4 },
             (Status::Processing, 3) => Change::Trash(order),
-            (Status::Processing, _) => {
+            (Status::Processing, _) if refundable => {
                 Change::Refund { order, lines: vec![(first, 1)], amount: None, restock: true }
             }
             _ => continue,
@@ -220,7 +221,7 @@ async fn receive(world: Arc<World>, port: u16, mut dice: Dice) -> BTreeMap<usize
         let mut attempts = 0;
         loop {
             let request =
-                client.post(&url).bearer_auth(&token).header("Idempotency-Key", format!("receipt {receipt}"));
+                client.post(&url).bearer_auth(&token).header("Idempotency-Key", format!("receipt-{receipt}"));
             if request.json(&body).send().await.is_ok_and(|answer| answer.status().is_success()) {
                 break;
             }

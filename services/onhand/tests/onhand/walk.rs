@@ -2,6 +2,7 @@
 
 use testkit::fake_shop::{FakeShop, FakeShopOptions};
 use testkit::shop::{Change, NewLine, NewOrder, NewProduct, Status, Topic};
+use tokio::time::timeout;
 use values::{HolderId, ProductId};
 
 use crate::harness::{Bench, PATIENCE, PROOF_PATIENCE, until};
@@ -29,9 +30,6 @@ async fn a_shop_is_connected_and_its_orders_are_known() {
     let (shop, products) = shop_with(&[(Some("tee"), 12), (None, 3)]).await;
 
     bench.run(&["warehouse", "add", "main"]).await.good();
-    let received = bench.run(&["stock", "receive", "tee", "10"]).await.good();
-    assert!(received.contains("tee") && received.contains("10"), "{received}");
-
     let key = bench.file("key", FakeShopOptions::KEY);
     let shop_url = shop.url();
     let add = [
@@ -56,23 +54,35 @@ async fn a_shop_is_connected_and_its_orders_are_known() {
     let shown = bench.run(&["shop", "show", "berlin"]).await.good();
     assert!(shown.contains("no SKU"), "what cannot be mapped is shown: {shown}");
 
+    // What the shop shows is taken over once it is proven; before that nothing is pushed.
+    let opened = timeout(
+        PROOF_PATIENCE,
+        until("the stock is taken over", 2 * PROOF_PATIENCE, async || {
+            let stock = bench.run(&["stock", "get", "tee"]).await.out;
+            stock.contains("12").then_some(())
+        }),
+    );
+    if opened.await.is_err() {
+        panic!("{}\n{}", bench.run(&["explain", "tee"]).await.out, bench.log());
+    }
+    let received = bench.run(&["stock", "receive", "tee", "5"]).await.good();
+    assert!(received.contains("tee") && received.contains("17"), "{received}");
+    let shown = || shop.with_model(|model, _| model.stock(HolderId::from(products[0])));
+    until("the shop is told", PROOF_PATIENCE, async || (shown() == Some(17)).then_some(())).await;
+
     let bought = NewOrder::by_checkout(Status::Processing, vec![NewLine::of(products[0], 3)]);
     let order = shop.act(Change::CreateOrder(bought)).await.unwrap().order.unwrap().to_string();
     let stock = until("the order is applied", PATIENCE, async || {
         let stock = bench.run(&["stock", "get", "tee", "--json"]).await.json();
         (stock["items"][0]["warehouses"][0]["reserved"] == "3").then_some(stock)
     });
-    assert_eq!(stock.await["items"][0]["warehouses"][0]["available"], "7");
+    assert_eq!(stock.await["items"][0]["warehouses"][0]["available"], "14");
     let told = bench.run(&["order", "show", "berlin", &order]).await.good();
     assert!(told.contains("processing") && told.contains("3 main"), "{told}");
     let movements = bench.run(&["movements", "tee"]).await.good();
-    assert!(movements.contains("receipt") && movements.contains("reserve"), "{movements}");
+    assert!(["opening", "receipt", "reserve"].iter().all(|kind| movements.contains(kind)), "{movements}");
+    assert_eq!(shown(), Some(14), "the shop took its own");
 
-    // The shop had 12 and sold 3; 7 are left to sell. Nothing is pushed before that is proven.
-    until("the shop shows what is left", PROOF_PATIENCE, async || {
-        (shop.with_model(|model, _| model.stock(HolderId::from(products[0]))) == Some(7)).then_some(())
-    })
-    .await;
     let explained = until("it is settled", PROOF_PATIENCE, async || {
         let explained = bench.run(&["explain", "tee", "--shop", "berlin"]).await.good();
         explained.contains("  settled").then_some(explained)

@@ -29,10 +29,11 @@ pub(super) async fn change(
         world.shops.get(shop).and_then(|shop| shop.fake.with_model(|model, _| model.order(order)))
     };
     let Some(before) = view(&world) else { return Ok(()) };
-    let Some((change, counter)) = choose(&before, &tally, &mut dice) else { return Ok(()) };
-    // A shop may refuse, as when there is nothing left to refund; then nothing happened.
-    if at.fake.act(change).await.is_ok() {
-        count(counter);
+    if let Some((change, counter)) = choose(&before, &tally, &mut dice) {
+        // A shop may refuse, as when there is no money left to refund; then nothing happened.
+        if at.fake.act(change).await.is_ok() {
+            count(counter);
+        }
     }
     if view(&world).is_some_and(|after| may_be_changed(after.status)) {
         keep(&open, shop, Changeable { order });
@@ -66,16 +67,23 @@ fn choose<'a>(order: &OrderView, tally: &'a Tally, dice: &mut Dice) -> Option<(C
 /// Some units of one line, back on the shelf or not.
 fn refund(order: &OrderView, dice: &mut Dice) -> Option<Change> {
     let line = dice.pick(&order.lines)?;
-    let restock = dice.chance(60);
-    let lines = vec![(line.id, dice.units(1, line.quantity.max(1)))];
-    Some(Change::Refund { order: order.id, lines, amount: None, restock })
+    let left = line.quantity - refunded(order, line);
+    if left < 1 {
+        return None;
+    }
+    let lines = vec![(line.id, dice.units(1, left))];
+    Some(Change::Refund { order: order.id, lines, amount: None, restock: dice.chance(60) })
 }
 
-/// Another quantity of one line.
+/// Another quantity of one line; not less than was refunded of it.
 fn edit(order: &OrderView, dice: &mut Dice) -> Option<Change> {
-    let line: &LineView = dice.pick(&order.lines)?;
-    // WooCommerce lets no line have fewer units than were refunded of it.
-    let least = line.restocked.unwrap_or(0).max(1);
+    let line = dice.pick(&order.lines)?;
+    let least = refunded(order, line).max(1);
     let quantity = dice.units(least, line.quantity.max(least) + 1);
     Some(Change::EditLine { order: order.id, line: line.id, quantity })
+}
+
+fn refunded(order: &OrderView, line: &LineView) -> i64 {
+    let parts = order.refunds.iter().flat_map(|refund| &refund.lines);
+    parts.filter(|part| part.refunded == line.id).map(|part| part.quantity).sum()
 }
