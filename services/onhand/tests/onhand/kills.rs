@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use store::{PollSettings, SecretKey, ShopSettings, SqliteOptions, Store};
 use testkit::fake_shop::{FakeShop, FakeShopOptions};
 use testkit::shop::{Change, NewLine, NewOrder, NewProduct, Status, Topic};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use values::{HolderId, OrderId, ProductId, Quantity};
 
@@ -60,9 +61,10 @@ async fn fifty_kills_under_load_lose_nothing() {
     let (world, port) = connected_world().await;
     let world = Arc::new(world);
 
-    let shop_load = tokio::spawn(buy(Arc::clone(&world), Dice(Xoshiro256PlusPlus::seed_from_u64(seed + 1))));
-    let receipts =
-        tokio::spawn(receive(Arc::clone(&world), port, Dice(Xoshiro256PlusPlus::seed_from_u64(seed + 2))));
+    let dice_of = |number| Dice(Xoshiro256PlusPlus::seed_from_u64(seed + number));
+    let (mut orders, mut receipts) = (JoinSet::new(), JoinSet::new());
+    orders.spawn(buy(Arc::clone(&world), dice_of(1)));
+    receipts.spawn(receive(Arc::clone(&world), port, dice_of(2)));
     let listen = format!("127.0.0.1:{port}");
     for _ in 0..KILLS {
         let mut child = world.bench.spawn_up(&listen);
@@ -73,8 +75,8 @@ async fn fifty_kills_under_load_lose_nothing() {
     }
     let up = world.bench.up(&listen).await;
     world.stop.store(true, Ordering::Relaxed);
-    let orders = shop_load.await.unwrap();
-    let received = receipts.await.unwrap();
+    let orders = orders.join_next().await.unwrap().unwrap();
+    let received = receipts.join_next().await.unwrap().unwrap();
     assert!(orders > 100, "there was a load: {orders} orders");
 
     comes_right(&world, &received).await;
@@ -102,8 +104,8 @@ async fn connected_world() -> (World, u16) {
     bench.set("ONHAND_URL", &up.url);
     bench.set("ONHAND_PUBLIC_URL", &up.url);
     bench.run(&["warehouse", "add", "main"]).await.good();
-    let lines: String = (0..SKUS).map(|number| format!("{},{UNITS_START}\n", sku(number))).collect();
-    let file = bench.file("stock.csv", &format!("sku,quantity\n{lines}"));
+    let lines: Vec<String> = (0..SKUS).map(|number| format!("{},{UNITS_START}", sku(number))).collect();
+    let file = bench.file("stock.csv", &format!("sku,quantity\n{}", lines.join("\n")));
     bench.run(&["stock", "import", &file]).await.good();
     let mut world = World { bench, shops: Vec::new(), products: Vec::new(), stop: AtomicBool::new(false) };
     for number in 0..SHOPS {
@@ -187,10 +189,11 @@ async fn buy(world: Arc<World>, mut dice: Dice) -> usize {
         let first = view.lines[0].id;
         let refundable = view.refunds.is_empty();
         let change = match (view.status, dice.below(5)) {
-            (Status::Pending, 0) => Change::SetStatus { order, status: Status::Cancelled },
+            (Status::Pending, 0) | (Status::Processing, 1) => {
+                Change::SetStatus { order, status: Status::Cancelled }
+            }
             (Status::Pending | Status::OnHold, _) => Change::SetStatus { order, status: Status::Processing },
             (Status::Processing, 0) => Change::SetStatus { order, status: Status::Completed },
-            (Status::Processing, 1) => Change::SetStatus { order, status: Status::Cancelled },
             (Status::Processing, 2) => Change::EditLine { order, line: first, quantity: 4 },
             (Status::Processing, 3) => Change::Trash(order),
             (Status::Processing, _) if refundable => {
@@ -261,8 +264,8 @@ async fn wrong(world: &World, received: &BTreeMap<usize, i64>) -> Vec<String> {
         if ledger != Some(available) {
             wrong.push(format!("{}: the ledger has {ledger:?}, true is {available}", sku(number)));
         }
-        for shop in 0..SHOPS {
-            let untaken = truths[shop].untaken.get(&holder(shop)).copied().unwrap_or(0);
+        for (shop, truth) in truths.iter().enumerate() {
+            let untaken = truth.untaken.get(&holder(shop)).copied().unwrap_or(0);
             let goal = available.max(0) + untaken;
             let shown = world.shops[shop].with_model(|model, _| model.stock(holder(shop))).unwrap();
             if shown != goal && !(available < 0 && shown < goal) {

@@ -62,9 +62,8 @@ async fn a_shop_is_connected_and_its_orders_are_known() {
             stock.contains("12").then_some(())
         }),
     );
-    if opened.await.is_err() {
-        panic!("{}\n{}", bench.run(&["explain", "tee"]).await.out, bench.log());
-    }
+    let opened = opened.await;
+    assert!(opened.is_ok(), "{}\n{}", bench.run(&["explain", "tee"]).await.out, bench.log());
     let received = bench.run(&["stock", "receive", "tee", "5"]).await.good();
     assert!(received.contains("tee") && received.contains("17"), "{received}");
     let shown = || shop.with_model(|model, _| model.stock(HolderId::from(products[0])));
@@ -130,8 +129,8 @@ async fn stock_is_moved_imported_and_exported() {
     assert_eq!(which.code, Some(2), "{}", which.err);
     assert!(which.err.contains("main, annex"), "{}", which.err);
 
-    let lines: String = (1..=2_000).map(|n| format!("SKU-{n};{n},5\r\n")).collect();
-    let file = bench.file("stock.csv", &format!("\u{feff}sku;quantity\r\n{lines}"));
+    let lines: Vec<String> = (1..=2_000).map(|n| format!("SKU-{n};{n},5\r\n")).collect();
+    let file = bench.file("stock.csv", &format!("\u{feff}sku;quantity\r\n{}", lines.concat()));
     let dry = bench.run(&["stock", "import", &file, "-w", "main", "--dry-run"]).await.good();
     assert!(dry.contains("2000 lines could be imported"), "{dry}");
     assert_eq!(bench.run(&["stock", "get"]).await.good(), "nothing in stock\n");
