@@ -61,9 +61,10 @@ impl Api {
         Ok(Self { client, base, authorization, url: connection.url.clone(), public_url })
     }
 
-    /// The address under which shops find onhand.
-    pub(crate) fn public_url(&self) -> &str {
-        self.public_url.as_deref().unwrap_or(&self.url).trim_end_matches('/')
+    /// Where shops send webhooks: the path onhand gave, under the address by which shops reach it.
+    pub(crate) fn webhook_address(&self, given: &str) -> String {
+        let base = self.public_url.as_deref().unwrap_or(&self.url).trim_end_matches('/');
+        if given.starts_with('/') { format!("{base}{given}") } else { given.to_owned() }
     }
 
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Failure> {

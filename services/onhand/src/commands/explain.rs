@@ -63,7 +63,11 @@ fn show_warehouse(screen: Screen, warehouse: &Value) -> Result<(), Failure> {
 
 fn show_holds(screen: Screen, answer: &Value) -> Result<(), Failure> {
     let holds = rows(answer, "holds");
-    screen.line(format!("\nheld by {} open order lines", text(answer, "hold_count")))?;
+    match answer.get("hold_count").and_then(Value::as_u64) {
+        Some(0) => return screen.line("\nheld by no open order"),
+        Some(1) => screen.line("\nheld by one open order line")?,
+        _ => screen.line(format!("\nheld by {} open order lines", text(answer, "hold_count")))?,
+    }
     if holds.is_empty() {
         return Ok(());
     }

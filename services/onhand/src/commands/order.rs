@@ -42,13 +42,26 @@ impl Order {
 
 fn show(screen: Screen, shop: &str, id: u64, order: &Value) -> Result<(), Failure> {
     screen.line(format!("order {id} of {shop}: {}", text(order, "status")))?;
-    for (name, label) in [
-        ("modified_at", "modified"),
-        ("unconfirmed_since", "not confirmed since"),
+    let known = [
+        ("modified_at", "last changed there"),
+        ("origin", "known by a"),
+        ("unconfirmed_since", "to be confirmed by a read, since"),
         ("expires_at", "reserved until"),
-    ] {
+    ];
+    for (name, label) in known {
         if order.get(name).is_some_and(|value| !value.is_null()) {
-            screen.line(format!("{label} {}", text(order, name)))?;
+            screen.line(format!("  {label} {}", text(order, name)))?;
+        }
+    }
+    let marks = [
+        ("reread", "to be read again"),
+        ("gone", "the shop no longer knows it"),
+        ("expired", "its reservation has expired"),
+        ("predates", "older than the connection of the shop"),
+    ];
+    for (name, label) in marks {
+        if order.get(name) == Some(&Value::Bool(true)) {
+            screen.line(format!("  {label}"))?;
         }
     }
     let mut table = Table::new(&[">LINE", "SKU", ">QUANTITY", ">TAKEN", ">HELD", "FROM"]);

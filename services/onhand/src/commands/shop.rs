@@ -51,13 +51,19 @@ impl Shop {
                 let unmapped = api.list(&["shops", &name, "unmapped"], &[], None).await?;
                 if let Some(fields) = shop.as_object_mut() {
                     fields.insert("unmapped".to_owned(), unmapped.into());
+                    if let Some(path) = fields.get("webhook_url").and_then(Value::as_str) {
+                        fields.insert("webhook_url".to_owned(), api.webhook_address(path).into());
+                    }
                 }
                 screen.show(&shop, |screen| show(screen, &shop))
             }
             Self::Test { name } => {
                 let started = api.post(&["shops", &name, "test"], &json!({})).await?;
                 let task = task::wait(api, &started, &name).await?;
-                screen.show(&task, |screen| task::report(screen, &task))?;
+                screen.show(&task, |screen| {
+                    task::report(screen, &task)?;
+                    if task::works(&task) { screen.line(format!("shop {name} can be used")) } else { Ok(()) }
+                })?;
                 if task::works(&task) { Ok(()) } else { Err(Failure::ShopUnusable { shop: name }) }
             }
             Self::Sync { name } => {

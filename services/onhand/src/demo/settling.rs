@@ -63,7 +63,8 @@ impl Open {
 /// Waits until every shop is in service and has shown every stock with proof.
 pub(super) async fn connected(world: &World, view: &View) -> Result<(), DemoError> {
     view.phase("connecting the shops");
-    let deadline = Instant::now() + CONNECT_MAX;
+    let started = Instant::now();
+    let deadline = started + CONNECT_MAX;
     loop {
         let mut state = Vec::new();
         for shop in &world.shops {
@@ -88,7 +89,8 @@ pub(super) async fn connected(world: &World, view: &View) -> Result<(), DemoErro
             return Ok(());
         }
         let text = format!(
-            "connecting: orders are read half a minute after stocks, to be sure of them\n  {}",
+            "connecting, {} s: orders are read half a minute after stocks, to be sure of both\n  {}",
+            started.elapsed().as_secs(),
             state.join("\n  ")
         );
         view.update(&text);

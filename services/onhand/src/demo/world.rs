@@ -28,12 +28,12 @@ use crate::standalone::{self, Options, ServiceSettings, Standalone};
 /// Where the goods are.
 const WAREHOUSES: [&str; 2] = ["north", "south"];
 /// Units of each SKU in each warehouse at the start: few enough that best sellers run out now and then.
-const UNITS_START: (i64, i64) = (20, 120);
+const UNITS_START: (i64, i64) = (5, 60);
 /// Of a hundred goods, those a shop shows wrongly when it is connected.
 const WRONG_PERCENT: usize = 10;
-/// Every so many goods, as many are variations of one product.
-const GROUP: usize = 10;
-const VARIATIONS_IN_GROUP: usize = 3;
+/// Of so many goods, as many are variations of one product; pushes to those go in a call of their own.
+const GROUP: usize = 50;
+const VARIATIONS_IN_GROUP: usize = 10;
 
 /// Operations of one call, as the API allows.
 const OPERATIONS_A_CALL: usize = 1_000;

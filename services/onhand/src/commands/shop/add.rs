@@ -73,7 +73,7 @@ fn secret(text: &str) -> Result<SecretString, String> {
 impl Add {
     pub(crate) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
         let mut shop = api.post(&["shops"], &self.body()?).await?;
-        let url = webhook_address(api, &shop);
+        let url = api.webhook_address(&text(&shop, "webhook_url"));
         if let Some(fields) = shop.as_object_mut() {
             fields.insert("webhook_url".to_owned(), url.clone().into());
         }
@@ -97,8 +97,11 @@ impl Add {
             });
         }
         let done = task::wait(api, &shop, &self.name).await?;
+        let now = api.get(&["shops", &self.name], &[]).await?;
         if let Some(fields) = shop.as_object_mut() {
-            fields.insert("report".to_owned(), done.get("report").cloned().unwrap_or(Value::Null));
+            for (name, from) in [("report", &done), ("state", &now)] {
+                fields.insert(name.to_owned(), from.get(name).cloned().unwrap_or(Value::Null));
+            }
         }
         screen.show(&shop, |screen| {
             task::report(screen, &done)?;
@@ -146,10 +149,4 @@ impl Add {
         }
         Ok(body)
     }
-}
-
-/// The path onhand gave, under the address by which shops reach it.
-fn webhook_address(api: &Api, shop: &Value) -> String {
-    let given = text(shop, "webhook_url");
-    if given.starts_with('/') { format!("{}{given}", api.public_url()) } else { given }
 }

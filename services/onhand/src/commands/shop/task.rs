@@ -36,7 +36,7 @@ pub(super) async fn wait(api: &Api, started: &Value, shop: &str) -> Result<Value
 fn failed(task: &Value, shop: &str) -> Failure {
     let report = task.get("report").unwrap_or(&Value::Null);
     let findings = rows(report, "findings").iter().map(finding).collect::<Vec<_>>().join("; ");
-    let cause = match (findings.is_empty(), report.get("error").or_else(|| report.get("cause"))) {
+    let cause = match (findings.is_empty(), report.get("failure")) {
         (false, _) => findings,
         (true, Some(said)) => as_text(Some(said)),
         (true, None) => {
@@ -52,27 +52,63 @@ pub(super) fn works(task: &Value) -> bool {
     !rows(report, "findings").iter().any(|finding| text(finding, "severity") == "fatal")
 }
 
-/// What was found, and what cannot be mapped.
+/// What was read, what was found, and what cannot be mapped.
 pub(super) fn report(screen: Screen, task: &Value) -> Result<(), Failure> {
     let report = task.get("report").unwrap_or(&Value::Null);
     for found in rows(report, "findings") {
         screen.line(format!("{}: {}", text(found, "severity"), finding(found)))?;
     }
-    for (name, value) in report.as_object().into_iter().flatten() {
-        match value {
-            Value::Array(_) if name == "findings" => {}
-            Value::Array(items) if items.is_empty() => {}
-            Value::Array(items) => {
-                screen.line(format!("{} ({}):", name.replace('_', " "), items.len()))?;
-                for item in items {
-                    screen.line(format!("  {}", super::fields(item)))?;
-                }
-            }
-            Value::Null => {}
-            plain => screen.line(format!("{}: {}", name.replace('_', " "), as_text(Some(plain))))?,
+    let number = |name| report.get(name).and_then(Value::as_u64).unwrap_or(0);
+    if number("listings") + number("orders") > 0 {
+        let (listings, stocks) = (number("listings"), number("stocks"));
+        screen.line(format!(
+            "read {listings} products with {stocks} stocks, and {} orders",
+            number("orders")
+        ))?;
+    }
+    if number("unusable_orders") > 0 {
+        let unusable = number("unusable_orders");
+        screen.line(format!("{unusable} orders cannot be used; the log says why"))?;
+    }
+    for (kind, count) in report.get("problem_counts").and_then(Value::as_object).into_iter().flatten() {
+        screen.line(format!("{count} {}", problem(kind)))?;
+        for product in rows(report, "problems").iter().filter(|problem| text(problem, "kind") == *kind) {
+            screen.line(format!("  {}", listing(product)))?;
         }
     }
     Ok(())
+}
+
+/// What is wrong, after "3 ", and what to do.
+fn problem(kind: &str) -> &str {
+    match kind {
+        "missing_sku" => {
+            "without SKU, so their orders wait; give them one in the shop, or map them with `onhand parked map`"
+        }
+        "duplicate_sku" => {
+            "with a SKU that another product of the shop has; their orders count, their stock is not pushed"
+        }
+        "unmanaged" => {
+            "without stock management; turn on `Manage stock?` in the shop, or their stock is not pushed"
+        }
+        "stock_at_parent" => "variations whose stock is kept by their product; they share it",
+        "not_published" => "not on sale",
+        "unusable" => "that cannot be read",
+        other => other,
+    }
+}
+
+/// A product in a line.
+fn listing(product: &Value) -> String {
+    let mut words = vec![text(product, "product")];
+    for (name, label) in
+        [("variation", "variation"), ("sku", "SKU"), ("name", ""), ("taken_by", "SKU taken by")]
+    {
+        if product.get(name).is_some_and(|value| !value.is_null()) {
+            words.push(format!("{label} {}", text(product, name)).trim().to_owned());
+        }
+    }
+    words.join(", ")
 }
 
 fn finding(found: &Value) -> String {
