@@ -208,7 +208,7 @@ impl Observe {
     pub(crate) fn webhook_refused(shop: ShopId, error: &dyn std::error::Error) {
         tracing::error!(
             shop.id = shop.get(),
-            "a webhook could not be stored and is refused; the shop sends it again: {}",
+            "a webhook could not be stored and is refused; the shop will not send it again, the next poll reads what changed: {}",
             error_chain(error)
         );
     }

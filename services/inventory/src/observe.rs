@@ -181,7 +181,7 @@ impl Observer {
         self.dead.increment(&[]);
         tracing::error!(
             shop.id = dead.shop.map(values::ShopId::get), kind = %dead.kind, reason = %dead.reason,
-            "a message cannot be applied and was set aside; see `onhand dead`"
+            "a message cannot be applied and was set aside; see `onhand parked list`"
         );
     }
 
