@@ -94,7 +94,8 @@ impl WireLine<'_> {
             listing: product.map(|product| ListingId { product, variation }),
             sku: json::parsed(self.sku),
             quantity: json::amount(self.quantity, "quantity")?.ok_or(BadField::Missing("quantity"))?,
-            taken: json::amount(self.meta(TAKEN), TAKEN)?,
+            // Below nothing once a refund has put back more than was taken: the shop's stock rose by it all the same.
+            taken: json::quantity(self.meta(TAKEN), TAKEN)?,
             restocked: json::amount(self.meta(RESTOCKED), RESTOCKED)?.unwrap_or(Quantity::ZERO),
         })
     }
@@ -128,6 +129,12 @@ mod tests {
         assert_eq!(fact.lines[0].restocked, Quantity::from_units(1));
         assert_eq!(fact.lines[1].listing, None, "the product is deleted");
         assert_eq!((fact.lines[1].quantity, fact.lines[1].taken), (Quantity::from_units(3), None));
+    }
+
+    #[test]
+    fn a_refund_may_put_back_more_than_was_taken() {
+        let fact = order(&ORDER.replacen(r#""value":"1.5""#, r#""value":"-1""#, 1)).unwrap();
+        assert_eq!(fact.lines[0].taken, Some(Quantity::from_units(-1)));
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub struct LineFact {
     pub sku: Option<Sku>,
     /// How many were ordered; never negative.
     pub quantity: Quantity,
-    /// How many the shop itself has removed from its stock for this line; `None` if it says nothing.
+    /// How many the shop itself has removed from its stock for this line, below nothing if refunds put back more; `None` if it
+    /// says nothing.
     pub taken: Option<Quantity>,
     /// How many refunds have put back into the shop's stock.
     pub restocked: Quantity,
