@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::consume::{self, ConsumeError, Handler, Limits};
 use crate::local::Local;
 use crate::publish::Publisher;
-use crate::topology::{QueueName, Topology};
+use crate::topology::{Flow, QueueName, Topology};
 
 /// The bus could not be looked into or changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -19,6 +19,24 @@ pub enum BusError {
     /// The local transport failed.
     #[error("the local transport failed")]
     Spool(#[source] spool::SpoolError),
+}
+
+/// A flow does not keep up.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LagError {
+    /// It cannot be looked into.
+    #[error("cannot be looked into")]
+    Bus(#[source] BusError),
+    /// Its oldest message has waited for too long.
+    #[error("is behind: {messages} messages wait, the oldest since {} s, longer than {} s", oldest.as_secs(), max.as_secs())]
+    Behind {
+        /// Messages that wait.
+        messages: u64,
+        /// Age of the oldest.
+        oldest: Duration,
+        /// The bound.
+        max: Duration,
+    },
 }
 
 /// How much waits in a queue.
@@ -111,6 +129,25 @@ impl Bus {
         match self {
             Self::Local(local) => local.depth(queue).await,
         }
+    }
+
+    /// Whether messages can be published and taken now, as far as can be seen without doing it.
+    pub async fn probe(&self) -> Result<(), BusError> {
+        match self {
+            Self::Local(local) => local.probe().await,
+        }
+    }
+
+    /// An error if a message of `flow` has waited for longer than `max`.
+    pub async fn keeps_up(&self, flow: Flow, max: Duration) -> Result<(), LagError> {
+        for queue in self.topology().queues(flow) {
+            let depth = self.depth(queue).await.map_err(LagError::Bus)?;
+            let late = depth.oldest.filter(|oldest| depth.messages > 0 && *oldest > max);
+            if let Some(oldest) = late {
+                return Err(LagError::Behind { messages: depth.messages, oldest, max });
+            }
+        }
+        Ok(())
     }
 
     /// Dead letters of `queue` after `after`, oldest first, at most `limit`.

@@ -23,7 +23,7 @@ mod local;
 mod publish;
 mod topology;
 
-pub use bus::{Bus, BusError, DeadLetter, DeadLetterId, Depth};
+pub use bus::{Bus, BusError, DeadLetter, DeadLetterId, Depth, LagError};
 pub use consume::{ConsumeError, Handler, Limits, RETRY_AFTER_MAX};
 pub use delivery::{ALONE_FROM, DELIVERY_LIMIT, Delivery, Disposition, Pause, REASON_CHARS_MAX};
 pub use publish::{CONFIRM_TIMEOUT, PublishError, Publisher};

@@ -111,6 +111,10 @@ impl Local {
         Ok(Depth { messages: depth.records, oldest: depth.oldest, dead })
     }
 
+    pub(crate) async fn probe(&self) -> Result<(), BusError> {
+        self.shared.spool.probe().await.map_err(BusError::Spool)
+    }
+
     pub(crate) async fn dead_letters(
         &self,
         name: QueueName,

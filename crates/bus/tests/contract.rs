@@ -22,6 +22,7 @@ macro_rules! contract {
             a_slow_handler_gets_bounded_batches
             a_batch_may_wait_to_fill
             a_waiting_consumer_is_woken
+            a_flow_that_does_not_keep_up_is_told
             a_stop_finishes_what_was_handed_over
             a_queue_has_one_consumer
             an_undecided_message_is_delivered_again

@@ -3,6 +3,8 @@
 //! Liveness says only that the process answers; restarting it would not bring a broker back. Readiness is the sum
 //! of named checks, which the parts of the process report themselves.
 
+mod watch;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +19,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
+
+pub use watch::{LOOK_PERIOD, LOOK_TIME_MAX, Pulse};
 
 /// Why a check is not ready before its part has said anything.
 const NOT_YET: &str = "has not reported yet";

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +27,9 @@ pub const IN_FLIGHT_BYTES_MAX: usize = 32 << 20;
 pub const QUEUE_NAME_CHARS_MAX: usize = 100;
 /// Most queues of one spool.
 pub const QUEUES_MAX: i64 = 1_000;
+
+/// A spool with less room left than its cap divided by this counts as full: large appends are refused already.
+const ROOM_DIVISOR: u64 = 16;
 
 /// Large pages: a commit of many records then touches few of them. Measured best of 4 to 64 KiB.
 const PAGE_BYTES: u32 = 32 << 10;
@@ -64,6 +67,8 @@ impl Options {
 pub(crate) struct Health {
     pub(crate) abandoned: OnceLock<Arc<sqlx::Error>>,
     pub(crate) bytes: AtomicU64,
+    /// The last thing to be written found no room on the disk.
+    pub(crate) disk_full: AtomicBool,
     pub(crate) bytes_max: u64,
     pub(crate) clock: fn() -> SystemTime,
     /// Keeps other processes out as long as writer or handles are there.
@@ -76,6 +81,7 @@ impl Health {
         const SQLITE_FULL: i32 = 13;
         let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
         if code.is_some_and(|code| code & 0xff == SQLITE_FULL) {
+            self.disk_full.store(true, Ordering::Relaxed);
             return SpoolError::DiskFull;
         }
         let cause = Arc::clone(self.abandoned.get_or_init(|| Arc::new(error)));
@@ -179,6 +185,25 @@ impl Spool {
     pub fn check(&self) -> Result<(), SpoolError> {
         self.shared.health.check()
     }
+
+    /// Whether it can take records in and give them out now: it was not given up, its writer runs, there is room, and the
+    /// file can be read.
+    pub async fn probe(&self) -> Result<(), SpoolError> {
+        let Shared { commands, reader, health, .. } = &*self.shared;
+        health.check()?;
+        if commands.is_closed() {
+            return Err(SpoolError::Closed);
+        }
+        if health.disk_full.load(Ordering::Relaxed) {
+            return Err(SpoolError::DiskFull);
+        }
+        let (bytes, max) = (self.bytes(), self.bytes_max());
+        if max.saturating_sub(bytes) < max / ROOM_DIVISOR {
+            return Err(SpoolError::Full { bytes, max });
+        }
+        let looked = sqlx::query("SELECT number FROM queue LIMIT 1").fetch_optional(reader).await;
+        looked.map(drop).map_err(|error| health.judge(error))
+    }
 }
 
 /// Opens the spool, making it if it is not there. Nothing is stored until [`Writer::run`] runs.
@@ -207,6 +232,7 @@ pub async fn open(options: Options) -> Result<(Spool, Writer), OpenError> {
     let health = Arc::new(Health {
         abandoned: OnceLock::new(),
         bytes: AtomicU64::new(u64::try_from(bytes).unwrap_or(0)),
+        disk_full: AtomicBool::new(false),
         bytes_max: options.bytes_max,
         clock: options.clock,
         _lock: lock,

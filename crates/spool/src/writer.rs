@@ -129,7 +129,10 @@ impl Writer {
             return;
         }
         match self.write(&group).await {
-            Ok(()) => group.committed(),
+            Ok(()) => {
+                self.health.disk_full.store(false, Ordering::Relaxed);
+                group.committed();
+            }
             Err(error) => group.failed(&self.failed(error).await),
         }
     }
@@ -157,6 +160,7 @@ impl Writer {
         let bytes = sql::bytes_used(&mut self.connection).await?;
         sqlx::query("COMMIT").execute(&mut self.connection).await?;
         self.health.bytes.store(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
+        self.health.disk_full.store(false, Ordering::Relaxed);
         self.unmeasured = 0;
         Ok(())
     }

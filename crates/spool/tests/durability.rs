@@ -291,10 +291,12 @@ async fn a_full_spool_refuses_and_recovers() {
     assert!(matches!(error, SpoolError::Full { max: 2_097_152, .. }), "{error}");
     assert!((10..=21).contains(&stored), "{stored}");
     assert!(spool.bytes() <= spool.bytes_max());
+    assert!(matches!(spool.probe().await, Err(SpoolError::Full { .. })));
     let mut consumer = queue.consumer().await.unwrap();
     let batch = consumer.claim(ALL).await.unwrap();
     settle(&mut consumer, &batch, &Outcome::Ack).await;
     queue.append(0, vec![1; 100_000]).await.unwrap();
+    spool.probe().await.unwrap();
 }
 
 #[tokio::test]
@@ -348,6 +350,7 @@ async fn after_an_io_error_the_file_is_not_touched_again() {
         .unwrap();
     assert!(matches!(append().await, Err(SpoolError::Abandoned { .. })), "even though it would work again");
     assert!(process.spool.check().is_err());
+    assert!(matches!(process.spool.probe().await, Err(SpoolError::Abandoned { .. })));
 }
 
 #[tokio::test]

@@ -130,6 +130,15 @@ impl Sqlite {
         self.readers.begin().await.map_err(failed("start to read"))
     }
 
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("SELECT id FROM registry_shops LIMIT 1")
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("read the database"))?;
+        let tx = self.write().await?;
+        tx.rollback().await.map_err(failed("end what was not written"))
+    }
+
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;

@@ -16,8 +16,8 @@ use crate::inventory::{
 };
 use crate::reading::{Reading, Reread, Task, TaskKind, TaskProgress};
 use crate::registry::{
-    ApiToken, Changed, NewShop, Scope, Shop, ShopAdded, ShopSecrets, ShopSettings, Warehouse, WarehouseAdded,
-    WarehouseKind,
+    ApiToken, Changed, NewShop, Scope, Shop, ShopAdded, ShopSecrets, ShopSettings, Warehouse,
+    WarehouseAdded, WarehouseKind,
 };
 use crate::report::{Explanation, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal};
 use crate::secret::SecretKey;
@@ -66,6 +66,13 @@ impl Store {
     pub async fn begin_egress(&self) -> Result<EgressTx, Error> {
         match &self.backend {
             Backend::Sqlite(sqlite) => Ok(EgressTx::sqlite(sqlite.begin_egress().await?)),
+        }
+    }
+
+    /// Whether it can be used now: a row can be read, and the one writer is free within its time. Changes nothing.
+    pub async fn ping(&self) -> Result<(), Error> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.ping().await,
         }
     }
 

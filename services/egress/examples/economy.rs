@@ -14,6 +14,7 @@ use bus::{Bus, Topology};
 use ledger::{Routing, StatusMap};
 use onhand_egress::{Parts, Settings};
 use process::Tasks;
+use process::health::Health;
 use process::metrics::Metrics;
 use proto::{Envelope, LevelChanged, Message, Settled};
 use secrecy::SecretString;
@@ -80,6 +81,7 @@ async fn main() -> anyhow::Result<()> {
         bus: bus.clone(),
         connect,
         clock: Arc::new(process::clock::now),
+        health: Health::new(),
         settings,
     };
     onhand_egress::start(parts, &tasks, &metrics);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use process::health::Pulse;
 use store::{Error, Shop, ShopState};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -11,6 +12,9 @@ use values::ShopId;
 
 use crate::lane::Lane;
 use crate::shared::Shared;
+
+/// For people who ask whether the process is ready.
+const NOT_LOOKED_AFTER: &str = "cannot read which shops there are; the log says why";
 
 /// One lane that runs.
 struct Running {
@@ -20,12 +24,16 @@ struct Running {
 }
 
 /// Runs lanes until `stop`; then waits for what they have under way.
-pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: CancellationToken) {
     let mut tasks: JoinSet<()> = JoinSet::new();
     let mut lanes: BTreeMap<ShopId, Running> = BTreeMap::new();
     while !stop.is_cancelled() {
-        if let Err(error) = refresh(&shared, &stop, &mut tasks, &mut lanes).await {
-            shared.observe.database_failed("look for shops", &error);
+        match refresh(&shared, &stop, &mut tasks, &mut lanes).await {
+            Ok(()) => pulse.good(),
+            Err(error) => {
+                shared.observe.database_failed("look for shops", &error);
+                pulse.failed(NOT_LOOKED_AFTER);
+            }
         }
         let look_again = tokio::time::sleep(shared.settings.registry_period);
         tokio::pin!(look_again);

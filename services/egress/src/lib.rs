@@ -21,6 +21,7 @@ mod stock;
 mod work;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::Flow;
 use connector_woocommerce::{Access, Client, ShopUrl, SignIn, Timeouts};
@@ -36,8 +37,14 @@ use levels::Levels;
 use observe::Observe;
 use shared::Shared;
 
+/// Levels that wait for longer before they are taken in make the process not ready.
+const LEVELS_WAIT_MAX: Duration = Duration::from_mins(5);
+/// So long after the shops were last looked after, it is not ready. How the shops themselves answer does not count.
+const LANES_PATIENCE: Duration = Duration::from_mins(1);
+
 /// Starts egress: a consumer for each shard of levels, and the lanes.
 pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) {
+    let health = parts.health.clone();
     let shared = Arc::new(Shared::new(parts, Observe::new(metrics)));
     for queue in shared.bus.topology().queues(Flow::EgressLevels) {
         let (shared, stop) = (Arc::clone(&shared), tasks.stopping(Stage::Intake));
@@ -46,8 +53,14 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) {
             shared.bus.consume(queue, levels::LIMITS, &mut levels, &stop).await
         });
     }
-    let stop = tasks.stopping(Stage::Work);
-    tasks.spawn("egress: lanes", lanes::run(shared, stop));
+    let (bus, stop) = (shared.bus.clone(), tasks.stopping(Stage::Intake));
+    let keeps_up = health.check("egress.levels").watch(stop, move || {
+        let bus = bus.clone();
+        async move { bus.keeps_up(Flow::EgressLevels, LEVELS_WAIT_MAX).await.map_err(|lag| lag.to_string()) }
+    });
+    tasks.spawn_in(Stage::Intake, "egress: check", keeps_up);
+    let pulse = health.check("egress.lanes").pulse(LANES_PATIENCE);
+    tasks.spawn("egress: lanes", lanes::run(shared, pulse, tasks.stopping(Stage::Work)));
 }
 
 /// Calls WooCommerce shops, with the usual times.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bus::Bus;
 use connector_woocommerce::Client;
+use process::health::Health;
 use store::{Shop, ShopSecrets, Store};
 use tokio::sync::Notify;
 use values::{ShopId, Timestamp};
@@ -40,6 +41,8 @@ pub struct Parts {
     pub connect: Connect,
     /// [`process::clock::now`], unless a test moves the time.
     pub clock: Clock,
+    /// Where it says whether it keeps up.
+    pub health: Health,
     /// What can be set.
     pub settings: Settings,
 }
@@ -63,7 +66,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(parts: Parts, observe: Observe) -> Self {
-        let Parts { store, bus, connect, clock, settings } = parts;
+        let Parts { store, bus, connect, clock, settings, health: _ } = parts;
         Self { store, bus, connect, clock, settings, observe, wakes: Wakes::default() }
     }
 

@@ -19,6 +19,7 @@ use bus::{Bus, Topology};
 use hmac::{Hmac, KeyInit, Mac};
 use ledger::{Routing, StatusMap};
 use onhand_ingress::{Parts, Settings, WooCommerce};
+use process::health::Health;
 use process::metrics::Metrics;
 use process::serve::{Limits, Server};
 use process::{Stage, Tasks};
@@ -160,6 +161,7 @@ async fn ingress(folder: &Path) -> Result<f64, Failure> {
         connect: WooCommerce::default(),
         clock: process::clock::now,
         owner: "bench".to_owned(),
+        health: Health::new(),
         settings: Settings::default(),
     };
     let router = onhand_ingress::start(parts, &tasks, &metrics)?;

@@ -20,8 +20,10 @@ mod wanted;
 mod webhooks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::{Bus, Flow};
+use process::health::Health;
 use process::metrics::Metrics;
 use process::{Stage, Tasks};
 use store::Store;
@@ -38,6 +40,11 @@ use readers::{Readers, Wakes};
 use wanted::Wishes;
 use webhooks::Webhooks;
 
+/// Wishes that wait for longer before they are noted make the process not ready.
+const WISHES_WAIT_MAX: Duration = Duration::from_mins(5);
+/// So long after the shops were last looked after, it is not ready. How the shops themselves answer does not count.
+const READERS_PATIENCE: Duration = Duration::from_mins(1);
+
 /// What ingress works with.
 #[derive(Debug)]
 pub struct Parts<C> {
@@ -52,6 +59,8 @@ pub struct Parts<C> {
     /// Who has the readers' leases. The same name after a restart takes them over at once, so two processes that run at
     /// the same time must not share one.
     pub owner: String,
+    /// Where it says whether it keeps up.
+    pub health: Health,
     /// The settings.
     pub settings: Settings,
 }
@@ -97,7 +106,8 @@ pub fn start<C: Connect>(
         observe,
         wakes: Wakes::default(),
     });
-    let readers = Readers::new(Arc::clone(&shared));
+    let pulse = parts.health.check("ingress.readers").pulse(READERS_PATIENCE);
+    let readers = Readers::new(Arc::clone(&shared), pulse);
     tasks.spawn_in(Stage::Intake, "ingress-readers", readers.run(tasks.stopping(Stage::Intake)));
     for queue in parts.bus.topology().queues(Flow::IngressReads) {
         let mut wishes = Wishes::new(Arc::clone(&shared));
@@ -106,5 +116,11 @@ pub fn start<C: Connect>(
             bus.consume(queue, wanted::LIMITS, &mut wishes, &stop).await
         });
     }
+    let stop = tasks.stopping(Stage::Intake);
+    let keeps_up = parts.health.check("ingress.reads").watch(stop, move || {
+        let bus = parts.bus.clone();
+        async move { bus.keeps_up(Flow::IngressReads, WISHES_WAIT_MAX).await.map_err(|lag| lag.to_string()) }
+    });
+    tasks.spawn_in(Stage::Intake, "ingress-check", keeps_up);
     Ok(Webhooks::new(&shared).router())
 }

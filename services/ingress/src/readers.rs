@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use process::health::Pulse;
 use store::{Shop, ShopState};
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -20,6 +21,9 @@ const TASKS_KEPT: Duration = Duration::from_hours(24 * 7);
 const PRUNED_MAX: u32 = 500;
 /// How often old tasks are looked for.
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
+
+/// For people who ask whether the process is ready.
+const NOT_LOOKED_AFTER: &str = "cannot read which shops there are; the log says why";
 
 /// Wakes readers when there is something to do for them.
 #[derive(Debug, Default)]
@@ -61,18 +65,23 @@ pub(crate) struct Readers<C> {
     running: BTreeMap<ShopId, Running>,
     tasks: JoinSet<()>,
     pruned_at: Option<Timestamp>,
+    pulse: Pulse,
 }
 
 impl<C: Connect> Readers<C> {
-    pub(crate) fn new(shared: Arc<Shared<C>>) -> Self {
-        Self { shared, running: BTreeMap::new(), tasks: JoinSet::new(), pruned_at: None }
+    pub(crate) fn new(shared: Arc<Shared<C>>, pulse: Pulse) -> Self {
+        Self { shared, running: BTreeMap::new(), tasks: JoinSet::new(), pruned_at: None, pulse }
     }
 
     /// Until `stop`; then waits for every reader to end.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(error) = self.look(&stop).await {
-                Observe::store_failed("look for shops to read", &error);
+            match self.look(&stop).await {
+                Ok(()) => self.pulse.good(),
+                Err(error) => {
+                    Observe::store_failed("look for shops to read", &error);
+                    self.pulse.failed(NOT_LOOKED_AFTER);
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}

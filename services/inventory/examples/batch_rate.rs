@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use bus::{Bus, Flow, Topology};
 use inventory::{OperationRequest, OperationRow, Parts, Requester, Settings};
 use ledger::{Operation, Routing, StatusMap};
+use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::Tasks;
 use proto::{
@@ -57,7 +58,12 @@ async fn main() -> anyhow::Result<()> {
     let store = Arc::new(Store::open_sqlite(&options, SecretKey::from_bytes([1; 32])).await?);
     let (shop, warehouse) = registry(&store).await?;
 
-    let parts = || Parts { store: Arc::clone(&store), bus: bus.clone(), settings: Settings::for_testing() };
+    let parts = || Parts {
+        store: Arc::clone(&store),
+        bus: bus.clone(),
+        health: Health::new(),
+        settings: Settings::for_testing(),
+    };
     let tasks = Tasks::new();
     let inventory = inventory::start(parts(), &tasks, &Metrics::new());
     let started = Instant::now();

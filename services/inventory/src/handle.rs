@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bus::{Bus, Delivery, Flow};
 use process::clock;
+use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::{Stage, Tasks};
 use proto::{Envelope, Message};
@@ -27,6 +29,11 @@ use crate::{catalogue, registry, relay, upkeep};
 /// Sender of the messages of this service.
 pub(crate) const APP_ID: &str = "inventory";
 
+/// Facts that wait for longer make the process not ready: what the shops show is older than that.
+const FACTS_WAIT_MAX: Duration = Duration::from_mins(5);
+/// So long after all changes were published last, it is not ready.
+const RELAY_PATIENCE: Duration = Duration::from_mins(2);
+
 /// What inventory is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -34,6 +41,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// Where facts come from and changes go.
     pub bus: Bus,
+    /// Where it says whether it keeps up.
+    pub health: Health,
     /// What can be set.
     pub settings: Settings,
 }
@@ -59,10 +68,20 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
             bus.consume(queue, limits, &mut Consumer::new(shared), &stop).await
         });
     }
+    let (bus, stop) = (shared.bus.clone(), tasks.stopping(Stage::Intake));
+    let keeps_up = parts.health.check("inventory.orders").watch(stop, move || {
+        let bus = bus.clone();
+        async move {
+            let kept_up = bus.keeps_up(Flow::InventoryOrders, FACTS_WAIT_MAX).await;
+            kept_up.map_err(|lag| lag.to_string())
+        }
+    });
+    tasks.spawn_in(Stage::Intake, "inventory check", keeps_up);
     let stop = tasks.stopping(Stage::Work);
     tasks.spawn_in(Stage::Work, "inventory upkeep", upkeep::run(Arc::clone(&shared), stop));
     let stop = tasks.stopping(Stage::Relay);
-    tasks.spawn_in(Stage::Relay, "inventory relay", relay::run(Arc::clone(&shared), stop));
+    let pulse = parts.health.check("inventory.relay").pulse(RELAY_PATIENCE);
+    tasks.spawn_in(Stage::Relay, "inventory relay", relay::run(Arc::clone(&shared), pulse, stop));
     Inventory { shared }
 }
 

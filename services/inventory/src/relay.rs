@@ -8,6 +8,7 @@ use std::time::Duration;
 use bus::{PublishError, Publisher};
 use process::backoff::{Backoff, random};
 use process::clock;
+use process::health::Pulse;
 use proto::{Envelope, LevelChanged, Message, READ_IDS_MAX, ReadWanted, Settled, Wanted};
 use store::{ShopFilter, StockRow, Wish};
 use tokio::time::sleep;
@@ -26,6 +27,9 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_mins(1);
 /// Waits while bus or database cannot be used.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(10) };
 
+/// For people who ask whether the process is ready.
+const NOT_PUBLISHED: &str = "cannot publish what has changed; the log says why";
+
 /// Why a round was given up.
 #[derive(Debug, thiserror::Error)]
 enum RelayError {
@@ -35,7 +39,7 @@ enum RelayError {
     Publish(#[from] PublishError),
 }
 
-pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: CancellationToken) {
     let relay = Relay { publisher: shared.bus.publisher(), shared };
     let mut failures = 0;
     loop {
@@ -44,12 +48,14 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         let wait = match relay.round().await {
             Ok(()) => {
                 failures = 0;
+                pulse.good();
                 FALLBACK_POLL
             }
             Err(error) => {
                 failures += 1;
                 let wait = BACKOFF.delay(failures, random());
                 relay.shared.observer.unpublished(&error, wait);
+                pulse.failed(NOT_PUBLISHED);
                 wait
             }
         };

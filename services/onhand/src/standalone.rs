@@ -1,5 +1,6 @@
 //! All services in one process over one data directory: what `onhand up` runs, and the demo too.
 
+mod checks;
 mod data_dir;
 
 use std::net::SocketAddr;
@@ -147,6 +148,7 @@ pub(crate) async fn start(options: Options) -> Result<Standalone, StartError> {
 
     let Options { data_dir, public_url, http, services: settings, .. } = options;
     let parts = Common { store: &store, bus: &bus, tasks: &tasks, health: &health, metrics: &metrics };
+    checks::spawn(&store, &bus, &tasks, &health);
     let routes = services(parts, settings, public_url.clone())?;
     let server = Server::new(http, &metrics);
     let stop = tasks.stopping(Stage::Intake);
@@ -172,8 +174,12 @@ fn services(
     public_url: Option<String>,
 ) -> Result<Router, StartError> {
     let Common { store, bus, tasks, health, metrics } = parts;
-    let inventory =
-        inventory::Parts { store: Arc::clone(store), bus: bus.clone(), settings: settings.inventory };
+    let inventory = inventory::Parts {
+        store: Arc::clone(store),
+        bus: bus.clone(),
+        health: health.clone(),
+        settings: settings.inventory,
+    };
     let inventory = inventory::start(inventory, tasks, metrics);
     egress::start(
         egress::Parts {
@@ -181,6 +187,7 @@ fn services(
             bus: bus.clone(),
             connect: egress::woocommerce(),
             clock: Arc::new(process::clock::now),
+            health: health.clone(),
             settings: settings.egress,
         },
         tasks,
@@ -193,6 +200,7 @@ fn services(
             connect: ingress::WooCommerce::default(),
             clock: process::clock::now,
             owner: READER_LEASES_OWNER.to_owned(),
+            health: health.clone(),
             settings: settings.ingress,
         },
         tasks,

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use onhand_bus::{
-    Bus, ConsumeError, DELIVERY_LIMIT, Delivery, Disposition, Flow, Handler, Limits, Pause, PublishError,
-    QueueName, Topology,
+    Bus, ConsumeError, DELIVERY_LIMIT, Delivery, Disposition, Flow, Handler, LagError, Limits, Pause,
+    PublishError, QueueName, Topology,
 };
 use proto::{Envelope, Message, OrderUnreadable, Word};
 use tokio::sync::mpsc;
@@ -407,4 +407,16 @@ pub(crate) async fn an_undecided_message_is_delivered_again<F: Factory>() {
     let ended = factory.bus().consume(queue, LIMITS, &mut forgetful, &stop).await;
     assert!(matches!(ended, Err(ConsumeError::Undecided { delivered: 2, decided: 1, .. })), "{ended:?}");
     assert_eq!(take_all(factory.bus(), queue).await, [vec![(1, 1), (2, 1)]]);
+}
+
+pub(crate) async fn a_flow_that_does_not_keep_up_is_told<F: Factory>() {
+    let (factory, queue) = filled::<F>(3).await;
+    let bus = factory.bus();
+    bus.probe().await.unwrap();
+    bus.keeps_up(queue.flow(), Duration::from_hours(1)).await.unwrap();
+    let behind = bus.keeps_up(queue.flow(), Duration::ZERO).await;
+    assert!(matches!(behind, Err(LagError::Behind { messages: 3, .. })), "{behind:?}");
+    bus.keeps_up(Flow::EgressLevels, Duration::ZERO).await.unwrap();
+    take_all(bus, queue).await;
+    bus.keeps_up(queue.flow(), Duration::ZERO).await.unwrap();
 }

@@ -21,6 +21,7 @@ async fn a_full_disk_changes_nothing_and_is_no_end() {
     };
     assert!(matches!(error, SpoolError::DiskFull), "{error}");
     assert!(stored > 3, "{stored}");
+    assert!(matches!(spool.probe().await, Err(SpoolError::DiskFull)));
     assert_eq!(queue.depth().await.unwrap().records, stored);
 
     let mut consumer = queue.consumer().await.unwrap();
@@ -28,6 +29,7 @@ async fn a_full_disk_changes_nothing_and_is_no_end() {
     assert_eq!(batch.iter().map(|claimed| claimed.key).collect::<Vec<_>>(), (0..stored).collect::<Vec<_>>());
     consumer.settle(batch.into_iter().map(|claimed| (claimed.seq, Outcome::Ack)).collect()).await.unwrap();
     consumer.flush().await.unwrap();
+    spool.probe().await.unwrap();
     queue.append(9, vec![7; 100_000]).await.unwrap();
     drop((spool, queue, consumer));
     running.await.unwrap().unwrap();

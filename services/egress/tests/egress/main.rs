@@ -4,6 +4,7 @@
 
 mod crash;
 mod faults;
+mod health;
 mod pacing;
 mod pushing;
 mod settling;

@@ -9,6 +9,7 @@ use connector_woocommerce::Timeouts;
 use ledger::{Routing, StatusMap};
 use onhand_egress::{Parts, Settings};
 use process::Tasks;
+use process::health::Health;
 use process::metrics::Metrics;
 use proto::{Envelope, LevelChanged, Message, Settled, Wanted};
 use secrecy::SecretString;
@@ -81,6 +82,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<Store>,
     pub(crate) bus: Bus,
     pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
     pub(crate) settings: Settings,
     pub(crate) timeouts: Timeouts,
     ahead_micros: Arc<AtomicI64>,
@@ -113,6 +115,7 @@ impl World {
             store: Arc::new(store),
             bus,
             metrics: Metrics::new(),
+            health: Health::new(),
             settings,
             timeouts,
             ahead_micros: Arc::default(),
@@ -141,6 +144,7 @@ impl World {
             clock: Arc::new(move || {
                 Timestamp::from_micros(process::clock::now().micros() + ahead.load(Ordering::SeqCst))
             }),
+            health: self.health.clone(),
             settings: self.settings.clone(),
         };
         onhand_egress::start(parts, &self.tasks, &self.metrics);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bus::{Bus, Delivery, Disposition, Flow, Handler, Limits, Pause, PublishError, Publisher, Topology};
 use ledger::{Routing, StatusMap};
 use onhand_ingress::{Parts, Settings, WooCommerce};
+use process::health::Health;
 use process::metrics::Metrics;
 use process::serve::{self, Server};
 use process::{Stage, Tasks};
@@ -73,6 +74,7 @@ pub(crate) struct World {
     publisher: Publisher,
     tasks: Tasks,
     metrics: Metrics,
+    pub(crate) health: Health,
     taken: Taken,
     /// Where webhooks are listened for.
     pub(crate) url: String,
@@ -95,7 +97,7 @@ impl World {
     }
 
     async fn open(folder: TempDir, settings: Settings, spool_bytes_max: u64) -> Self {
-        let (tasks, metrics) = (Tasks::new(), Metrics::new());
+        let (tasks, metrics, health) = (Tasks::new(), Metrics::new(), Health::new());
         let database = SqliteOptions::new(folder.path().join("onhand.db"));
         let store = Arc::new(Store::open_sqlite(&database, SecretKey::from_bytes([7; 32])).await.unwrap());
         let options = spool::Options {
@@ -118,6 +120,7 @@ impl World {
             connect: WooCommerce::default(),
             clock: process::clock::now,
             owner: "test".to_owned(),
+            health: health.clone(),
             settings: settings.clone(),
         };
         let router = onhand_ingress::start(parts, &tasks, &metrics).unwrap();
@@ -126,7 +129,7 @@ impl World {
         let server = Server::new(serve::Limits::default(), &metrics);
         tasks.spawn_in(Stage::Intake, "http", server.serve(listener, router, tasks.stopping(Stage::Intake)));
         let publisher = bus.publisher();
-        Self { folder, store, publisher, tasks, metrics, taken, url, settings, spool_bytes_max }
+        Self { folder, store, publisher, tasks, metrics, health, taken, url, settings, spool_bytes_max }
     }
 
     /// An orderly end, and the next life on the same files. What was taken is forgotten.

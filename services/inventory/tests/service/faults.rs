@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bus::{Bus, Flow, Topology};
 use inventory::{DeadOutcome, Parts, Settings};
 use ledger::{Book, SkuBook};
+use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::Tasks;
 use proto::{Envelope, Message, Source, Wanted};
@@ -67,8 +68,12 @@ async fn killed_between_commit_and_ack_nothing_is_applied_twice() {
     let queue = bus.topology().queues(Flow::InventoryOrders).next().unwrap();
     assert_eq!(bus.depth(queue).await.unwrap().messages, 43, "all is delivered again");
     let (tasks, metrics) = (Tasks::new(), Metrics::new());
-    let parts =
-        Parts { store: Arc::clone(&world.store), bus: bus.clone(), settings: Settings::for_testing() };
+    let parts = Parts {
+        store: Arc::clone(&world.store),
+        bus: bus.clone(),
+        health: Health::new(),
+        settings: Settings::for_testing(),
+    };
     inventory::start(parts, &tasks, &metrics);
     until("all is acknowledged again", async || {
         (bus.depth(queue).await.unwrap().messages == 0).then_some(())

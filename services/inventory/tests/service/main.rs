@@ -6,6 +6,7 @@ extern crate onhand_inventory as inventory;
 
 mod events;
 mod faults;
+mod health;
 mod mapping;
 mod operations;
 mod settles;

@@ -1,12 +1,14 @@
 //! A running inventory in a directory of its own, with everything it publishes collected.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bus::{Bus, Delivery, Disposition, Flow, Handler, Limits, Pause, Topology};
 use inventory::{Inventory, Operated, OperationRequest, OperationRow, Parts, Requester, Settings};
 use ledger::{Balance, Operation, Routing, StatusMap};
+use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::Tasks;
 use proto::{
@@ -34,12 +36,25 @@ const LOOK: Duration = Duration::from_millis(5);
 /// A moment long past, so that every margin is over.
 pub(crate) const LONG_AGO: i64 = 1_700_000_000;
 
+/// How far the spools' clock is ahead, in seconds.
+static SPOOL_AHEAD: AtomicU64 = AtomicU64::new(0);
+
+/// What waits in a spool is older by so much from now on, in every world of the process.
+pub(crate) fn age_spools(seconds: u64) {
+    SPOOL_AHEAD.fetch_add(seconds, Ordering::SeqCst);
+}
+
+fn spool_clock() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(SPOOL_AHEAD.load(Ordering::SeqCst))
+}
+
 pub(crate) struct World {
     folder: TempDir,
     pub(crate) bus: Bus,
     pub(crate) store: Arc<Store>,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
     inventory: Option<Inventory>,
     told: Arc<Mutex<Vec<Envelope>>>,
     stop: CancellationToken,
@@ -59,7 +74,9 @@ impl World {
     #[expect(clippy::disallowed_methods, reason = "test code")]
     pub(crate) async fn idle() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (spool, writer) = spool::open(spool::Options::at(folder.path().join("spool.db"))).await.unwrap();
+        let options =
+            spool::Options { clock: spool_clock, ..spool::Options::at(folder.path().join("spool.db")) };
+        let (spool, writer) = spool::open(options).await.unwrap();
         let writing = tokio::spawn(async move { writer.run().await.unwrap() });
         let bus = Bus::local(&spool, Topology::uniform(1).unwrap()).await.unwrap();
         let store = Arc::new(open_store(folder.path()).await);
@@ -71,6 +88,7 @@ impl World {
             store,
             tasks: Tasks::new(),
             metrics: Metrics::new(),
+            health: Health::new(),
             inventory: None,
             told: Arc::default(),
             stop: CancellationToken::new(),
@@ -86,6 +104,7 @@ impl World {
         let parts = Parts {
             store: Arc::clone(&self.store),
             bus: self.bus.clone(),
+            health: self.health.clone(),
             settings: Settings::for_testing(),
         };
         self.inventory = Some(inventory::start(parts, &self.tasks, &self.metrics));

@@ -1,6 +1,6 @@
 //! How `onhand up` starts, refuses to start, and ends.
 
-use crate::harness::{Bench, mode};
+use crate::harness::{Bench, PATIENCE, mode, until};
 
 const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -76,7 +76,28 @@ async fn health_pages_and_metrics_are_served_beside_the_api() {
     let bench = Bench::new();
     let up = bench.up(ANY_PORT).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    for (path, part) in [("healthz", "ok"), ("readyz", ""), ("metrics", "onhand_http_connections_total")] {
+    let ready = async || {
+        let answer = client.get(format!("{}/readyz", up.url)).send().await.unwrap();
+        (answer.status().as_u16() == 200).then_some(answer)
+    };
+    let answer = until("it is ready", PATIENCE, ready).await;
+    let told: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    let names: Vec<_> =
+        told["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "database",
+            "egress.lanes",
+            "egress.levels",
+            "ingress.readers",
+            "ingress.reads",
+            "inventory.orders",
+            "inventory.relay",
+            "spool",
+        ]
+    );
+    for (path, part) in [("healthz", "ok"), ("metrics", "onhand_http_connections_total")] {
         let answer = client.get(format!("{}/{path}", up.url)).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 200, "{path}");
         let text = answer.text().await.unwrap();
