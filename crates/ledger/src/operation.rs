@@ -8,7 +8,8 @@ use crate::book::{Book, Cause, MovementKind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Stock found when a shop was connected: what the shop showed once every order was known, and what its own orders
-    /// hold of it. (What other shops' orders hold was never in what this shop showed.)
+    /// hold of it. (What other shops' orders hold was never in what this shop showed.) Refused for a SKU that has stock of
+    /// its own already: several shops show the same goods, and what was received is not on the shelf twice.
     Opening {
         /// The SKU.
         sku: Sku,
@@ -79,6 +80,8 @@ pub enum OperationOutcome {
     BadQuantity,
     /// A transfer needs two warehouses.
     SameWarehouse,
+    /// The SKU was received, counted, adjusted or opened before, in whatever warehouse; an opening would count it twice.
+    AlreadyOpened,
     /// It would take more than is available; nothing was done.
     InsufficientAvailable {
         /// What is available.
@@ -131,7 +134,9 @@ fn refusal(operation: &Operation, book: &Book) -> Option<OperationOutcome> {
         (quantity > available.or_zero()).then_some(OperationOutcome::InsufficientAvailable { available })
     };
     match operation {
-        Operation::Opening { .. } => None,
+        Operation::Opening { sku, .. } => {
+            book.counted_at(sku).is_some().then_some(OperationOutcome::AlreadyOpened)
+        }
         Operation::Receive { quantity, .. } => {
             (!quantity.is_positive()).then_some(OperationOutcome::BadQuantity)
         }

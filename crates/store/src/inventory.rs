@@ -73,6 +73,24 @@ pub struct Settled {
     pub quiet: bool,
 }
 
+/// Whether what a stock shows becomes stock of its SKU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum StockOpening {
+    /// Not asked for.
+    #[default]
+    None,
+    /// Its first trusted proof is to open its SKU.
+    Awaited,
+    /// It has opened its SKU.
+    Opened,
+    /// Its SKU had stock already, which is left as it is.
+    LeftAlone,
+}
+
+impl StockOpening {
+    pub(crate) const ALL: [Self; 4] = [Self::None, Self::Awaited, Self::Opened, Self::LeftAlone];
+}
+
 /// One stock of a shop: its mapping and its level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StockRow {
@@ -104,8 +122,8 @@ pub struct StockRow {
     /// Trace context of the latest change: of this batch when saved, `None` when loaded, that which waits in the outbox
     /// when published.
     pub trace: Option<Arc<str>>,
-    /// Its first trusted proof opens its SKU.
-    pub opening: bool,
+    /// Whether what it shows opens its SKU.
+    pub opening: StockOpening,
     /// Revisions compare within an epoch only.
     pub epoch: Epoch,
     /// Grows with every change. A row saved with another (epoch, revision) is to be published.

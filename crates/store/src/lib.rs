@@ -33,7 +33,7 @@ pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, Set
 pub use inventory::{
     Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,
     ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted,
-    Posting, Settled, ShopFilter, ShopListings, StockRow, Unpublished, Wanted, Wish,
+    Posting, Settled, ShopFilter, ShopListings, StockOpening, StockRow, Unpublished, Wanted, Wish,
 };
 pub use reading::{
     BreakerWord, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX,
@@ -44,7 +44,7 @@ pub use registry::{
     ShopSecrets, ShopSettings, ShopState, Warehouse, WarehouseAdded, WarehouseKind,
 };
 pub use report::{
-    Explanation, MovementSum, OpenHold, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause,
+    Explanation, MovementSum, OpenHold, Openings, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause,
     UnmappedStock, Waiting, WarehouseTotal,
 };
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};

@@ -95,6 +95,17 @@ pub struct Orphan {
     pub reserved: Quantity,
 }
 
+/// What became of the stocks of a shop that was to open its SKUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Openings {
+    /// Stocks not proven yet, whose SKU has no stock yet.
+    pub awaited_count: u64,
+    /// Stocks that opened their SKU.
+    pub opened_count: u64,
+    /// Stocks whose SKU had stock already.
+    pub left_alone_count: u64,
+}
+
 /// Why a stock has no SKU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnmappedCause {

@@ -19,7 +19,9 @@ use crate::registry::{
     ApiToken, Changed, NewShop, Scope, Shop, ShopAdded, ShopSecrets, ShopSettings, Warehouse,
     WarehouseAdded, WarehouseKind,
 };
-use crate::report::{Explanation, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal};
+use crate::report::{
+    Explanation, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal,
+};
 use crate::secret::SecretKey;
 use crate::sqlite::{Sqlite, SqliteOptions};
 
@@ -218,6 +220,8 @@ on_every_backend! {
     fn stock_of(skus: &[Sku]) -> Vec<SkuStock>;
     /// Stocks of a shop by holder.
     fn stocks_of_shop(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<StockRow>;
+    /// What became of the stocks of a shop that was to open its SKUs; those no longer in service are left out.
+    fn openings(shop: ShopId) -> Openings;
     /// The products of those stocks that are variations'.
     fn stock_parents(stocks: &[StockId]) -> BTreeMap<StockId, ProductId>;
     /// An order with all its lines.

@@ -65,6 +65,7 @@ pub(crate) struct Summary {
     pub(crate) quiet_count: u64,
     pub(crate) unquiet_count: u64,
     pub(crate) opened_count: u64,
+    pub(crate) left_alone_count: u64,
     pub(crate) listing_count: u64,
     pub(crate) refused_mappings: Vec<(ListingSeen, ListingOutcome)>,
     pub(crate) dead: Vec<NewDead>,

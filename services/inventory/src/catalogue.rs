@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use proto::ListingObserved;
-use store::{InventoryTx, ListingOutcome, ListingSeen, MapOutcome, Opening, ShopState, StockRow};
+use store::{InventoryTx, ListingOutcome, ListingSeen, MapOutcome, Opening, StockOpening, StockRow};
 use values::{Sku, StockId};
 
 use crate::batch::{Summary, Traced};
@@ -71,10 +71,12 @@ async fn begin(
         let (Some(row), Some(shop)) = (work.stocks.get_mut(stock), work.shops.get(&stock.shop)) else {
             continue;
         };
-        let known = row.sku.as_ref().is_some_and(|sku| work.book.counted_at(sku).is_some());
-        // While a shop is connected every stock of it is counted in; later only what is new to the hub.
-        let wanted = shop.state == ShopState::Connecting || !known;
-        row.opening = shop.opening == Opening::Take && wanted;
+        let has_stock = row.sku.as_ref().is_some_and(|sku| work.book.counted_at(sku).is_some());
+        row.opening = match shop.opening {
+            Opening::None => StockOpening::None,
+            Opening::Take if has_stock => StockOpening::LeftAlone,
+            Opening::Take => StockOpening::Awaited,
+        };
         work.unprove(stock.shop, [stock.holder], occasion);
     }
     for sku in &skus {

@@ -158,6 +158,13 @@ impl Observer {
                 summary.opened_count
             );
         }
+        if summary.left_alone_count > 0 {
+            tracing::info!(
+                stocks = summary.left_alone_count,
+                "{} SKUs had stock already; what shops showed was not added to it",
+                summary.left_alone_count
+            );
+        }
         for (seen, outcome) in &summary.refused_mappings {
             let (shop, listing) = (seen.shop, seen.listing);
             match outcome {

@@ -96,6 +96,8 @@ pub enum RefusalCause {
     BadQuantity,
     /// A transfer needs two warehouses.
     SameWarehouse,
+    /// An opening of a SKU that has stock already.
+    AlreadyOpened,
     /// It would take more than is available.
     InsufficientAvailable {
         /// What is available.
@@ -173,6 +175,7 @@ fn refusal(outcome: OperationOutcome) -> Option<RefusalCause> {
         OperationOutcome::Applied => None,
         OperationOutcome::BadQuantity => Some(RefusalCause::BadQuantity),
         OperationOutcome::SameWarehouse => Some(RefusalCause::SameWarehouse),
+        OperationOutcome::AlreadyOpened => Some(RefusalCause::AlreadyOpened),
         OperationOutcome::InsufficientAvailable { available } => {
             Some(RefusalCause::InsufficientAvailable { available })
         }

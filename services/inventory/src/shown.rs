@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ledger::Operation;
+use ledger::{Operation, OperationOutcome};
 use proto::StockShown;
-use store::{Changes, Incomplete, InventoryTx, Settled, StockRow};
+use store::{Changes, Incomplete, InventoryTx, Settled, StockOpening, StockRow};
 use values::{Quantity, ShopId, StockId, Timestamp};
 
 use crate::batch::{Summary, Traced};
@@ -48,8 +48,8 @@ pub(crate) async fn apply(
         });
         changed(row, &occasion);
         summary.proof(quiet);
-        if let Some(shown) = what.shown.filter(|_| quiet && row.opening && row.sku.is_some()) {
-            row.opening = false;
+        let opens = quiet && row.opening == StockOpening::Awaited && row.sku.is_some();
+        if let Some(shown) = what.shown.filter(|_| opens) {
             opened.insert(row.id, (shown, occasion));
         }
     }
@@ -80,7 +80,8 @@ async fn complete(tx: &mut InventoryTx, shown: &[Traced<'_, StockShown>]) -> Res
     tx.clear_marks(&marks).await
 }
 
-/// The SKU starts from what the shop showed, less what its orders are yet to take, less what they did to the ledger.
+/// The SKU starts from what the shop showed, less what its orders are yet to take, less what they did to the ledger. One
+/// that has stock of its own by now is left alone: its level wins, and the shop is told the difference.
 async fn open(
     tx: &mut InventoryTx,
     rows: &[StockRow],
@@ -113,8 +114,15 @@ async fn open(
             reason: Some(Arc::from(OPENING_REASON)),
             ..occasion.clone()
         };
-        work.operate(&Operation::Opening { sku, warehouse, quantity }, &occasion);
-        summary.opened_count += 1;
+        let outcome = work.operate(&Operation::Opening { sku, warehouse, quantity }, &occasion);
+        let (opening, count) = match outcome {
+            OperationOutcome::AlreadyOpened => (StockOpening::LeftAlone, &mut summary.left_alone_count),
+            _ => (StockOpening::Opened, &mut summary.opened_count),
+        };
+        *count += 1;
+        if let Some(row) = work.stocks.get_mut(&stock) {
+            row.opening = opening;
+        }
     }
     let saved = work.save(tx, &[], now).await?;
     summary.saved(saved);

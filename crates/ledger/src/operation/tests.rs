@@ -3,7 +3,7 @@
 use super::*;
 use crate::book::{Balance, SkuBook};
 
-use OperationOutcome::{Applied, BadQuantity, InsufficientAvailable, SameWarehouse};
+use OperationOutcome::{AlreadyOpened, Applied, BadQuantity, InsufficientAvailable, SameWarehouse};
 
 fn units(units: i64) -> Quantity {
     Quantity::from_units(units)
@@ -108,6 +108,20 @@ fn malformed_comes_before_impossible() {
     check(&transfer(1, 1, 0), BadQuantity, &[]);
     check(&transfer(1, 1, 99), SameWarehouse, &[]);
     check(&transfer(1, 2, -99), BadQuantity, &[]);
+}
+
+/// Orders open nothing: what they did before is part of the difference that an opening is.
+#[test]
+fn a_sku_is_opened_once_and_only_if_nothing_else_gave_it_stock() {
+    for first in [opening(1, 3), opening(1, 0), receive(1, 3), adjust(3, 3), count(2, 0)] {
+        let mut book = book();
+        assert_eq!(operate(&first, Timestamp::from_seconds(5), &mut book), Applied, "{first:?}");
+        let before = book.sku(&sku()).cloned();
+        for second in [opening(1, 7), opening(2, 7)] {
+            assert_eq!(operate(&second, Timestamp::from_seconds(9), &mut book), AlreadyOpened, "{first:?}");
+        }
+        assert_eq!(book.sku(&sku()).cloned(), before, "after {first:?} an opening is refused whole");
+    }
 }
 
 #[test]

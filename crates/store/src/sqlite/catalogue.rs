@@ -9,7 +9,7 @@ use super::inventory::OUTBOX;
 use super::rows::{StockColumns, id, json, listing, listing_key, signed, stock_columns};
 use super::{Sqlite, SqliteInventoryTx, WriteTx, commit};
 use crate::error::{Error, failed};
-use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome, StockRow};
+use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome, StockOpening, StockRow};
 
 const LISTINGS: &str = "
 SELECT l.shop, l.product, l.variation, l.holder, l.sku, l.name, l.status, l.seen
@@ -381,7 +381,7 @@ fn new_stock(stock: StockId) -> StockRow {
         last_applied_at: None,
         order_dates: None,
         trace: None,
-        opening: false,
+        opening: StockOpening::None,
         epoch: values::Epoch::ZERO,
         revision: values::Revision::ZERO,
         settle: None,

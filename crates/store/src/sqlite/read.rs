@@ -8,12 +8,12 @@ use values::{OrderId, ProductId, ShopId, Sku, StockId};
 use super::Sqlite;
 use super::inventory::order_row;
 use super::rows::{
-    LineColumns, OrderColumns, StockColumns, bytes16, holds, id, json, line, quantity, sku, sku_book,
-    stock_columns, timestamp, unsigned,
+    LineColumns, OrderColumns, StockColumns, bytes16, holds, id, json, line, opening, quantity, sku,
+    sku_book, stock_columns, timestamp, unsigned,
 };
 use crate::error::{Error, failed};
-use crate::inventory::{OrderRow, Posted, Posting, StockRow};
-use crate::report::{Explanation, MovementSum, OpenHold, PAGE_ROWS_MAX, SkuStock};
+use crate::inventory::{OrderRow, Posted, Posting, StockOpening, StockRow};
+use crate::report::{Explanation, MovementSum, OpenHold, Openings, PAGE_ROWS_MAX, SkuStock};
 
 const SKU_PAGE: &str = "
 SELECT id, sku, movement_count, counted_at, balances FROM inventory_skus WHERE sku > ?1 ORDER BY sku LIMIT ?2";
@@ -100,6 +100,28 @@ impl Sqlite {
             .await
             .map_err(failed("list a shop's stocks"))?;
         rows.iter().map(StockColumns::row).collect()
+    }
+
+    pub(crate) async fn openings(&self, shop: ShopId) -> Result<Openings, Error> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT opening, count(*) FROM inventory_stocks
+              WHERE shop = ?1 AND removed = 0 AND opening <> 0 GROUP BY opening",
+        )
+        .bind(shop.get())
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed("count the openings of a shop"))?;
+        let mut openings = Openings::default();
+        for (number, count) in rows {
+            let place = match opening(number)? {
+                StockOpening::None => continue,
+                StockOpening::Awaited => &mut openings.awaited_count,
+                StockOpening::Opened => &mut openings.opened_count,
+                StockOpening::LeftAlone => &mut openings.left_alone_count,
+            };
+            *place = unsigned("count", count)?;
+        }
+        Ok(openings)
     }
 
     /// The parents of those stocks that are variations'.

@@ -10,7 +10,7 @@ use values::{
 };
 
 use crate::error::Error;
-use crate::inventory::{Settled, StockRow};
+use crate::inventory::{Settled, StockOpening, StockRow};
 
 /// Rows as one parameter: an array of arrays, unpacked by `jsonb_each`.
 pub(super) fn json<T: Serialize + ?Sized>(rows: &T) -> String {
@@ -280,7 +280,7 @@ pub(super) struct StockColumns {
     taken_total: i64,
     last_order_date: Option<i64>,
     last_applied_at: Option<i64>,
-    opening: bool,
+    opening: i64,
     epoch: i64,
     revision: i64,
     settle: Option<String>,
@@ -326,12 +326,23 @@ impl StockColumns {
             last_applied_at: self.last_applied_at.map(timestamp),
             order_dates: None,
             trace: None,
-            opening: self.opening,
+            opening: opening(self.opening)?,
             epoch: Epoch::new(unsigned("epoch", self.epoch)?),
             revision: Revision::new(unsigned("revision", self.revision)?),
             settle: self.settle.as_deref().map(settled).transpose()?,
         })
     }
+}
+
+/// As it is stored: its place among all.
+pub(super) fn opening_number(opening: StockOpening) -> i64 {
+    let place = StockOpening::ALL.iter().position(|other| *other == opening);
+    place.and_then(|place| i64::try_from(place).ok()).expect("every one of the few is among all")
+}
+
+pub(super) fn opening(number: i64) -> Result<StockOpening, Error> {
+    let found = usize::try_from(number).ok().and_then(|place| StockOpening::ALL.get(place));
+    found.copied().ok_or_else(|| Error::damaged("opening of a stock", number))
 }
 
 pub(super) fn settled_text(settled: &Settled) -> String {

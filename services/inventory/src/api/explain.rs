@@ -9,7 +9,7 @@ use axum::extract::State;
 use process::clock;
 use push::Next;
 use serde::{Deserialize, Serialize};
-use store::{Explanation, MovementSum, OpenHold, PushNotes, PushRow, Shop, StockRow, Told};
+use store::{Explanation, MovementSum, OpenHold, PushNotes, PushRow, Shop, StockOpening, StockRow, Told};
 use utoipa::{IntoParams, ToSchema};
 use values::{Quantity, ShopId, StockId, Timestamp, WarehouseId};
 
@@ -121,6 +121,10 @@ struct ShopSum {
     goal: Option<Amount>,
     /// What it shows if every order is known; `null` while that is not proven.
     shows: Option<Amount>,
+    /// Whether what it showed when it was connected became stock: `opened`, `left_alone` (there was stock already) or
+    /// `awaited`; `null` if that was not asked for.
+    #[schema(example = "opened")]
+    opening: Option<&'static str>,
     /// When it was told something last.
     told_at: Option<Time>,
     /// The change it was told.
@@ -289,6 +293,7 @@ fn shop_sum(
         withheld: base.map(|base| base.withheld.into()),
         goal: state.and_then(|state| state.target).map(|target| target.goal(withheld).into()),
         shows: state.and_then(push::StockPush::expected).map(Into::into),
+        opening: opening_word(stock.opening),
         told_at: told.map(|told| told.at.into()),
         told_change: told.map(|told| told.delta.into()),
         answer: told.map(|told| told.answer.clone()),
@@ -353,6 +358,15 @@ fn unsettled(
         Next::ReadBack => reasons.push("a push was not answered; it is to be read back".to_owned()),
     }
     reasons
+}
+
+const fn opening_word(opening: StockOpening) -> Option<&'static str> {
+    match opening {
+        StockOpening::None => None,
+        StockOpening::Awaited => Some("awaited"),
+        StockOpening::Opened => Some("opened"),
+        StockOpening::LeftAlone => Some("left_alone"),
+    }
 }
 
 fn signed(delta: Quantity) -> String {

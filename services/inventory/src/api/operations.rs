@@ -232,6 +232,7 @@ pub(super) fn reason_of(cause: RefusalCause) -> String {
         }
         RefusalCause::BadQuantity => "the quantity cannot be".to_owned(),
         RefusalCause::SameWarehouse => "a transfer needs two warehouses".to_owned(),
+        RefusalCause::AlreadyOpened => "the SKU has stock already".to_owned(),
         RefusalCause::UnknownWarehouse(id) => format!("there is no warehouse {id}"),
         RefusalCause::MirroredWarehouse(id) => {
             format!("warehouse {id} follows an ERP; change its stock there")

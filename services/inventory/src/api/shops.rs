@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
 use store::{
-    Changed, Connector, NewShop, Scope, ShopAdded, ShopSecrets, ShopState, TaskKind, UnmappedCause,
+    Changed, Connector, NewShop, Opening, Scope, ShopAdded, ShopSecrets, ShopState, TaskKind, UnmappedCause,
     UnmappedStock,
 };
 use values::{HolderId, StockId};
@@ -55,6 +55,9 @@ pub(super) async fn read(
     let mut body = ShopBody::new(&shop, &Warehouses::load(&parts.store).await?);
     body.lane = parts.store.lane(shop.id).await?.map(Into::into);
     body.reading = parts.store.reading(shop.id).await?.map(Into::into);
+    if shop.opening == Opening::Take {
+        body.openings = Some(parts.store.openings(shop.id).await?.into());
+    }
     if caller.scope == Scope::Admin {
         let token = parts.store.webhook_token(shop.id).await?;
         body.webhook_url = token.map(|token| webhook_url(&parts, &token));

@@ -165,3 +165,62 @@ async fn an_order_older_than_the_connection_moves_nothing() {
     world.check().await;
     world.stop().await;
 }
+
+/// Two shops show the same goods. Only the first that is proven opens their SKU; what was received counts for itself.
+#[tokio::test]
+async fn what_has_stock_already_is_not_opened() {
+    let world = World::running().await;
+    let first = world.shop_opening("first", Opening::Take).await.id;
+    let second = world.shop_opening("second", Opening::Take).await.id;
+    world.receive("received-before", 4).await;
+    world
+        .tell([
+            sells(first, 1, "A"),
+            sells(first, 2, "received-before"),
+            sells(first, 3, "received-between"),
+            connected(first, None),
+            sells(second, 9, "A"),
+            connected(second, None),
+        ])
+        .await;
+    world.receive("received-between", 5).await;
+    world.tell([shown(first, 1, 8, 1, 100), shown(first, 2, 7, 1, 100), shown(first, 3, 6, 1, 100)]).await;
+    world.tell([shown(second, 9, 11, 1, 200)]).await;
+    for (code, on_hand) in [("A", 8), ("received-before", 4), ("received-between", 5)] {
+        assert_eq!(world.on_hand_and_reserved(code).await, (units(on_hand), units(0)), "{code}");
+    }
+    // Its level wins; it is for egress to correct the shop.
+    world.level(stock_id(second, 9), "the second shop follows", |level| level.level == units(8)).await;
+    let counts = async |shop| {
+        let openings = world.store.openings(shop).await.unwrap();
+        (openings.opened_count, openings.left_alone_count, openings.awaited_count)
+    };
+    assert_eq!((counts(first).await, counts(second).await), ((1, 2, 0), (0, 1, 0)));
+    world.check().await;
+    world.stop().await;
+}
+
+/// Both in one batch, even in one message order that neither knew of.
+#[tokio::test]
+async fn two_shops_proven_at_once_open_a_sku_once() {
+    let mut world = World::idle().await;
+    let first = world.shop_opening("first", Opening::Take).await.id;
+    let second = world.shop_opening("second", Opening::Take).await.id;
+    world
+        .publish([
+            sells(first, 1, "A"),
+            sells(second, 9, "A"),
+            connected(first, None),
+            connected(second, None),
+            shown(first, 1, 8, 1, 100),
+            shown(second, 9, 11, 1, 100),
+        ])
+        .await;
+    world.start();
+    world.applied().await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(8), units(0)));
+    let openings = world.store.openings(second).await.unwrap();
+    assert_eq!((openings.opened_count, openings.left_alone_count), (0, 1));
+    world.check().await;
+    world.stop().await;
+}

@@ -105,6 +105,14 @@ fn show_shop(screen: Screen, shop: &Value) -> Result<(), Failure> {
     sum("  = should show", "goal");
     sum("  shows, if every order is known", "shows");
     screen.table(&table, "")?;
+    match shop.get("opening").and_then(Value::as_str) {
+        Some("opened") => screen.line("  opened the SKU with what it showed when it was connected")?,
+        Some("left_alone") => {
+            screen.line("  the SKU had stock already when it was connected; what it showed was not added")?;
+        }
+        Some("awaited") => screen.line("  opens the SKU with what it shows, once that is proven")?,
+        _ => {}
+    }
     if shop.get("told_at").is_some_and(|at| !at.is_null()) {
         let change = quantity::signed(quantity::of(shop, "told_change"));
         screen.line(format!(

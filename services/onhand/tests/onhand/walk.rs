@@ -65,6 +65,8 @@ async fn a_shop_is_connected_and_its_orders_are_known() {
     );
     let opened = opened.await;
     assert!(opened.is_ok(), "{}\n{}", bench.run(&["explain", "tee"]).await.out, bench.log());
+    let shown = bench.run(&["shop", "show", "berlin", "--json"]).await.json();
+    assert_eq!((&shown["openings"]["opened"], &shown["openings"]["left_alone"]), (&1.into(), &0.into()));
     let received = bench.run(&["stock", "receive", "tee", "5"]).await.good();
     assert!(received.contains("tee") && received.contains("17"), "{received}");
     let shown = || shop.with_model(|model, _| model.stock(HolderId::from(products[0])));

@@ -6,7 +6,8 @@ use ledger::{Cause, Line, SkuBook};
 use values::{OrderId, Quantity, ShopId, Sku};
 
 use super::super::rows::{
-    balances_text, hex, holds_text, json, listing_key, micros, origin_word, settled_text, signed, thousandths,
+    balances_text, hex, holds_text, json, listing_key, micros, opening_number, origin_word, settled_text,
+    signed, thousandths,
 };
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
@@ -373,7 +374,7 @@ fn stock_columns(row: &StockRow) -> impl serde::Serialize + use<> {
         signed(row.epoch.get()),
         signed(row.revision.get()),
         micros(row.last_applied_at),
-        row.opening,
+        opening_number(row.opening),
         row.settle.as_ref().map(settled_text),
     )
 }

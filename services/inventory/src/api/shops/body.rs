@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ledger::StatusRule;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use store::{Opening, Reading, Shop, ShopLane};
+use store::{Opening, Openings, Reading, Shop, ShopLane};
 use utoipa::ToSchema;
 
 use super::super::names::Warehouses;
@@ -64,7 +64,8 @@ pub(in super::super) enum OpeningWord {
     /// From what the hub knows of them.
     #[default]
     None,
-    /// From what the shop shows when its stocks are proven for the first time.
+    /// From what the shop shows when its stocks are proven for the first time; SKUs that were received, counted or opened
+    /// before keep what they have.
     Take,
 }
 
@@ -124,6 +125,9 @@ pub(in super::super) struct ShopBody {
     /// How reading it goes; only when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) reading: Option<ReadingBody>,
+    /// What became of its stocks with `opening: take`; only when a single shop is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) openings: Option<OpeningsBody>,
     /// The address for its webhooks; only for admins, when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) webhook_url: Option<String>,
@@ -146,7 +150,33 @@ impl ShopBody {
             created_at: shop.created_at.into(),
             lane: None,
             reading: None,
+            openings: None,
             webhook_url: None,
+        }
+    }
+}
+
+/// What became of the stocks of a shop that was to open its SKUs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Openings)]
+pub(in super::super) struct OpeningsBody {
+    /// Stocks whose SKU started from what the shop showed.
+    #[schema(example = 120)]
+    opened: u64,
+    /// Stocks whose SKU had stock already: nothing was added, the shop is told what there is.
+    #[schema(example = 3)]
+    left_alone: u64,
+    /// Stocks that have not been compared with proof yet.
+    #[schema(example = 0)]
+    awaited: u64,
+}
+
+impl From<Openings> for OpeningsBody {
+    fn from(openings: Openings) -> Self {
+        Self {
+            opened: openings.opened_count,
+            left_alone: openings.left_alone_count,
+            awaited: openings.awaited_count,
         }
     }
 }

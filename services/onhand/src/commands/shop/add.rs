@@ -45,7 +45,7 @@ pub(crate) struct Add {
     /// Units of every SKU kept back from it.
     #[arg(long, value_name = "QUANTITY", default_value = "0", value_parser = quantity::parse)]
     buffer: Quantity,
-    /// Whether SKUs onhand has never counted start with what the shop has.
+    /// Whether SKUs that were never received, counted or opened start with what the shop has.
     #[arg(long, value_enum, default_value_t = Opening::Take)]
     opening: Opening,
     /// It is on a private network.
@@ -105,7 +105,15 @@ impl Add {
         }
         screen.show(&shop, |screen| {
             task::report(screen, &done)?;
-            screen.line(format!("shop {} is in service", self.name))
+            screen.line(format!("shop {} is in service", self.name))?;
+            match self.opening {
+                Opening::None => Ok(()),
+                Opening::Take => screen.line(format!(
+                    "SKUs that have no stock yet start with what it shows, once that is proven; the others keep theirs: \
+                     `onhand shop show {}` counts them",
+                    self.name
+                )),
+            }
         })
     }
 
