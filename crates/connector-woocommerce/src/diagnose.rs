@@ -155,8 +155,9 @@ impl Client {
                 found.fatal(
                     AUTHORIZATION_STRIPPED,
                     "The key is good, but the shop's web server drops the Authorization header.",
-                    "Let onhand send the key in the query instead, or have the server pass the header on \
-                     (Apache with PHP-FPM: CGIPassAuth On).",
+                    "Have the key sent in the query instead: --sign-in query with `onhand shop add` or `onhand shop \
+                     set`, \"sign_in\": \"query\" in the API. Or have the server pass the header on (Apache with \
+                     PHP-FPM: CGIPassAuth On).",
                 );
                 return false;
             }

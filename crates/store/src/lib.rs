@@ -41,7 +41,7 @@ pub use reading::{
 };
 pub use registry::{
     ApiToken, Changed, Connector, NewShop, Opening, PollSettings, ROUTING_MAX, Scope, Shop, ShopAdded,
-    ShopSecrets, ShopSettings, ShopState, Warehouse, WarehouseAdded, WarehouseKind,
+    ShopSecrets, ShopSettings, ShopState, SignIn, Warehouse, WarehouseAdded, WarehouseKind,
 };
 pub use report::{
     Explanation, MovementSum, OpenHold, Openings, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause,

@@ -48,6 +48,16 @@ pub enum Connector {
     Woocommerce,
 }
 
+/// How a shop is told who calls it. On plain http requests are signed, whatever this says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SignIn {
+    /// In the `Authorization` header.
+    #[default]
+    Header,
+    /// In the query, for hosts that drop that header.
+    Query,
+}
+
 /// How far a shop has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShopState {
@@ -91,6 +101,8 @@ pub struct ShopSettings {
     pub poll: PollSettings,
     /// It may be at a private address.
     pub private_allowed: bool,
+    /// How it is told who calls it.
+    pub sign_in: SignIn,
 }
 
 /// A connected shop.
@@ -243,6 +255,7 @@ pub(crate) use words;
 
 words!(WarehouseKind { HubOwned = "hub_owned", Mirrored = "mirrored" });
 words!(Opening { None = "none", Take = "take" });
+words!(SignIn { Header = "header", Query = "query" });
 words!(Connector { Woocommerce = "woocommerce" });
 words!(ShopState { Connecting = "connecting", Active = "active", Removed = "removed" });
 words!(Scope { Read = "read", Operate = "operate", Admin = "admin" });

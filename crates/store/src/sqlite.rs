@@ -172,5 +172,6 @@ fn migrations() -> Migrator {
         migration(5, "ingress tasks", include_str!("../migrations/sqlite/0005_ingress_tasks.sql")),
         migration(6, "wishes", include_str!("../migrations/sqlite/0006_wishes.sql")),
         migration(7, "egress_notes", include_str!("../migrations/sqlite/0007_egress_notes.sql")),
+        migration(8, "sign in", include_str!("../migrations/sqlite/0008_sign_in.sql")),
     ])
 }

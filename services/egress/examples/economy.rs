@@ -147,6 +147,7 @@ async fn add_shop(store: &Store, url: &str) -> anyhow::Result<ShopId> {
         pending_hold: Duration::from_hours(1),
         poll: PollSettings::default(),
         private_allowed: true,
+        sign_in: store::SignIn::Header,
     };
     let connector = Connector::Woocommerce;
     let new = NewShop { name: "economy".to_owned(), connector, settings, opening: Opening::None, secrets };

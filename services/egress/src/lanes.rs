@@ -82,6 +82,7 @@ async fn refresh(
 fn same_lane(one: &Shop, other: &Shop) -> bool {
     one.settings.url == other.settings.url
         && one.settings.private_allowed == other.settings.private_allowed
+        && one.settings.sign_in == other.settings.sign_in
         && one.connector == other.connector
 }
 

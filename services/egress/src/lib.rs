@@ -76,10 +76,60 @@ pub fn woocommerce_within(timeouts: Timeouts) -> Connect {
             url,
             consumer_key: secrets.consumer_key.clone(),
             consumer_secret: secrets.consumer_secret.clone(),
-            sign_in: SignIn::Header,
+            sign_in: match shop.settings.sign_in {
+                store::SignIn::Header => SignIn::Header,
+                store::SignIn::Query => SignIn::Query,
+            },
             private_addresses_allowed: shop.settings.private_allowed,
             root_certificate: None,
         };
         Client::with_timeouts(access, timeouts).map_err(ConnectError::Client)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ledger::{Routing, StatusMap};
+    use store::{Connector, Opening, PollSettings, ShopSettings, ShopState};
+    use values::{Quantity, ShopId, Timestamp, WarehouseId};
+
+    use super::*;
+
+    fn shop(sign_in: store::SignIn) -> Shop {
+        Shop {
+            id: ShopId::new(1).unwrap(),
+            name: "shop".to_owned(),
+            connector: Connector::Woocommerce,
+            settings: ShopSettings {
+                url: "https://shop.example".to_owned(),
+                routing: Routing::new([WarehouseId::new(1).unwrap()]).unwrap(),
+                buffer: Quantity::ZERO,
+                statuses: StatusMap::default(),
+                pending_hold: Duration::from_hours(1),
+                poll: PollSettings::default(),
+                private_allowed: false,
+                sign_in,
+            },
+            opening: Opening::None,
+            baseline_last: None,
+            state: ShopState::Active,
+            created_at: Timestamp::from_seconds(0),
+        }
+    }
+
+    #[test]
+    fn a_shop_is_told_who_calls_it_as_the_registry_says() {
+        let secrets = ShopSecrets {
+            consumer_key: "ck_1".into(),
+            consumer_secret: "cs_1".into(),
+            webhook_secret: "ws_1".into(),
+            webhook_secret_previous: None,
+        };
+        for (sign_in, expected) in [(store::SignIn::Header, "Header"), (store::SignIn::Query, "Query")] {
+            let client = woocommerce()(&shop(sign_in), &secrets).unwrap();
+            assert!(format!("{client:?}").contains(&format!("sign_in: {expected}")), "{client:?}");
+        }
+    }
 }

@@ -190,6 +190,7 @@ async fn connected_shop(store: &Store) -> Result<String, Failure> {
             pending_hold: Duration::from_hours(1),
             poll: PollSettings::default(),
             private_allowed: true,
+            sign_in: store::SignIn::Header,
         },
         opening: Opening::None,
         secrets: ShopSecrets {

@@ -133,6 +133,7 @@ async fn registry(store: &Store) -> anyhow::Result<(ShopId, WarehouseId)> {
             pending_hold: Duration::from_hours(1),
             poll: PollSettings::default(),
             private_allowed: false,
+            sign_in: store::SignIn::Header,
         },
         opening: Opening::None,
         secrets: ShopSecrets {

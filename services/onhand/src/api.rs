@@ -75,6 +75,10 @@ impl Api {
         self.call(self.request(Method::POST, path).json(body)).await
     }
 
+    pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, Failure> {
+        self.call(self.request(Method::PATCH, path).json(body)).await
+    }
+
     pub(crate) async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
         self.call(self.request(Method::DELETE, path)).await
     }

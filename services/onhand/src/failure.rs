@@ -94,6 +94,8 @@ pub enum Failure {
         "`onhand shop remove {name}` forgets its keys and stops pushing to it for good; add --yes to do it"
     )]
     NotConfirmed { name: String },
+    #[error("say what to change of shop {name}; `onhand shop set --help` lists what can be")]
+    NothingToSet { name: String },
     #[error("{kind} of shop {shop} failed: {cause}")]
     TaskFailed { kind: String, shop: String, cause: String },
     #[error("shop {shop} cannot be used yet; see the findings above")]
@@ -160,7 +162,8 @@ impl Failure {
             | Self::Quantity { .. }
             | Self::Listing { .. }
             | Self::WhichWarehouse { .. }
-            | Self::NotConfirmed { .. } => 2,
+            | Self::NotConfirmed { .. }
+            | Self::NothingToSet { .. } => 2,
             Self::NotThere { .. }
             | Self::TaskFailed { .. }
             | Self::ShopUnusable { .. }

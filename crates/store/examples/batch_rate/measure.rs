@@ -105,6 +105,7 @@ async fn set_up(store: &Store, plan: Plan) -> anyhow::Result<Vec<ShopId>> {
                 pending_hold: Duration::from_hours(1),
                 poll: PollSettings::default(),
                 private_allowed: false,
+                sign_in: store::SignIn::Header,
             },
             opening: Opening::None,
             secrets: ShopSecrets {

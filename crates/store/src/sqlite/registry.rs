@@ -12,8 +12,8 @@ use super::secrets::WEBHOOK_TOKEN;
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::registry::{
-    Changed, Connector, NewShop, Opening, PollSettings, Shop, ShopAdded, ShopSettings, ShopState, Warehouse,
-    WarehouseAdded, WarehouseKind,
+    Changed, Connector, NewShop, Opening, PollSettings, Shop, ShopAdded, ShopSettings, ShopState, SignIn,
+    Warehouse, WarehouseAdded, WarehouseKind,
 };
 use crate::secret::{random_token, token_hash};
 
@@ -25,7 +25,7 @@ INSERT INTO registry_warehouses (name, kind, created_at) VALUES (?1, ?2, ?3)
 
 const SHOPS: &str = "
 SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms, private_allowed, statuses,
-       state, created_at, baseline_last, opening,
+       state, created_at, baseline_last, opening, sign_in,
        (SELECT json_group_array(warehouse ORDER BY position) FROM registry_routes AS r WHERE r.shop = s.id)
   FROM registry_shops AS s
  WHERE ?1 IS NULL OR id IN (SELECT value FROM jsonb_each(?1))
@@ -34,14 +34,14 @@ SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_
 const ADD_SHOP: &str = "
 INSERT INTO registry_shops
        (name, connector, url, webhook_token_hash, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms,
-        private_allowed, statuses, state, created_at, opening)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11, ?12)
+        private_allowed, statuses, state, created_at, opening, sign_in)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11, ?12, ?13)
     ON CONFLICT (name) WHERE state <> 'removed' DO NOTHING RETURNING id";
 
 const CHANGE_SHOP: &str = "
 UPDATE registry_shops
    SET url = ?2, buffer = ?3, pending_hold_ms = ?4, orders_poll_ms = ?5, trash_poll_ms = ?6, private_allowed = ?7,
-       statuses = ?8
+       statuses = ?8, sign_in = ?9
  WHERE id = ?1 AND state <> 'removed'";
 
 const UNKNOWN_WAREHOUSES: &str = "
@@ -130,6 +130,7 @@ impl Sqlite {
             .bind(statuses_text(&settings.statuses))
             .bind(now.micros())
             .bind(new.opening == Opening::Take)
+            .bind(settings.sign_in.as_str())
             .fetch_optional(&mut *tx)
             .await
             .map_err(failed("add a shop"))?;
@@ -286,6 +287,7 @@ async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) ->
         .bind(millis(settings.poll.trash))
         .bind(settings.private_allowed)
         .bind(statuses_text(&settings.statuses))
+        .bind(settings.sign_in.as_str())
         .execute(&mut **tx)
         .await
         .map_err(failed("change a shop"))?;
@@ -310,8 +312,25 @@ fn wanted_shops(wanted: Option<&[ShopId]>) -> Option<String> {
     wanted.map(|shops| json(&shops.iter().map(|shop| shop.get()).collect::<Vec<_>>()))
 }
 
-type ShopColumns =
-    (i64, String, String, String, i64, i64, i64, i64, bool, String, String, i64, Option<i64>, bool, String);
+/// As many as a row may have here.
+type ShopColumns = (
+    i64,
+    String,
+    String,
+    String,
+    i64,
+    i64,
+    i64,
+    i64,
+    bool,
+    String,
+    String,
+    i64,
+    Option<i64>,
+    bool,
+    String,
+    String,
+);
 
 fn shop(row: ShopColumns) -> Result<Shop, Error> {
     let (
@@ -329,6 +348,7 @@ fn shop(row: ShopColumns) -> Result<Shop, Error> {
         at,
         last,
         opening,
+        sign_in,
         routes,
     ) = row;
     let warehouses: Vec<i64> =
@@ -347,6 +367,7 @@ fn shop(row: ShopColumns) -> Result<Shop, Error> {
             pending_hold: duration(hold)?,
             poll: PollSettings { orders: duration(orders)?, trash: duration(trash)? },
             private_allowed,
+            sign_in: SignIn::from_word(&sign_in).ok_or_else(|| Error::damaged("way to sign in", sign_in))?,
         },
         opening: if opening { Opening::Take } else { Opening::None },
         baseline_last: last.map(|last| id("order", last)).transpose()?,

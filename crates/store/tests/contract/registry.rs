@@ -1,7 +1,10 @@
 //! Warehouses, shops, secrets, tokens.
 
 use secrecy::ExposeSecret;
-use store::{Changed, Error, Scope, SecretError, ShopAdded, ShopState, WarehouseAdded, WarehouseKind};
+use store::{
+    Changed, Error, Scope, SecretError, ShopAdded, ShopSettings, ShopState, SignIn, WarehouseAdded,
+    WarehouseKind,
+};
 use values::{ShopId, Timestamp, WarehouseId};
 
 use crate::database::Database;
@@ -29,6 +32,7 @@ pub(crate) async fn a_shop_comes_back_as_it_was_added<D: Database>() -> anyhow::
     new.settings.statuses = new.settings.statuses.with("packing", ledger::StatusRule::Reserve);
     new.settings.buffer = units(3);
     new.settings.private_allowed = true;
+    new.settings.sign_in = SignIn::Query;
     let expected = new.settings.clone();
     let ShopAdded::Added { shop, webhook_token } = store.add_shop(new, NOW).await? else {
         panic!("not added");
@@ -44,6 +48,9 @@ pub(crate) async fn a_shop_comes_back_as_it_was_added<D: Database>() -> anyhow::
     assert_eq!(store.shop_of_webhook("guessed").await?, None);
     let stored = store.webhook_token(shop.id).await?.unwrap();
     assert_eq!(stored.expose_secret(), token);
+    let changed = ShopSettings { sign_in: SignIn::Header, private_allowed: false, ..expected };
+    assert_eq!(store.change_shop(shop.id, &changed).await?, Changed::Done);
+    assert_eq!(store.shops(None).await?.first().map(|shop| &shop.settings), Some(&changed));
     Ok(())
 }
 

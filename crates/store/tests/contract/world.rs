@@ -61,6 +61,7 @@ pub(crate) fn settings(warehouse: WarehouseId) -> ShopSettings {
         pending_hold: Duration::from_hours(1),
         poll: PollSettings::default(),
         private_allowed: false,
+        sign_in: store::SignIn::Header,
     }
 }
 

@@ -196,6 +196,7 @@ impl World {
             pending_hold: Duration::from_hours(1),
             poll: PollSettings::default(),
             private_allowed: true,
+            sign_in: store::SignIn::Header,
         };
         let new =
             NewShop { name, connector: Connector::Woocommerce, settings, opening: Opening::None, secrets };

@@ -156,6 +156,7 @@ impl World {
                 pending_hold: Duration::from_hours(1),
                 poll: PollSettings { orders: Duration::from_millis(20), trash: Duration::from_millis(30) },
                 private_allowed: true,
+                sign_in: store::SignIn::Header,
             },
             opening: Opening::Take,
             secrets: secrets(secret_of_key, SECRET),

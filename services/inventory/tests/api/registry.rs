@@ -66,12 +66,23 @@ async fn a_shop_is_connected_changed_and_disconnected() {
     let changed = api
         .patch(
             "/shops/berlin",
-            &json!({ "buffer": "0", "webhook_secret": "whs_new", "statuses": { "packed": "reserve" } }),
+            &json!({
+                "buffer": "0",
+                "webhook_secret": "whs_new",
+                "sign_in": "query",
+                "statuses": { "packed": "reserve" },
+            }),
         )
         .await
         .good(200);
     assert_eq!(changed.pointer("/statuses/packed").unwrap(), "reserve");
     assert_eq!(changed.pointer("/statuses/completed").unwrap(), "deduct");
+    assert_eq!(
+        (added.get("sign_in"), changed.get("sign_in")),
+        (Some(&json!("header")), Some(&json!("query")))
+    );
+    let again = api.patch("/shops/berlin", &json!({ "buffer": "1" })).await.good(200);
+    assert_eq!(again.get("sign_in"), Some(&json!("query")), "what is left out stays");
     let secrets = api.world.store.shop_secrets(shop).await.unwrap().unwrap();
     {
         use secrecy::ExposeSecret;
@@ -117,6 +128,7 @@ async fn what_a_shop_cannot_be() {
         ("buffer", json!("-1")),
         ("buffer", json!(1)),
         ("opening", json!("perhaps")),
+        ("sign_in", json!("signature")),
         ("pending_hold_minutes", json!(0)),
         ("statuses", json!({ "a b": "reserve" })),
         ("colour", json!("red")),

@@ -165,6 +165,7 @@ impl World {
             pending_hold: Duration::from_hours(1),
             poll: PollSettings::default(),
             private_allowed: false,
+            sign_in: store::SignIn::Header,
         }
     }
 

@@ -1,6 +1,8 @@
 //! `onhand shop`: connected shops, and whether their connection works.
 
+mod access;
 mod add;
+mod set;
 mod task;
 
 use clap::Subcommand;
@@ -21,6 +23,8 @@ pub(crate) enum Shop {
         /// Its name.
         name: String,
     },
+    /// Changes how a shop is called, believed and supplied; what is not given stays.
+    Set(Box<set::Set>),
     /// Says in plain words whether the shop can be used, and what is in the way.
     Test {
         /// Its name.
@@ -57,6 +61,7 @@ impl Shop {
                 }
                 screen.show(&shop, |screen| show(screen, &shop))
             }
+            Self::Set(set) => set.run(api, screen).await,
             Self::Test { name } => {
                 let started = api.post(&["shops", &name, "test"], &json!({})).await?;
                 let task = task::wait(api, &started, &name).await?;

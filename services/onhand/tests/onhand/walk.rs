@@ -120,6 +120,17 @@ async fn a_shop_that_cannot_be_called_is_told_in_plain_words() {
     let told = format!("{}{}", tested.out, tested.err);
     println!("{added}{told}");
     assert!(told.contains("secret"), "{told}");
+
+    let nothing = bench.run(&["shop", "set", "berlin"]).await;
+    assert_eq!(nothing.code, Some(2), "{}", nothing.err);
+    let key = ["shop", "set", "berlin", "--consumer-secret-file", "-", "--buffer", "2", "--sign-in", "query"];
+    let set = bench.run_with(&key, FakeShopOptions::SECRET).await.good();
+    assert!(set.contains("sign in              query") && set.contains("berlin changed"), "{set}");
+    assert!(!set.contains(FakeShopOptions::SECRET), "{set}");
+    bench.run(&["shop", "test", "berlin"]).await.good();
+    bench.run(&["shop", "sync", "berlin"]).await.good();
+    let shown = bench.run(&["shop", "show", "berlin", "--json"]).await.json();
+    assert_eq!((&shown["state"], &shown["buffer"]), (&"active".into(), &"2".into()));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ledger::StatusRule;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use store::{Opening, Openings, Reading, Shop, ShopLane};
+use store::{Opening, Openings, Reading, Shop, ShopLane, SignIn};
 use utoipa::ToSchema;
 
 use super::super::names::Warehouses;
@@ -87,6 +87,36 @@ impl From<Opening> for OpeningWord {
     }
 }
 
+/// How a shop is told who calls it.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = SignIn)]
+pub(in super::super) enum SignInWord {
+    /// In the `Authorization` header.
+    #[default]
+    Header,
+    /// In the query, for hosts that drop that header.
+    Query,
+}
+
+impl From<SignInWord> for SignIn {
+    fn from(word: SignInWord) -> Self {
+        match word {
+            SignInWord::Header => Self::Header,
+            SignInWord::Query => Self::Query,
+        }
+    }
+}
+
+impl From<SignIn> for SignInWord {
+    fn from(sign_in: SignIn) -> Self {
+        match sign_in {
+            SignIn::Header => Self::Header,
+            SignIn::Query => Self::Query,
+        }
+    }
+}
+
 /// A shop.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Shop)]
@@ -112,6 +142,8 @@ pub(in super::super) struct ShopBody {
     pub(super) opening: OpeningWord,
     /// It may be at a private address.
     pub(super) private_addresses: bool,
+    /// How it is told who calls it; on plain http requests are signed, whatever this says.
+    pub(super) sign_in: SignInWord,
     /// How long an unpaid order keeps its reservation, in minutes.
     #[schema(example = 60)]
     pub(super) pending_hold_minutes: u64,
@@ -145,6 +177,7 @@ impl ShopBody {
             buffer: settings.buffer.into(),
             opening: shop.opening.into(),
             private_addresses: settings.private_allowed,
+            sign_in: settings.sign_in.into(),
             pending_hold_minutes: settings.pending_hold.as_secs() / 60,
             statuses: settings.statuses.iter().map(|(word, rule)| (word.to_owned(), rule.into())).collect(),
             created_at: shop.created_at.into(),
@@ -281,6 +314,9 @@ pub(in super::super) struct AddShop {
     /// It may be at a private address.
     #[serde(default)]
     pub(super) private_addresses: bool,
+    /// How it is told who calls it: `query` for hosts that drop the `Authorization` header.
+    #[serde(default)]
+    pub(super) sign_in: SignInWord,
     /// How long an unpaid order keeps its reservation, in minutes: 1 to 43200. 60 if left out.
     #[schema(example = 60)]
     pub(super) pending_hold_minutes: Option<u64>,
@@ -324,6 +360,8 @@ pub(in super::super) struct ChangeShop {
     pub(super) buffer: Option<Amount>,
     /// It may be at a private address.
     pub(super) private_addresses: Option<bool>,
+    /// How it is told who calls it: `query` for hosts that drop the `Authorization` header.
+    pub(super) sign_in: Option<SignInWord>,
     /// How long an unpaid order keeps its reservation, in minutes: 1 to 43200.
     pub(super) pending_hold_minutes: Option<u64>,
     /// What some of its order statuses mean; the others stay.

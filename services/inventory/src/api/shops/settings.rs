@@ -37,6 +37,7 @@ impl AddShop {
             pending_hold: pending_hold(self.pending_hold_minutes.unwrap_or(PENDING_HOLD_DEFAULT_MINUTES))?,
             poll: PollSettings::default(),
             private_allowed: self.private_addresses,
+            sign_in: self.sign_in.into(),
         })
     }
 }
@@ -59,6 +60,9 @@ impl ChangeShop {
         }
         if let Some(allowed) = self.private_addresses {
             settings.private_allowed = allowed;
+        }
+        if let Some(word) = self.sign_in {
+            settings.sign_in = word.into();
         }
         if let Some(minutes) = self.pending_hold_minutes {
             settings.pending_hold = pending_hold(minutes)?;

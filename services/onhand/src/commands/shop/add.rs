@@ -1,18 +1,16 @@
 //! `onhand shop add`: from an address and two keys to a shop in service.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use values::Quantity;
 
+use super::access::{Secrets, SignIn};
 use super::task;
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::quantity;
 use crate::screen::{Screen, text};
-use crate::secret_input::SecretInput;
 
 #[derive(Debug, Args)]
 pub(crate) struct Add {
@@ -21,24 +19,8 @@ pub(crate) struct Add {
     /// Its address, as in `https://shop.example`.
     #[arg(long, value_name = "URL")]
     url: String,
-    /// Consumer key of its REST API. Seen by everybody on this machine: rather give the file.
-    #[arg(long, value_name = "KEY", value_parser = secret)]
-    consumer_key: Option<SecretString>,
-    /// File with the consumer key; `-` takes a line of standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "consumer_key")]
-    consumer_key_file: Option<PathBuf>,
-    /// Consumer secret of its REST API. Seen by everybody on this machine: rather give the file.
-    #[arg(long, value_name = "SECRET", value_parser = secret)]
-    consumer_secret: Option<SecretString>,
-    /// File with the consumer secret; `-` takes a line of standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "consumer_secret")]
-    consumer_secret_file: Option<PathBuf>,
-    /// What its webhooks are signed with; made up if it is not given.
-    #[arg(long, value_name = "SECRET", value_parser = secret)]
-    webhook_secret: Option<SecretString>,
-    /// File with the webhook secret; `-` takes a line of standard input.
-    #[arg(long, value_name = "FILE", conflicts_with = "webhook_secret")]
-    webhook_secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    secrets: Secrets,
     /// Warehouses it sells from, best first.
     #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
     warehouses: Vec<String>,
@@ -51,6 +33,9 @@ pub(crate) struct Add {
     /// It is on a private network.
     #[arg(long)]
     private_addresses: bool,
+    /// How its host lets the key through; on plain http requests are signed, whatever this says.
+    #[arg(long, value_enum, default_value_t = SignIn::Header)]
+    sign_in: SignIn,
     /// Do not wait until its catalogue and orders are read.
     #[arg(long)]
     no_wait: bool,
@@ -62,12 +47,6 @@ enum Opening {
     Take,
     /// They start with nothing.
     None,
-}
-
-/// Clap would show the text of a wrong value; every text is a right one.
-#[expect(clippy::unnecessary_wraps, reason = "the shape clap wants")]
-fn secret(text: &str) -> Result<SecretString, String> {
-    Ok(SecretString::from(text))
 }
 
 impl Add {
@@ -118,26 +97,9 @@ impl Add {
     }
 
     fn body(&self) -> Result<Value, Failure> {
-        let input = |what, flag, text, file| SecretInput { what, flag, text, file };
-        let key = input(
-            "consumer key",
-            "consumer-key",
-            self.consumer_key.as_ref(),
-            self.consumer_key_file.as_deref(),
-        );
-        let secret = input(
-            "consumer secret",
-            "consumer-secret",
-            self.consumer_secret.as_ref(),
-            self.consumer_secret_file.as_deref(),
-        );
-        let webhook = input(
-            "webhook secret",
-            "webhook-secret",
-            self.webhook_secret.as_ref(),
-            self.webhook_secret_file.as_deref(),
-        );
-        let (key, secret, webhook) = (key.required()?, secret.required()?, webhook.optional()?);
+        let key = self.secrets.consumer_key().required()?;
+        let secret = self.secrets.consumer_secret().required()?;
+        let webhook = self.secrets.webhook_secret().optional()?;
         let opening = match self.opening {
             Opening::Take => "take",
             Opening::None => "none",
@@ -151,6 +113,7 @@ impl Add {
             "buffer": self.buffer.to_string(),
             "opening": opening,
             "private_addresses": self.private_addresses,
+            "sign_in": self.sign_in.word(),
         });
         if let (Some(webhook), Some(fields)) = (webhook, body.as_object_mut()) {
             fields.insert("webhook_secret".to_owned(), webhook.expose_secret().into());

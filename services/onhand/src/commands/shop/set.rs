@@ -1,0 +1,69 @@
+//! `onhand shop set`: changes what is set of a shop, and leaves the rest as it is.
+
+use clap::Args;
+use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
+use values::Quantity;
+
+use super::access::{Secrets, SignIn};
+use crate::api::Api;
+use crate::failure::Failure;
+use crate::quantity;
+use crate::screen::Screen;
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// Its name.
+    name: String,
+    /// Its address, as in `https://shop.example`.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    #[command(flatten)]
+    secrets: Secrets,
+    /// Warehouses it sells from, best first.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    warehouses: Option<Vec<String>>,
+    /// Units of every SKU kept back from it.
+    #[arg(long, value_name = "QUANTITY", value_parser = quantity::parse)]
+    buffer: Option<Quantity>,
+    /// Whether it may be on a private network.
+    #[arg(long, value_name = "YES|NO", value_parser = clap::builder::BoolishValueParser::new())]
+    private_addresses: Option<bool>,
+    /// How its host lets the key through; on plain http requests are signed, whatever this says.
+    #[arg(long, value_enum)]
+    sign_in: Option<SignIn>,
+}
+
+impl Set {
+    pub(crate) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
+        let change = self.change()?;
+        if change.is_empty() {
+            return Err(Failure::NothingToSet { name: self.name });
+        }
+        let shop = api.patch(&["shops", &self.name], &change.into()).await?;
+        screen.show(&shop, |screen| {
+            super::show(screen, &shop)?;
+            screen.line(format!("shop {} changed", self.name))
+        })
+    }
+
+    fn change(&self) -> Result<Map<String, Value>, Failure> {
+        let mut change = Map::new();
+        let plain = [
+            ("url", self.url.clone().map(Value::from)),
+            ("warehouses", self.warehouses.clone().map(Value::from)),
+            ("buffer", self.buffer.map(|buffer| buffer.to_string().into())),
+            ("private_addresses", self.private_addresses.map(Value::from)),
+            ("sign_in", self.sign_in.map(|sign_in| sign_in.word().into())),
+        ];
+        for (field, value) in plain {
+            if let Some(value) = value {
+                change.insert(field.to_owned(), value);
+            }
+        }
+        for (field, secret) in self.secrets.given()? {
+            change.insert(field.to_owned(), secret.expose_secret().into());
+        }
+        Ok(change)
+    }
+}
