@@ -22,7 +22,9 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The database file cannot be opened, or is none.
-    #[error("cannot open the spool {path}; if it is damaged, put it aside and start without it")]
+    #[error(
+        "cannot open the spool {path}; if it is damaged, `onhand restored` puts it aside and reads again what it held"
+    )]
     Database {
         /// The file.
         path: PathBuf,

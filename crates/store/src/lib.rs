@@ -40,7 +40,7 @@ pub use reading::{
     TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
 };
 pub use registry::{
-    ApiToken, Changed, Connector, NewShop, Opening, PollSettings, ROUTING_MAX, Scope, Shop, ShopAdded,
+    ApiToken, Changed, Connector, EpochBegun, NewShop, Opening, PollSettings, ROUTING_MAX, Scope, Shop, ShopAdded,
     ShopSecrets, ShopSettings, ShopState, SignIn, Warehouse, WarehouseAdded, WarehouseKind,
 };
 pub use report::{

@@ -187,6 +187,15 @@ pub enum ShopAdded {
     UnknownWarehouse(WarehouseId),
 }
 
+/// What is proven anew in a new epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpochBegun {
+    /// Shops in service.
+    pub shop_count: u64,
+    /// Their stocks that are to be compared with proof.
+    pub stock_count: u64,
+}
+
 /// What changing something of the registry came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changed {

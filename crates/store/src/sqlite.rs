@@ -3,6 +3,7 @@
 mod catalogue;
 mod check;
 mod egress;
+mod epoch;
 mod ingress;
 mod ingress_rereads;
 mod ingress_tasks;

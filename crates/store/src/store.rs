@@ -16,7 +16,7 @@ use crate::inventory::{
 };
 use crate::reading::{Reading, Reread, Task, TaskKind, TaskProgress};
 use crate::registry::{
-    ApiToken, Changed, NewShop, Scope, Shop, ShopAdded, ShopSecrets, ShopSettings, Warehouse,
+    ApiToken, Changed, EpochBegun, NewShop, Scope, Shop, ShopAdded, ShopSecrets, ShopSettings, Warehouse,
     WarehouseAdded, WarehouseKind,
 };
 use crate::report::{
@@ -122,6 +122,14 @@ on_every_backend! {
     fn map_stock(stock: StockId, sku: &Sku, now: Timestamp) -> MapOutcome;
     /// Stocks of a shop without SKU, by holder, and why.
     fn unmapped(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<UnmappedStock>;
+}
+
+// After a restore.
+on_every_backend! {
+    /// This database is a copy from earlier: begins a new epoch, so that nothing is pushed before it is proven, and has
+    /// everything read again that `read_again` before its cursors and later happened. Pushes it does not know of may take
+    /// effect until `in_flight` from now.
+    fn begin_epoch(now: Timestamp, read_again: Duration, in_flight: Duration) -> EpochBegun;
 }
 
 // The outbox.

@@ -66,6 +66,13 @@ pub(crate) enum Command {
     Approve(approve::Approve),
     /// Checks the ledger against itself; exit code 1 and the broken rows if it is not sound.
     Check,
+    /// Makes a data directory that was restored from a backup fit to go on with; onhand must not be running.
+    ///
+    /// Shops were pushed to and have sold since the backup was made. This begins a new epoch in the database: nothing is
+    /// pushed until each stock was compared with proof, and everything since the backup is read again. A spool that lies
+    /// there is put aside, since it belongs to another life. Run it once after the files were copied and before `onhand
+    /// up`; running it again does no harm.
+    Restored,
     /// Tokens of the API.
     #[command(subcommand)]
     Token(token::Token),

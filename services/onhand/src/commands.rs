@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod movements;
 pub(crate) mod order;
 pub(crate) mod parked;
+mod restored;
 pub(crate) mod shop;
 pub(crate) mod stock;
 pub(crate) mod token;
@@ -34,6 +35,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Parked(parked) => parked.run(&api()?, screen).await,
         Command::Approve(approve) => approve.run(&api()?, screen).await,
         Command::Check => check::run(&api()?, screen).await,
+        Command::Restored => restored::run(&global, screen).await,
         Command::Token(token) => token.run(&api()?, screen).await,
     }
 }

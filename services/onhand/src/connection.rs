@@ -82,6 +82,13 @@ impl Connection {
     }
 }
 
+/// The data directory of a command that works on it.
+pub(crate) fn data_dir(global: &Global) -> Result<PathBuf, Failure> {
+    let groups = [GROUP, crate::up::GROUP];
+    let set = config::read(&Source::environment(), &groups, |reader| reader.get_optional(&DATA_DIR))?;
+    Ok(data_dir_or_default(global.data_dir.clone().or(set)))
+}
+
 fn admin_token(data_dir: &Path) -> Result<SecretString, Failure> {
     let path = data_dir.join(ADMIN_TOKEN_FILE);
     if !path.exists() {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod data_dir;
+mod restored;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,11 +19,13 @@ use store::{SecretKey, SqliteOptions, Store};
 use tokio::net::TcpListener;
 
 use data_dir::DataDir;
+pub(crate) use restored::restored;
 
 /// One process needs no shards: each flow has one queue.
 const SHARDS: u16 = 1;
 
 const REFUSED: u8 = 1;
+const FILE: u8 = 66;
 const INTERNAL: u8 = 70;
 
 /// Nobody else reads the shops of a data directory: it is locked.
@@ -75,6 +78,8 @@ pub enum StartError {
     DataDir { path: PathBuf, source: std::io::Error },
     #[error("another onhand uses the data directory {}; stop it, or give this one its own with --data-dir", path.display())]
     InUse { path: PathBuf },
+    #[error("there is no {}; copy `onhand.db` and `secret.key` of the backup there first", path.display())]
+    NoBackup { path: PathBuf },
     #[error("{} cannot be read or written", path.display())]
     AdminToken { path: PathBuf, source: std::io::Error },
     #[error("cannot log or trace")]
@@ -98,6 +103,7 @@ impl StartError {
     pub(crate) fn number(&self) -> u8 {
         match self {
             Self::InUse { .. } | Self::Listen { .. } => REFUSED,
+            Self::NoBackup { .. } => FILE,
             _ => INTERNAL,
         }
     }

@@ -10,6 +10,7 @@ mod check;
 mod database;
 mod egress;
 mod egress_notes;
+mod epoch;
 mod ingress;
 mod ingress_tasks;
 mod orders;
@@ -70,6 +71,7 @@ contract! { sqlite on crate::database::SqliteFile:
         push_state_round_trips, an_intent_survives_its_process, due_stocks_come_by_shop, lanes_are_shown,
     }
     egress_notes { notes_round_trip, what_is_due_comes_by_product }
+    epoch { nothing_of_before_is_believed, everything_since_is_read_again }
     ingress {
         a_reader_has_the_shop_for_itself, a_stale_fence_gets_nothing, read_numbers_are_never_given_twice,
         a_stock_is_settled_once, a_settle_wanted_meanwhile_stays_due,

@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use store::{Scope, Store};
+use values::Timestamp;
 
 use super::StartError;
 use crate::connection::ADMIN_TOKEN_FILE;
 
+const SPOOL: &str = "spool.db";
+/// The spool and what belongs to it.
+const SPOOL_ENDINGS: [&str; 3] = ["", "-wal", "-shm"];
 const LOCK_FILE: &str = "onhand.lock";
 /// Name of the token made at the first start.
 const ADMIN_TOKEN_NAME: &str = "admin";
@@ -22,6 +26,11 @@ pub(super) struct DataDir {
 }
 
 impl DataDir {
+    /// Name of the database.
+    pub(super) const DATABASE: &str = "onhand.db";
+    /// Name of the key that opens the shops' secrets.
+    pub(super) const SECRET_KEY: &str = "secret.key";
+
     /// Opens it, or makes it: readable by its owner alone.
     pub(super) fn open(path: &Path) -> Result<Self, StartError> {
         let failed = |source| StartError::DataDir { path: path.to_owned(), source };
@@ -36,15 +45,31 @@ impl DataDir {
     }
 
     pub(super) fn database(&self) -> PathBuf {
-        self.path.join("onhand.db")
+        self.path.join(Self::DATABASE)
     }
 
     pub(super) fn spool(&self) -> PathBuf {
-        self.path.join("spool.db")
+        self.path.join(SPOOL)
     }
 
     pub(super) fn secret_key(&self) -> PathBuf {
-        self.path.join("secret.key")
+        self.path.join(Self::SECRET_KEY)
+    }
+
+    /// Moves the spool, if there is one, into a directory of its own, which it gives back.
+    pub(super) fn put_spool_aside(&self, now: Timestamp) -> Result<Option<PathBuf>, StartError> {
+        let files = SPOOL_ENDINGS.map(|ending| format!("{SPOOL}{ending}"));
+        let there: Vec<&String> = files.iter().filter(|name| self.path.join(name).exists()).collect();
+        if there.is_empty() {
+            return Ok(None);
+        }
+        let aside = self.path.join(format!("spool-aside-{}", now.seconds()));
+        let failed = |source| StartError::DataDir { path: aside.clone(), source };
+        private_directory().create(&aside).map_err(failed)?;
+        for name in there {
+            std::fs::rename(self.path.join(name), aside.join(name)).map_err(failed)?;
+        }
+        Ok(Some(aside))
     }
 
     /// Sees to it that the administrator's token is there and known to the database; one that is not, as after a

@@ -22,7 +22,7 @@ const KILLS: usize = 50;
 /// Between the start of a process and its death. The short ones die before they listen.
 const LIFE_MS: (u64, u64) = (20, 2_000);
 const SHOPS: usize = 2;
-const SKUS: usize = 30;
+pub(crate) const SKUS: usize = 30;
 const UNITS_START: i64 = 400;
 /// Between two acts of the load, in milliseconds.
 const ACT_PAUSE_MS: (u64, u64) = (5, 60);
@@ -33,10 +33,10 @@ const POLL: PollSettings = PollSettings { orders: Duration::from_secs(1), trash:
 
 const TOPICS: [Topic; 3] = [Topic::OrderCreated, Topic::OrderUpdated, Topic::OrderDeleted];
 
-struct World {
-    bench: Bench,
-    shops: Vec<FakeShop>,
-    products: Vec<Vec<ProductId>>,
+pub(crate) struct World {
+    pub(crate) bench: Bench,
+    pub(crate) shops: Vec<FakeShop>,
+    pub(crate) products: Vec<Vec<ProductId>>,
     stop: AtomicBool,
 }
 
@@ -87,7 +87,7 @@ async fn fifty_kills_under_load_lose_nothing() {
 }
 
 /// Two shops that were read and proven once. Gives the port that every life listens on.
-async fn connected_world() -> (World, u16) {
+pub(crate) async fn connected_world() -> (World, u16) {
     let mut bench = Bench::new();
     for (name, value) in [
         ("ONHAND_INGRESS_CALLS_PER_SECOND", "100"),
@@ -122,7 +122,7 @@ async fn connected_world() -> (World, u16) {
     (world, port)
 }
 
-fn sku(number: usize) -> String {
+pub(crate) fn sku(number: usize) -> String {
     format!("SKU-{number}")
 }
 
@@ -237,7 +237,7 @@ async fn receive(world: Arc<World>, port: u16, mut dice: Dice) -> BTreeMap<usize
 }
 
 /// Waits until ledger and shops are what the shops' orders and the receipts come to.
-async fn comes_right(world: &World, received: &BTreeMap<usize, i64>) {
+pub(crate) async fn comes_right(world: &World, received: &BTreeMap<usize, i64>) {
     let deadline = Instant::now() + PROOF_PATIENCE;
     loop {
         let wrong = wrong(world, received).await;
@@ -283,7 +283,7 @@ fn available(item: &Value) -> (&str, i64) {
 }
 
 /// Every order of the shops, line by line, in the database that is left.
-async fn nothing_lost_or_doubled(world: &World) {
+pub(crate) async fn nothing_lost_or_doubled(world: &World) {
     let store = open_store(&world.bench).await;
     for (number, shop) in world.shops.iter().enumerate() {
         let shops = store.shops(None).await.unwrap();

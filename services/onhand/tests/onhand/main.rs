@@ -7,5 +7,6 @@ mod exit_codes;
 mod harness;
 mod kills;
 mod life;
+mod restore;
 mod truth;
 mod walk;
