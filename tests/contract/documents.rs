@@ -10,6 +10,7 @@ const GROUPS: &[Group] = &[
     process::Settings::GROUP,
     onhand::STANDALONE_GROUP,
     onhand::CONNECTION_GROUP,
+    process::CallBudget::GROUP,
     ingress::GROUP,
     inventory::Settings::GROUP,
     egress::Settings::GROUP,

@@ -6,6 +6,7 @@
 //! This crate is the only one that reads the environment ([`config::Source`]) and the wall clock ([`clock`]).
 
 pub mod backoff;
+mod calls;
 pub mod clock;
 pub mod config;
 pub mod health;
@@ -16,6 +17,7 @@ pub mod tasks;
 pub mod telemetry;
 mod tls;
 
+pub use calls::{CallBudget, CallShare};
 pub use settings::Settings;
 pub use tasks::{Exit, Stage, Tasks, error_chain, shutdown_signal};
 pub use tls::install_tls_provider;

@@ -74,7 +74,11 @@ async fn main() -> anyhow::Result<()> {
     let mut lines = shelf(&fake, stocks);
     let metrics = Metrics::new();
     // Long enough to take a whole round in before the first call.
-    let settings = Settings { flush_window: Duration::from_secs(3), calls_per_minute: 60_000, ..settings()? };
+    let settings = Settings {
+        flush_window: Duration::from_secs(3),
+        calls: process::CallShare::per_minute(60_000),
+        ..settings()?
+    };
     let connect = onhand_egress::woocommerce();
     let parts = Parts {
         store: Arc::clone(&store),
@@ -124,7 +128,7 @@ async fn main() -> anyhow::Result<()> {
 
 fn settings() -> anyhow::Result<Settings> {
     let source = process::config::Source::from_pairs(std::iter::empty::<(&str, &str)>());
-    Ok(process::config::read(&source, &[Settings::GROUP], Settings::from_source)?)
+    Ok(process::config::read(&source, &[Settings::GROUP, process::CallBudget::GROUP], Settings::from_source)?)
 }
 
 async fn add_shop(store: &Store, url: &str) -> anyhow::Result<ShopId> {

@@ -1,7 +1,6 @@
 //! Whether one shop may be called now: its call budget, what it asked for, how it bears calls, and whether it works
 //! at all. In memory; what people should see of it is stored by the lane.
 
-use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use connector::{
@@ -13,8 +12,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::settings::Settings;
 
-/// This part of a minute's calls may be made at once.
-const BURST_SHARE: u32 = 6;
+/// Calls owed at most. No reply is made of more: a page of stocks with each parent asked for itself.
+const OWED_MAX: u32 = 200;
 
 /// Whether a call may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +43,8 @@ pub(crate) struct Gate {
     breaker: Breaker,
     pace: Pace,
     budget: DefaultDirectRateLimiter,
+    /// Calls that were made beside those permitted; the next one waits for them.
+    owed: u32,
     /// Until somebody may have changed something, or what was asked for before a restart.
     paused_until: Option<Instant>,
     /// Refusals in a row that only a person can end.
@@ -54,12 +55,12 @@ pub(crate) struct Gate {
 impl Gate {
     /// A gate at its start.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let minute = NonZeroU32::new(settings.calls_per_minute).unwrap_or(NonZeroU32::MIN);
-        let burst = NonZeroU32::new(minute.get() / BURST_SHARE).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(settings.calls.period()).expect("a period is never zero");
         Self {
             breaker: Breaker::new(settings.breaker),
             pace: Pace::new(settings.pace),
-            budget: RateLimiter::direct(Quota::per_minute(minute).allow_burst(burst)),
+            budget: RateLimiter::direct(quota.allow_burst(settings.calls.burst())),
+            owed: 0,
             paused_until: None,
             person_failures: 0,
             cause: None,
@@ -92,6 +93,9 @@ impl Gate {
             Start::Full => return Permit::Full,
             Start::Wait { until } => return Permit::Wait(until),
         }
+        while self.owed > 0 && self.budget.check().is_ok() {
+            self.owed -= 1;
+        }
         if let Err(early) = self.budget.check() {
             self.unused(now);
             return Permit::Wait(now + early.wait_time_from(DefaultClock::default().now()));
@@ -110,6 +114,11 @@ impl Gate {
     /// The permitted call was not made.
     pub(crate) fn unused(&mut self, now: Instant) {
         self.pace.finish(now, now, Signal::Neutral);
+    }
+
+    /// Calls were made that nobody asked the gate for.
+    pub(crate) fn owe(&mut self, calls: u32) {
+        self.owed = self.owed.saturating_add(calls).min(OWED_MAX);
     }
 
     /// A call that started at `started` was answered.
@@ -231,6 +240,8 @@ pub(crate) const fn cause(error: &CallError) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use process::CallShare;
+
     use super::*;
 
     #[test]
@@ -246,15 +257,15 @@ mod tests {
 
     #[test]
     fn the_budget_of_a_minute_is_kept() {
-        let settings = Settings { calls_per_minute: 6, ..Settings::for_testing() };
+        let settings = Settings { calls: CallShare::per_minute(12), ..Settings::for_testing() };
         let mut gate = Gate::new(&settings);
         let now = Instant::now();
         assert_eq!(gate.permit(now), Permit::Go);
         gate.answered(now, now);
-        let Permit::Wait(until) = gate.permit(now) else {
-            unreachable!("six a minute is one in ten seconds")
-        };
-        assert!(until > now + Duration::from_secs(8), "{:?}", until - now);
+        // It was made of two, and two at once are all for now; the other ten come in the rest of the minute.
+        gate.owe(1);
+        let Permit::Wait(until) = gate.permit(now) else { unreachable!("two calls were made") };
+        assert!(until > now + Duration::from_secs(5), "{:?}", until - now);
     }
 
     #[test]

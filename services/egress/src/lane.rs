@@ -337,7 +337,7 @@ impl Lane {
             breaker: state.word.to_owned(),
             cause: state.cause.map(str::to_owned),
             until: state.until.map(|until| self.shared.now() + until.saturating_duration_since(now)),
-            calls_per_minute: self.shared.settings.calls_per_minute,
+            calls_per_minute: self.shared.settings.calls.calls(),
             at: self.shared.now(),
         };
         if let Err(error) = self.shared.store.save_lane(&lane).await {

@@ -5,16 +5,12 @@ use std::time::Duration;
 use connector::{BreakerConfig, PaceConfig};
 use process::backoff::Backoff;
 use process::config::{Group, Reader, Setting, Within};
+use process::{CallBudget, CallShare};
 
 const FLUSH_WINDOW: Setting<Duration> = Setting::duration(
     "ONHAND_EGRESS_FLUSH_WINDOW_MS",
     "How long a changed level waits for others, so that one call carries them together.",
     Within { default: 1_000, min: 0, max: 60_000 },
-);
-const CALLS_PER_MINUTE: Setting<usize> = Setting::count(
-    "ONHAND_EGRESS_CALLS_PER_MINUTE_MAX",
-    "Calls a minute to one shop; each carries up to 100 stocks.",
-    Within { default: 120, min: 1, max: 6_000 },
 );
 const SETTLE_DELAY: Setting<Duration> = Setting::duration(
     "ONHAND_EGRESS_SETTLE_DELAY_SECONDS",
@@ -32,13 +28,13 @@ const SETTLE_PATIENCE: Setting<Duration> = Setting::duration(
     Within { default: 300, min: 60, max: 86_400 },
 );
 
-/// What the settings of [`Settings::GROUP`] say, and bounds beside them.
+/// What the settings of [`Settings::GROUP`] and [`CallBudget::GROUP`] say, and bounds beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// How long a changed level waits for others.
     pub flush_window: Duration,
-    /// Calls a minute to one shop; at least 1.
-    pub calls_per_minute: u32,
+    /// Calls to one shop.
+    pub calls: CallShare,
     /// How long wishes for settles of one shop are gathered before they are asked for.
     pub settle_window: Duration,
     /// How long after doubt a stock is settled.
@@ -70,7 +66,6 @@ impl Settings {
         about: "How levels are carried to the shops.",
         settings: &[
             FLUSH_WINDOW.declaration(),
-            CALLS_PER_MINUTE.declaration(),
             SETTLE_DELAY.declaration(),
             SETTLE_REPEAT.declaration(),
             SETTLE_PATIENCE.declaration(),
@@ -82,7 +77,7 @@ impl Settings {
         let settle_delay = reader.get(&SETTLE_DELAY);
         Self {
             flush_window: reader.get(&FLUSH_WINDOW),
-            calls_per_minute: u32::try_from(reader.get(&CALLS_PER_MINUTE)).unwrap_or(u32::MAX).max(1),
+            calls: CallBudget::from_source(reader).pushes,
             settle_window: Duration::from_secs(1),
             settle_delay,
             settle_repeat: Backoff { first: settle_delay, max: reader.get(&SETTLE_REPEAT) },
@@ -102,7 +97,7 @@ impl Settings {
         const SOON: Duration = Duration::from_millis(10);
         Self {
             flush_window: SOON,
-            calls_per_minute: 60_000,
+            calls: CallShare::per_minute(60_000),
             settle_window: SOON,
             settle_delay: SOON,
             settle_repeat: Backoff { first: SOON, max: Duration::from_millis(100) },
@@ -132,9 +127,10 @@ mod tests {
     #[test]
     fn every_default_can_be_read() {
         let source = Source::from_pairs(std::iter::empty::<(&str, &str)>());
-        let settings = config::read(&source, &[Settings::GROUP], Settings::from_source).unwrap();
+        let settings =
+            config::read(&source, &[Settings::GROUP, CallBudget::GROUP], Settings::from_source).unwrap();
         assert_eq!(settings.flush_window, Duration::from_secs(1));
-        assert_eq!(settings.calls_per_minute, 120);
+        assert_eq!(settings.calls.calls(), 120);
         let longest = settings.settle_repeat.ceiling(20);
         assert_eq!((settings.settle_repeat.ceiling(1).as_secs(), longest.as_secs()), (20, 600));
     }

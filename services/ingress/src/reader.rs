@@ -155,7 +155,7 @@ impl<C: Connect> Reader<C> {
     ) -> Self {
         let id = shop.borrow().id;
         let settings = &shared.settings;
-        let gate = Gate::new(settings.calls_per_second, settings.breaker, settings.retry);
+        let gate = Gate::new(settings.calls, settings.breaker, settings.retry);
         let now = Instant::now();
         Self {
             shared,

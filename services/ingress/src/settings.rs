@@ -1,21 +1,16 @@
 //! The settings of ingress.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use connector::BreakerConfig;
 use process::backoff::Backoff;
 use process::config::{Group, Reader, Setting, Within};
+use process::{CallBudget, CallShare};
 
 const BODY_READ_TIMEOUT: Setting<Duration> = Setting::duration(
     "ONHAND_INGRESS_BODY_READ_TIMEOUT_MS",
     "How long a shop may take to send a webhook's body.",
     Within { default: 10_000, min: 100, max: 120_000 },
-);
-const CALLS_PER_SECOND: Setting<usize> = Setting::count(
-    "ONHAND_INGRESS_CALLS_PER_SECOND",
-    "Calls made to one shop in a second when it is read, at most.",
-    Within { default: 5, min: 1, max: 1_000 },
 );
 const SETTLE_PERIOD: Setting<Duration> = Setting::duration(
     "ONHAND_INGRESS_SETTLE_PERIOD_SECONDS",
@@ -33,13 +28,13 @@ const CATALOGUE_PERIOD: Setting<Duration> = Setting::duration(
     Within { default: 86_400, min: 60, max: 2_592_000 },
 );
 
-/// What the settings of [`GROUP`] say, and the times that only tests change.
+/// What the settings of [`GROUP`] and [`CallBudget::GROUP`] say, and the times that only tests change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// How long a shop may take to send a webhook's body.
     pub body_read_timeout: Duration,
-    /// Calls to one shop in a second, at most.
-    pub calls_per_second: NonZeroU32,
+    /// Calls to one shop.
+    pub calls: CallShare,
     /// How often every stock is settled.
     pub settle_period: Duration,
     /// How often every open order is read again.
@@ -73,7 +68,6 @@ pub const GROUP: Group = Group {
     about: "",
     settings: &[
         BODY_READ_TIMEOUT.declaration(),
-        CALLS_PER_SECOND.declaration(),
         SETTLE_PERIOD.declaration(),
         AUDIT_PERIOD.declaration(),
         CATALOGUE_PERIOD.declaration(),
@@ -83,10 +77,9 @@ pub const GROUP: Group = Group {
 impl Settings {
     /// From the process's settings.
     pub fn from_source(reader: &mut Reader<'_>) -> Self {
-        let calls = u32::try_from(reader.get(&CALLS_PER_SECOND)).ok().and_then(NonZeroU32::new);
         Self {
             body_read_timeout: reader.get(&BODY_READ_TIMEOUT),
-            calls_per_second: calls.unwrap_or(NonZeroU32::MIN),
+            calls: CallBudget::from_source(reader).reads,
             settle_period: reader.get(&SETTLE_PERIOD),
             audit_period: reader.get(&AUDIT_PERIOD),
             catalogue_period: reader.get(&CATALOGUE_PERIOD),
@@ -98,7 +91,7 @@ impl Settings {
     pub fn for_testing() -> Self {
         Self {
             body_read_timeout: Duration::from_millis(300),
-            calls_per_second: NonZeroU32::MAX,
+            calls: CallShare::per_minute(u32::MAX),
             settle_wait: Duration::from_millis(20),
             gather: Duration::from_millis(2),
             look_period: Duration::from_millis(5),
@@ -118,7 +111,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             body_read_timeout: Duration::from_secs(10),
-            calls_per_second: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
+            calls: CallShare::per_minute(280),
             settle_period: Duration::from_hours(6),
             audit_period: Duration::from_hours(24),
             catalogue_period: Duration::from_hours(24),
@@ -144,7 +137,7 @@ mod tests {
     #[test]
     fn the_environment_says_what_the_code_says() {
         let source = Source::from_pairs(Vec::<(&str, &str)>::new());
-        let read = config::read(&source, &[GROUP], Settings::from_source).unwrap();
+        let read = config::read(&source, &[GROUP, CallBudget::GROUP], Settings::from_source).unwrap();
         assert_eq!(read, Settings::default());
     }
 }

@@ -111,7 +111,7 @@ impl StartError {
 
 impl ServiceSettings {
     pub(crate) const GROUPS: &'static [Group] =
-        &[ingress::GROUP, inventory::Settings::GROUP, egress::Settings::GROUP];
+        &[process::CallBudget::GROUP, ingress::GROUP, inventory::Settings::GROUP, egress::Settings::GROUP];
 
     pub(crate) fn from_source(reader: &mut Reader<'_>) -> Self {
         Self {

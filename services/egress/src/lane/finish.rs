@@ -56,6 +56,9 @@ impl Lane {
         };
         let now = Instant::now();
         let Some(error) = error else {
+            if let Done::ReadBack { result: Ok(reply), .. } = done {
+                self.gate.owe(reply.calls.saturating_sub(1));
+            }
             self.gate.answered(now, started);
             self.shared.observe.called(self.id(), kind, "answered", None, stocks);
             return;

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use connector::{Breaker, BreakerConfig, BreakerState, CallError, Pace, PaceConfig, Permit, Signal, Start};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use process::CallShare;
 use process::backoff::{Backoff, random};
 use store::BreakerWord;
 
-/// A reply of several calls is charged for all of them, but no more than this: it was within its bounds.
-const CHARGED_MAX: u32 = 20;
+/// Calls owed at most. No reply is made of more: a page of stocks with each parent asked for itself.
+const OWED_MAX: u32 = 200;
 
 /// A call that was let through; hand it back with [`Gate::succeeded`] or [`Gate::failed`].
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Call {
 #[derive(Debug)]
 pub(super) struct Gate {
     budget: DefaultDirectRateLimiter,
+    /// Calls that were made beside those let through; the next one waits for them.
+    owed: u32,
     breaker: Breaker,
     pace: Pace,
     retry: Backoff,
@@ -28,13 +31,11 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(
-        calls_per_second: std::num::NonZeroU32,
-        breaker: BreakerConfig,
-        retry: Backoff,
-    ) -> Self {
+    pub(super) fn new(calls: CallShare, breaker: BreakerConfig, retry: Backoff) -> Self {
+        let quota = Quota::with_period(calls.period()).expect("a period is never zero");
         Self {
-            budget: RateLimiter::direct(Quota::per_second(calls_per_second)),
+            budget: RateLimiter::direct(quota.allow_burst(calls.burst())),
+            owed: 0,
             breaker: Breaker::new(breaker),
             pace: Pace::new(PaceConfig::default()),
             retry,
@@ -68,6 +69,10 @@ impl Gate {
             Start::Full => self.pace = Pace::new(PaceConfig::default()),
         }
         self.budget.until_ready().await;
+        while self.owed > 0 {
+            self.budget.until_ready().await;
+            self.owed -= 1;
+        }
         Ok(Call { started: now })
     }
 
@@ -75,14 +80,14 @@ impl Gate {
     pub(super) fn succeeded(&mut self, call: &Call, now: Instant, took: Duration, calls: u32) {
         self.breaker.success();
         self.pace.finish(now, call.started, Signal::Answered { took });
-        for _ in 1..calls.min(CHARGED_MAX) {
-            // Charged afterwards: the calls that follow wait for it.
-            if self.budget.check().is_err() {
-                break;
-            }
-        }
+        self.owe(calls.saturating_sub(1));
         self.failures = 0;
         self.rest_until = None;
+    }
+
+    /// Calls were made that nobody asked the gate for.
+    pub(super) fn owe(&mut self, calls: u32) {
+        self.owed = self.owed.saturating_add(calls).min(OWED_MAX);
     }
 
     /// It failed; how often in a row by now.
@@ -111,15 +116,30 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use connector::AuthProblem;
 
     use super::*;
 
     fn gate() -> Gate {
         let retry = Backoff { first: Duration::from_secs(2), max: Duration::from_mins(1) };
-        Gate::new(NonZeroU32::new(1_000).unwrap(), BreakerConfig::default(), retry)
+        Gate::new(CallShare::per_minute(60_000), BreakerConfig::default(), retry)
+    }
+
+    #[tokio::test]
+    async fn a_reply_of_many_calls_is_paid_for_by_the_next() {
+        let retry = Backoff { first: Duration::from_secs(2), max: Duration::from_mins(1) };
+        // Two at once, then ten more in a minute.
+        let mut gate = Gate::new(CallShare::per_minute(12), BreakerConfig::default(), retry);
+        let now = Instant::now();
+        let call = gate.enter(now).await.unwrap();
+        gate.succeeded(&call, now, Duration::from_millis(5), 1);
+        let call = tokio::time::timeout(Duration::from_secs(1), gate.enter(now)).await.unwrap().unwrap();
+        gate.succeeded(&call, now, Duration::from_millis(5), 3);
+        assert_eq!(gate.owed, 2);
+        let third = tokio::time::timeout(Duration::from_millis(20), gate.enter(now)).await;
+        assert!(third.is_err(), "the minute's calls at once are made");
+        gate.owe(u32::MAX);
+        assert_eq!(gate.owed, OWED_MAX);
     }
 
     #[tokio::test]

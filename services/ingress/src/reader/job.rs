@@ -19,6 +19,8 @@ use crate::observe::{Observe, Read};
 const BASELINE: Duration = Duration::from_hours(24 * 90);
 /// How long routine jobs rest after a job failed.
 const ROUTINE_REST: Duration = Duration::from_mins(5);
+/// Calls that a test of the connection makes.
+const TEST_CALLS: u32 = 6;
 /// How often progress is written down within a phase.
 const REPORT_PERIOD: Duration = Duration::from_millis(500);
 
@@ -272,6 +274,7 @@ impl<C: Connect> Reader<C> {
             () = self.stop.cancelled() => return Err(ReadError::Stopped),
             diagnosis = connection.test() => diagnosis,
         };
+        self.gate.owe(TEST_CALLS);
         self.shared.observe.read(Read::Test);
         job.report.note_findings(&diagnosis);
         if let Some(fatal) = diagnosis.findings.iter().find(|finding| diagnosis_stops(finding.severity)) {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
+use process::CallShare;
 use process::backoff::Backoff;
 use process::config::{self, Source};
 use process::serve::Limits;
@@ -41,8 +41,8 @@ const OPERATIONS_A_CALL: usize = 1_000;
 /// How often the demo has onhand read a shop; a real one is read every minute.
 const POLL: PollSettings = PollSettings { orders: Duration::from_secs(2), trash: Duration::from_secs(5) };
 
-/// Calls to one shop a second, at most.
-const CALLS_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).expect("more than nothing");
+/// Calls to one shop, to read and to push.
+const CALLS: CallShare = CallShare::per_minute(3_000);
 
 /// A stock that sold meanwhile is compared again so soon: when the buyers have gone, the demo is to end.
 const SETTLE_AGAIN: Backoff = Backoff { first: Duration::from_secs(5), max: Duration::from_secs(15) };
@@ -228,8 +228,8 @@ fn settings() -> ServiceSettings {
     let nothing_set = Source::default();
     let mut settings = config::read(&nothing_set, ServiceSettings::GROUPS, ServiceSettings::from_source)
         .expect("every default can be read");
-    settings.ingress.calls_per_second = CALLS_PER_SECOND;
-    settings.egress.calls_per_minute = CALLS_PER_SECOND.get() * 60;
+    settings.ingress.calls = CALLS;
+    settings.egress.calls = CALLS;
     settings.egress.settle_delay = SETTLE_AGAIN.first;
     settings.egress.settle_repeat = SETTLE_AGAIN;
     settings

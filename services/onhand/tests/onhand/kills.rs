@@ -90,8 +90,8 @@ async fn fifty_kills_under_load_lose_nothing() {
 pub(crate) async fn connected_world() -> (World, u16) {
     let mut bench = Bench::new();
     for (name, value) in [
-        ("ONHAND_INGRESS_CALLS_PER_SECOND", "100"),
-        ("ONHAND_EGRESS_CALLS_PER_MINUTE_MAX", "6000"),
+        ("ONHAND_SHOP_CALLS_PER_MINUTE_MAX", "12000"),
+        ("ONHAND_SHOP_READS_PERCENT", "50"),
         ("ONHAND_EGRESS_SETTLE_DELAY_SECONDS", "2"),
         ("ONHAND_EGRESS_SETTLE_REPEAT_MAX_SECONDS", "20"),
         ("ONHAND_EGRESS_SETTLE_PATIENCE_SECONDS", "60"),

@@ -9,13 +9,13 @@ async fn every_wrong_setting_is_told_at_once() {
     let mut bench = Bench::new();
     bench.set("ONHAND_PROCESS_LOG_LEVEL", "loud");
     bench.set("ONHAND_LISTN", "127.0.0.1:1");
-    bench.set("ONHAND_INGRESS_CALLS_PER_SECOND", "0");
+    bench.set("ONHAND_SHOP_CALLS_PER_MINUTE_MAX", "0");
     let ran = bench.run(&["up", "--listen", "here"]).await;
     assert_eq!(ran.code, Some(64), "{}", ran.err);
     for told in [
         "ONHAND_PROCESS_LOG_LEVEL=loud",
         "ONHAND_LISTEN=here",
-        "ONHAND_INGRESS_CALLS_PER_SECOND=0",
+        "ONHAND_SHOP_CALLS_PER_MINUTE_MAX=0",
         "did you mean ONHAND_LISTEN?",
     ] {
         assert!(ran.err.contains(told), "{told} in {}", ran.err);
