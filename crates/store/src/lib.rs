@@ -40,8 +40,8 @@ pub use reading::{
     TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
 };
 pub use registry::{
-    ApiToken, Changed, Connector, EpochBegun, NewShop, Opening, PollSettings, ROUTING_MAX, Scope, Shop, ShopAdded,
-    ShopSecrets, ShopSettings, ShopState, SignIn, Warehouse, WarehouseAdded, WarehouseKind,
+    ApiToken, Changed, Connector, EpochBegun, NewShop, Opening, PollSettings, ROUTING_MAX, Scope, Shop,
+    ShopAdded, ShopSecrets, ShopSettings, ShopState, SignIn, Warehouse, WarehouseAdded, WarehouseKind,
 };
 pub use report::{
     Explanation, MovementSum, OpenHold, Openings, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause,
