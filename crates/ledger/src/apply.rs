@@ -150,6 +150,14 @@ fn may_expire(rule: StatusRule) -> bool {
     }
 }
 
+/// The shop was taken out of service: nobody asks it about the order any more. What the order holds stays held until that is
+/// released, or until a read shows the order again.
+pub fn disown(order: &mut Order, applying: Applying<'_>) -> Vec<StockChange> {
+    let before = contributions(order, applying.statuses);
+    order.gone = true;
+    stock_changes(&before, &contributions(order, applying.statuses), None)
+}
+
 /// Lets go what an order still reserves although its shop no longer knows it.
 pub fn release_orphan(order: &mut Order, applying: Applying<'_>, book: &mut Book) -> Vec<StockChange> {
     if !order.gone {

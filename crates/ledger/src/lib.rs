@@ -27,7 +27,8 @@ mod version;
 
 pub use allocation::{Hold, Routing};
 pub use apply::{
-    Applying, Listings, Reread, Resolved, StockChange, Verdict, apply, expire, release_orphan, resolve_lines,
+    Applying, Listings, Reread, Resolved, StockChange, Verdict, apply, disown, expire, release_orphan,
+    resolve_lines,
 };
 pub use book::{Balance, Book, Cause, Movement, MovementKind, SkuBook};
 pub use level::{Listed, level};

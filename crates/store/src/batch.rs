@@ -104,6 +104,8 @@ on_every_backend! {
     fn take_resolvable(limit: u32) -> Vec<(ShopId, OrderId)>;
     /// Orders whose pending reservation has expired; they stay until saved without an expiry.
     fn expired_orders(now: Timestamp, limit: u32) -> Vec<(ShopId, OrderId)>;
+    /// Orders of removed shops that hold something and are to let it go; they stay until saved without.
+    fn orders_to_release(limit: u32) -> Vec<(ShopId, OrderId)>;
     /// Orders to be read again that were not asked for since `asked_before`; they count as asked for at `now`.
     fn rereads_to_ask(now: Timestamp, asked_before: Timestamp, limit: u32) -> Vec<(ShopId, OrderId)>;
     /// The shop's picture is complete again, as far as the order goes; without an order, altogether.

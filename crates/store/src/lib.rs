@@ -40,12 +40,13 @@ pub use reading::{
     TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
 };
 pub use registry::{
-    ApiToken, Changed, Connector, EpochBegun, NewShop, Opening, PollSettings, ROUTING_MAX, Scope, Shop,
-    ShopAdded, ShopSecrets, ShopSettings, ShopState, SignIn, Warehouse, WarehouseAdded, WarehouseKind,
+    ApiToken, Changed, Connector, EpochBegun, NewShop, OpenOrders, Opening, PollSettings, ROUTING_MAX, Scope,
+    Shop, ShopAdded, ShopRemoved, ShopSecrets, ShopSettings, ShopState, SignIn, StillHeld, Warehouse,
+    WarehouseAdded, WarehouseKind, same_address,
 };
 pub use report::{
-    Explanation, MovementSum, OpenHold, Openings, Orphan, PAGE_ROWS_MAX, ParkedLine, SkuStock, UnmappedCause,
-    UnmappedStock, Waiting, WarehouseTotal,
+    Explanation, MovementSum, OpenHold, Openings, Orphan, OrphanCause, PAGE_ROWS_MAX, ParkedLine, SkuStock,
+    UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
 };
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
 pub use sqlite::SqliteOptions;

@@ -180,9 +180,13 @@ pub enum ShopAdded {
         shop: Shop,
         /// The part of its webhook address that cannot be guessed.
         webhook_token: SecretString,
+        /// It is a removed shop that has come back: its orders go on where they were. Its settings are those it had.
+        returned: bool,
     },
     /// Another has the name.
     NameTaken,
+    /// It is connected already, under this name: its orders would hold their goods twice.
+    AddressTaken(String),
     /// Its routing names a warehouse that is not there.
     UnknownWarehouse(WarehouseId),
 }
@@ -194,6 +198,43 @@ pub struct EpochBegun {
     pub shop_count: u64,
     /// Their stocks that are to be compared with proof.
     pub stock_count: u64,
+}
+
+/// What is to become of what the open orders of a removed shop hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OpenOrders {
+    /// They keep it: most were paid, and their goods are still to be sent.
+    #[default]
+    Keep,
+    /// It is available again.
+    Release,
+}
+
+/// What the open orders of a shop hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StillHeld {
+    /// How many orders reserve something.
+    pub order_count: u64,
+    /// What they reserve in all.
+    pub reserved: Quantity,
+}
+
+/// What removing a shop came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShopRemoved {
+    /// It is out of service; its open orders held this.
+    Removed(StillHeld),
+    /// There is no such shop, or no more.
+    Unknown,
+}
+
+/// Whether two addresses are those of one shop: with http or https, with a slash at the end or without.
+pub fn same_address(one: &str, other: &str) -> bool {
+    fn place(address: &str) -> &str {
+        let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+        rest.unwrap_or(address).trim_end_matches('/')
+    }
+    place(one).eq_ignore_ascii_case(place(other))
 }
 
 /// What changing something of the registry came to.

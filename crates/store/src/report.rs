@@ -82,7 +82,16 @@ pub struct ParkedLine {
     pub quantity: Quantity,
 }
 
-/// An order that holds something although its shop no longer knows it.
+/// Why nobody ends what an order holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrphanCause {
+    /// Its shop no longer knows it.
+    Gone,
+    /// Its shop is out of service.
+    ShopRemoved,
+}
+
+/// An order that holds something although its shop no longer knows it, or is out of service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
     /// The shop.
@@ -93,6 +102,8 @@ pub struct Orphan {
     pub status: String,
     /// What it reserves in all.
     pub reserved: Quantity,
+    /// Why.
+    pub cause: OrphanCause,
 }
 
 /// What became of the stocks of a shop that was to open its SKUs.
@@ -153,7 +164,7 @@ pub struct Waiting {
     pub reread_count: u64,
     /// Lines without SKU.
     pub parked_count: u64,
-    /// Orders that hold something although their shop no longer knows them.
+    /// Orders that hold something although their shop no longer knows them, or is out of service.
     pub orphaned_count: u64,
     /// Messages given up.
     pub dead_count: u64,

@@ -12,6 +12,7 @@ mod lists;
 mod outbox;
 mod read;
 mod registry;
+mod returning;
 mod rows;
 mod secrets;
 mod tokens;
@@ -174,5 +175,6 @@ fn migrations() -> Migrator {
         migration(6, "wishes", include_str!("../migrations/sqlite/0006_wishes.sql")),
         migration(7, "egress_notes", include_str!("../migrations/sqlite/0007_egress_notes.sql")),
         migration(8, "sign in", include_str!("../migrations/sqlite/0008_sign_in.sql")),
+        migration(9, "removed shops", include_str!("../migrations/sqlite/0009_removed_shops.sql")),
     ])
 }

@@ -16,8 +16,8 @@ use crate::inventory::{
 };
 use crate::reading::{Reading, Reread, Task, TaskKind, TaskProgress};
 use crate::registry::{
-    ApiToken, Changed, EpochBegun, NewShop, Scope, Shop, ShopAdded, ShopSecrets, ShopSettings, Warehouse,
-    WarehouseAdded, WarehouseKind,
+    ApiToken, Changed, EpochBegun, NewShop, OpenOrders, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets,
+    ShopSettings, Warehouse, WarehouseAdded, WarehouseKind,
 };
 use crate::report::{
     Explanation, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal,
@@ -92,7 +92,8 @@ on_every_backend! {
     fn add_warehouse(name: &str, kind: WarehouseKind, now: Timestamp) -> WarehouseAdded;
     /// All warehouses.
     fn warehouses() -> Vec<Warehouse>;
-    /// Adds a shop, connecting, with its secrets and a webhook token.
+    /// Adds a shop, connecting, with its secrets and a webhook token. A removed one with the same address comes back in its
+    /// place, with the settings it had: they are to be changed next.
     fn add_shop(new: NewShop, now: Timestamp) -> ShopAdded;
     /// Those of the shops that there are, removed ones too; `None`: all.
     fn shops(wanted: Option<&[ShopId]>) -> Vec<Shop>;
@@ -103,7 +104,7 @@ on_every_backend! {
     /// The shop's catalogue and baseline are read: it is in service.
     fn activate_shop(shop: ShopId) -> Changed;
     /// Takes a shop out of service: its stocks are published as removed, its secrets forgotten.
-    fn remove_shop(shop: ShopId, now: Timestamp) -> Changed;
+    fn remove_shop(shop: ShopId, orders: OpenOrders, now: Timestamp) -> ShopRemoved;
     /// What the shop is called with; `None` if it has none any more.
     fn shop_secrets(shop: ShopId) -> Option<ShopSecrets>;
     /// Replaces what the shop is called with.
@@ -242,7 +243,7 @@ on_every_backend! {
     fn explain(of: &Sku) -> Option<Explanation>;
     /// Lines without SKU.
     fn parked(after: Option<(ShopId, OrderId, LineId)>, limit: u32) -> Vec<ParkedLine>;
-    /// Orders that hold something although their shop no longer knows them.
+    /// Orders that hold something although their shop no longer knows them, or is out of service.
     fn orphaned(after: Option<(ShopId, OrderId)>, limit: u32) -> Vec<Orphan>;
     /// What each warehouse has of everything. Reads every SKU.
     fn warehouse_totals() -> Vec<WarehouseTotal>;

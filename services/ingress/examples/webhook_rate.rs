@@ -200,7 +200,7 @@ async fn connected_shop(store: &Store) -> Result<String, Failure> {
             webhook_secret_previous: None,
         },
     };
-    let ShopAdded::Added { shop, webhook_token } = store.add_shop(new, now).await? else {
+    let ShopAdded::Added { shop, webhook_token, .. } = store.add_shop(new, now).await? else {
         return Err("the shop was not added".into());
     };
     let lease = store.lease_reader(shop.id, "bench", now, Duration::from_secs(1)).await?.ok_or("no lease")?;

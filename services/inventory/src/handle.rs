@@ -11,8 +11,8 @@ use process::metrics::Metrics;
 use process::tasks::{Stage, Tasks};
 use proto::{Envelope, Message};
 use store::{
-    Broken, Changed, Explanation, MapOutcome, NewShop, ShopAdded, ShopSettings, Store, Wanted,
-    WarehouseAdded, WarehouseKind, Wish,
+    Broken, Changed, Explanation, MapOutcome, NewShop, OpenOrders, ShopAdded, ShopRemoved, ShopSettings,
+    Store, Wanted, WarehouseAdded, WarehouseKind, Wish,
 };
 use tokio::sync::Notify;
 use values::{OrderId, Quantity, ShopId, Sku, StockId};
@@ -136,7 +136,7 @@ impl Shared {
 pub enum Released {
     /// It holds nothing any more; so much was let go.
     Released(Quantity),
-    /// Its shop still knows it.
+    /// Its shop is in service and still knows it.
     NotOrphaned,
     /// There is no such order.
     Unknown,
@@ -200,7 +200,7 @@ impl Inventory {
         Ok(outcome)
     }
 
-    /// Lets go what an order holds that its shop no longer knows.
+    /// Lets go what an order holds that its shop no longer knows, or whose shop is out of service.
     pub async fn release(
         &self,
         shop: ShopId,
@@ -282,9 +282,16 @@ impl Inventory {
         Ok(self.shared.store.add_warehouse(name, kind, clock::now()).await?)
     }
 
-    /// Adds a shop, to be connected by ingress.
+    /// Adds a shop, to be connected by ingress. One that was removed comes back as itself: what its orders hold is not held
+    /// a second time, and what became of them meanwhile is read.
     pub async fn add_shop(&self, new: NewShop) -> Result<ShopAdded, Error> {
-        Ok(self.shared.store.add_shop(new, clock::now()).await?)
+        let settings = new.settings.clone();
+        let mut added = self.shared.store.add_shop(new, clock::now()).await?;
+        if let ShopAdded::Added { shop, returned: true, .. } = &mut added {
+            self.change_shop(shop.id, &settings).await?;
+            shop.settings = settings;
+        }
+        Ok(added)
     }
 
     /// Changes a shop; the levels of what it sells are computed anew. Another meaning of its statuses counts for an order
@@ -305,11 +312,15 @@ impl Inventory {
         Ok(changed)
     }
 
-    /// Takes a shop out of service; what it sold stays in the ledger.
-    pub async fn remove_shop(&self, shop: ShopId) -> Result<Changed, Error> {
-        let changed = self.shared.store.remove_shop(shop, clock::now()).await?;
+    /// Takes a shop out of service; what it sold stays in the ledger. What its open orders hold is kept, or let go: what of
+    /// that is not done when this returns is done by the upkeep.
+    pub async fn remove_shop(&self, shop: ShopId, orders: OpenOrders) -> Result<ShopRemoved, Error> {
+        let removed = self.shared.store.remove_shop(shop, orders, clock::now()).await?;
         self.shared.wake_relay.notify_one();
-        Ok(changed)
+        if orders == OpenOrders::Release && removed != ShopRemoved::Unknown {
+            upkeep::report(&self.shared, upkeep::LETTING_GO, upkeep::let_go(&self.shared)).await;
+        }
+        Ok(removed)
     }
 
     /// Asks ingress to read something of a shop again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use process::clock;
-use store::{Wanted, Wish};
+use store::{InventoryTx, ShopState, Wanted, Wish};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use values::{OrderId, ShopId};
@@ -20,6 +20,11 @@ use crate::work::{Occasion, Scope, Work};
 const CHUNK: u32 = 500;
 /// Between looks for operation keys to forget.
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
+
+/// What is done with the orders of removed shops.
+pub(crate) const LETTING_GO: &str = "letting go what orders of removed shops hold";
+const LETTING_GO_ACTOR: &str = "onhand";
+const LETTING_GO_REASON: &str = "its shop was removed";
 
 pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut upkeep = Upkeep { shared, due: [Instant::now(); 3] };
@@ -45,6 +50,7 @@ impl Upkeep {
         report(&shared, "resolving parked lines", resolve(&shared)).await;
         if self.is_due(0, shared.settings.pace.expiry) {
             report(&shared, "letting reservations expire", expire(&shared)).await;
+            report(&shared, LETTING_GO, let_go(&shared)).await;
         }
         if self.is_due(1, shared.settings.pace.sweep) {
             report(&shared, "asking for orders nobody confirmed", sweep(&shared)).await;
@@ -73,7 +79,11 @@ impl Upkeep {
 }
 
 /// Neither an error nor a broken rule ends the upkeep: it is tried again, and the log says so each time.
-async fn report(shared: &Shared, what: &'static str, work: impl Future<Output = Result<(), store::Error>>) {
+pub(crate) async fn report(
+    shared: &Shared,
+    what: &'static str,
+    work: impl Future<Output = Result<(), store::Error>>,
+) {
     if let Err(error) = guarded(work).await {
         shared.observer.upkeep_failed(what, &error);
     }
@@ -118,39 +128,87 @@ async fn resolve_chunk(shared: &Shared) -> Result<usize, store::Error> {
     Ok(count)
 }
 
-/// Lets expired reservations go. If a chunk fails, each order is tried alone, so that a broken one keeps no other from it.
+/// Lets expired reservations go.
 pub(crate) async fn expire(shared: &Shared) -> Result<(), store::Error> {
     loop {
         let keys = {
             let mut tx = shared.store.begin_inventory().await?;
             tx.expired_orders(clock::now(), CHUNK).await?
         };
-        if keys.is_empty() {
-            return Ok(());
-        }
-        if guarded(expire_together(shared, &keys)).await.is_err() {
-            for key in &keys {
-                if let Err(error) = guarded(expire_together(shared, std::slice::from_ref(key))).await {
-                    shared.observer.upkeep_failed("letting a reservation expire", &error);
-                }
-            }
-            // The broken ones are found again at once; the next look is soon enough.
+        let what = "letting a reservation expire";
+        if keys.is_empty() || !each_if_not_all(shared, what, &keys, expire_together).await {
             return Ok(());
         }
     }
 }
 
+/// Lets go what orders of removed shops hold that were to be released with them.
+pub(crate) async fn let_go(shared: &Shared) -> Result<(), store::Error> {
+    loop {
+        let keys = {
+            let mut tx = shared.store.begin_inventory().await?;
+            tx.orders_to_release(CHUNK).await?
+        };
+        if keys.is_empty() || !each_if_not_all(shared, LETTING_GO, &keys, let_go_together).await {
+            return Ok(());
+        }
+    }
+}
+
+/// Does something for all orders of a chunk. If that fails it is done for each alone, so that a broken one keeps no other
+/// from it, and the answer is `false`: the broken ones would be found again at once, the next look is soon enough.
+async fn each_if_not_all(
+    shared: &Shared,
+    what: &'static str,
+    keys: &[(ShopId, OrderId)],
+    work: impl AsyncFn(&Shared, &[(ShopId, OrderId)]) -> Result<(), store::Error>,
+) -> bool {
+    if guarded(Box::pin(work(shared, keys))).await.is_ok() {
+        return true;
+    }
+    for key in keys {
+        report(shared, what, Box::pin(work(shared, std::slice::from_ref(key)))).await;
+    }
+    false
+}
+
 async fn expire_together(shared: &Shared, keys: &[(ShopId, OrderId)]) -> Result<(), store::Error> {
     let occasion = occasion();
     let mut tx = shared.store.begin_inventory().await?;
-    let scope = Scope { orders: keys.iter().copied().collect(), ..Scope::default() };
-    let mut work = Work::load(&mut tx, scope).await?;
+    let mut work = Work::load(&mut tx, of(keys)).await?;
     for key in keys {
         // What is known of an order may have changed since it was found.
         if work.orders.get(key).is_some_and(|row| row.expires_at.is_some_and(|at| at <= occasion.now)) {
             work.expire(*key, &occasion);
         }
     }
+    save(shared, tx, work, &occasion).await
+}
+
+async fn let_go_together(shared: &Shared, keys: &[(ShopId, OrderId)]) -> Result<(), store::Error> {
+    let (actor, reason) = (Some(LETTING_GO_ACTOR.into()), Some(LETTING_GO_REASON.into()));
+    let occasion = Occasion { actor, reason, ..occasion() };
+    let mut tx = shared.store.begin_inventory().await?;
+    let mut work = Work::load(&mut tx, of(keys)).await?;
+    for key in keys {
+        // Its shop may be in service again since it was found.
+        if work.shops.get(&key.0).is_some_and(|shop| shop.state == ShopState::Removed) {
+            work.release(*key, &occasion);
+        }
+    }
+    save(shared, tx, work, &occasion).await
+}
+
+fn of(keys: &[(ShopId, OrderId)]) -> Scope {
+    Scope { orders: keys.iter().copied().collect(), ..Scope::default() }
+}
+
+async fn save(
+    shared: &Shared,
+    mut tx: InventoryTx,
+    work: Work,
+    occasion: &Occasion,
+) -> Result<(), store::Error> {
     let mut summary = Summary::default();
     summary.saved(work.save(&mut tx, &[], occasion.now).await?);
     tx.commit().await?;

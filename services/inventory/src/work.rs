@@ -8,8 +8,8 @@ use ledger::{
     Verdict, level,
 };
 use store::{
-    Changes, InventoryTx, ListingBook, OperationRecord, OrderRow, Posted, Posting, Shop, StockRow, Wanted,
-    Wish,
+    Changes, InventoryTx, ListingBook, OperationRecord, OrderRow, Posted, Posting, Shop, ShopState, StockRow,
+    Wanted, Wish,
 };
 use values::{HolderId, LineId, ListingId, OrderId, ShopId, Sku, StockId, Timestamp};
 
@@ -157,15 +157,19 @@ impl Work {
         self.settle_up(key.0, &changes, None, occasion);
     }
 
-    /// Lets go what an order holds although its shop no longer knows it; `false` if the shop does.
+    /// Lets go what an order holds although its shop no longer knows it, or is out of service; `false` if neither.
     pub(crate) fn release(&mut self, key: (ShopId, OrderId), occasion: &Occasion) -> bool {
         let (Some(terms), Some(row)) = (self.shops.get(&key.0), self.orders.get_mut(&key)) else {
             return false;
         };
+        let mut changes = Vec::new();
+        if terms.state == ShopState::Removed && !row.order.gone {
+            changes.extend(ledger::disown(&mut row.order, applying(terms)));
+        }
         if !row.order.gone {
             return false;
         }
-        let changes = ledger::release_orphan(&mut row.order, applying(terms), &mut self.book);
+        changes.extend(ledger::release_orphan(&mut row.order, applying(terms), &mut self.book));
         row.expires_at = None;
         self.settle_up(key.0, &changes, None, occasion);
         true

@@ -79,8 +79,8 @@ impl Api {
         self.call(self.request(Method::PATCH, path).json(body)).await
     }
 
-    pub(crate) async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
-        self.call(self.request(Method::DELETE, path)).await
+    pub(crate) async fn delete(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Failure> {
+        self.call(self.request(Method::DELETE, path).query(query)).await
     }
 
     /// Moves stock; once, whatever happens to answers.

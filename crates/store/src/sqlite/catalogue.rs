@@ -252,9 +252,11 @@ impl Catalogue {
         if stock.removed {
             stock.removed = false;
             self.changed_stocks.insert(own);
-            let Some(sku) = mapped else { return ListingOutcome::Seen };
             stock.sku = None;
-            return self.take_sku(own, seen.sku.as_ref().unwrap_or(&sku));
+            return match seen.sku.as_ref().or(mapped.as_ref()) {
+                Some(sku) => self.take_sku(own, sku),
+                None => ListingOutcome::Seen,
+            };
         }
         match (mapped, &seen.sku) {
             (None, Some(sku)) => self.take_sku(own, sku),

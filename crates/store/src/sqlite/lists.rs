@@ -7,7 +7,7 @@ use super::Sqlite;
 use super::rows::{id, listing, quantity, sku, some_id, timestamp, unsigned};
 use crate::error::{Error, failed};
 use crate::report::{
-    Orphan, PAGE_ROWS_MAX, ParkedLine, UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
+    Orphan, OrphanCause, PAGE_ROWS_MAX, ParkedLine, UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
 };
 
 const PARKED: &str = "
@@ -17,10 +17,16 @@ SELECT shop, order_id, line, product, variation, holder, quantity
  ORDER BY shop, order_id, line LIMIT ?4";
 
 const ORPHANED: &str = "
-SELECT o.shop, o.order_id, o.status,
+WITH orphans AS (
+  SELECT shop, order_id, status, 0 AS removed FROM inventory_orders
+   WHERE gone = 1 AND open = 1 AND shop NOT IN (SELECT id FROM registry_shops WHERE state = 'removed')
+  UNION ALL
+  SELECT o.shop, o.order_id, o.status, 1
+    FROM registry_shops AS s CROSS JOIN inventory_orders AS o ON o.shop = s.id AND o.open = 1
+   WHERE s.state = 'removed')
+SELECT o.shop, o.order_id, o.status, o.removed,
        (SELECT sum(l.reserved) FROM inventory_lines AS l WHERE l.shop = o.shop AND l.order_id = o.order_id)
-  FROM inventory_orders AS o
- WHERE o.gone = 1 AND o.open = 1 AND (o.shop, o.order_id) > (?1, ?2) ORDER BY o.shop, o.order_id LIMIT ?3";
+  FROM orphans AS o WHERE (o.shop, o.order_id) > (?1, ?2) ORDER BY o.shop, o.order_id LIMIT ?3";
 
 const UNMAPPED: &str = "
 SELECT s.shop, s.holder, l.name, l.sku,
@@ -39,7 +45,10 @@ const WAITING: &str = "
 SELECT (SELECT count(*) FROM inventory_outbox), (SELECT min(since) FROM inventory_outbox),
        (SELECT count(*) FROM inventory_rereads),
        (SELECT count(*) FROM inventory_lines WHERE sku_id IS NULL AND removed = 0),
-       (SELECT count(*) FROM inventory_orders WHERE gone = 1 AND open = 1),
+       (SELECT count(*) FROM inventory_orders
+         WHERE gone = 1 AND open = 1 AND shop NOT IN (SELECT id FROM registry_shops WHERE state = 'removed'))
+       + (SELECT count(*) FROM registry_shops AS s CROSS JOIN inventory_orders AS o ON o.shop = s.id AND o.open = 1
+           WHERE s.state = 'removed'),
        (SELECT count(*) FROM inventory_dead), (SELECT count(*) FROM inventory_recompute_skus),
        (SELECT count(*) FROM inventory_approvals WHERE decided_at IS NULL)";
 
@@ -83,7 +92,7 @@ impl Sqlite {
         limit: u32,
     ) -> Result<Vec<Orphan>, Error> {
         let (shop, order) = order_key(after);
-        let rows: Vec<(i64, i64, String, i64)> = sqlx::query_as(ORPHANED)
+        let rows: Vec<(i64, i64, String, bool, i64)> = sqlx::query_as(ORPHANED)
             .bind(shop)
             .bind(order)
             .bind(limit.min(PAGE_ROWS_MAX))
@@ -91,9 +100,10 @@ impl Sqlite {
             .await
             .map_err(failed("list orphaned orders"))?;
         rows.into_iter()
-            .map(|(shop, order, status, reserved)| {
-                let reserved = quantity(reserved);
-                Ok(Orphan { shop: id("shop", shop)?, order: id("order", order)?, status, reserved })
+            .map(|(shop, order, status, removed, reserved)| {
+                let cause = if removed { OrphanCause::ShopRemoved } else { OrphanCause::Gone };
+                let (shop, order) = (id("shop", shop)?, id("order", order)?);
+                Ok(Orphan { shop, order, status, reserved: quantity(reserved), cause })
             })
             .collect()
     }

@@ -7,6 +7,7 @@ use ledger::{Routing, StatusMap, StatusRule};
 use secrecy::ExposeSecret;
 use values::{OrderId, ShopId, Timestamp, WarehouseId};
 
+use super::returning::Known;
 use super::rows::{id, json, quantity, timestamp};
 use super::secrets::WEBHOOK_TOKEN;
 use super::{Sqlite, WriteTx, commit};
@@ -23,7 +24,7 @@ const ADD_WAREHOUSE: &str = "
 INSERT INTO registry_warehouses (name, kind, created_at) VALUES (?1, ?2, ?3)
     ON CONFLICT (name) DO NOTHING RETURNING id";
 
-const SHOPS: &str = "
+pub(super) const SHOPS: &str = "
 SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms, private_allowed, statuses,
        state, created_at, baseline_last, opening, sign_in,
        (SELECT json_group_array(warehouse ORDER BY position) FROM registry_routes AS r WHERE r.shop = s.id)
@@ -57,15 +58,6 @@ SELECT sku_id FROM inventory_stocks WHERE shop = ?1 AND sku_id IS NOT NULL AND r
     ON CONFLICT (sku_id) DO NOTHING";
 
 const ACTIVATE: &str = "UPDATE registry_shops SET state = 'active' WHERE id = ?1 AND state <> 'removed'";
-
-/// Told to egress once more, as removed.
-const REMOVE_STOCKS: &str = "
-UPDATE inventory_stocks SET removed = 1, revision = revision + 1 WHERE shop = ?1 AND removed = 0";
-
-const PUBLISH_REMOVED: &str = "
-INSERT INTO inventory_outbox (shop, holder, since)
-SELECT shop, holder, ?2 FROM inventory_stocks WHERE shop = ?1 AND sku_id IS NOT NULL
-    ON CONFLICT (shop, holder) DO NOTHING";
 
 impl Sqlite {
     pub(crate) async fn add_warehouse(
@@ -115,6 +107,12 @@ impl Sqlite {
         if let Some(unknown) = unknown_warehouse(&mut tx, &new.settings.routing).await? {
             return Ok(ShopAdded::UnknownWarehouse(unknown));
         }
+        match self.find_address(&mut tx, &new).await? {
+            Some(Known::InService(name)) if name == new.name => return Ok(ShopAdded::NameTaken),
+            Some(Known::InService(name)) => return Ok(ShopAdded::AddressTaken(name)),
+            Some(Known::Removed(shop)) => return self.return_shop(tx, shop, &new, now).await,
+            None => {}
+        }
         let token = random_token();
         let settings = &new.settings;
         let added: Option<i64> = sqlx::query_scalar(ADD_SHOP)
@@ -153,6 +151,7 @@ impl Sqlite {
                 created_at: now,
             },
             webhook_token: token,
+            returned: false,
         })
     }
 
@@ -195,37 +194,6 @@ impl Sqlite {
             .map_err(failed("activate a shop"))?;
         commit(tx).await?;
         Ok(done_if(changed.rows_affected()))
-    }
-
-    pub(crate) async fn remove_shop(&self, shop: ShopId, now: Timestamp) -> Result<Changed, Error> {
-        let mut tx = self.write().await?;
-        let changed =
-            sqlx::query("UPDATE registry_shops SET state = 'removed' WHERE id = ?1 AND state <> 'removed'")
-                .bind(shop.get())
-                .execute(&mut *tx)
-                .await
-                .map_err(failed("remove a shop"))?;
-        if changed.rows_affected() == 0 {
-            return Ok(Changed::Unknown);
-        }
-        sqlx::query(REMOVE_STOCKS)
-            .bind(shop.get())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("remove a shop's stocks"))?;
-        sqlx::query(PUBLISH_REMOVED)
-            .bind(shop.get())
-            .bind(now.micros())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("publish a shop's removal"))?;
-        sqlx::query("DELETE FROM registry_shop_secrets WHERE shop = ?1")
-            .bind(shop.get())
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("forget a shop's secrets"))?;
-        commit(tx).await?;
-        Ok(Changed::Done)
     }
 }
 
@@ -308,12 +276,12 @@ async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) ->
     Ok(Changed::Done)
 }
 
-fn wanted_shops(wanted: Option<&[ShopId]>) -> Option<String> {
+pub(super) fn wanted_shops(wanted: Option<&[ShopId]>) -> Option<String> {
     wanted.map(|shops| json(&shops.iter().map(|shop| shop.get()).collect::<Vec<_>>()))
 }
 
 /// As many as a row may have here.
-type ShopColumns = (
+pub(super) type ShopColumns = (
     i64,
     String,
     String,
@@ -332,7 +300,7 @@ type ShopColumns = (
     String,
 );
 
-fn shop(row: ShopColumns) -> Result<Shop, Error> {
+pub(super) fn shop(row: ShopColumns) -> Result<Shop, Error> {
     let (
         number,
         name,

@@ -1,9 +1,11 @@
 //! Warehouses, shops, secrets, tokens.
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
 use store::{
-    Changed, Error, Scope, SecretError, ShopAdded, ShopSettings, ShopState, SignIn, WarehouseAdded,
-    WarehouseKind,
+    Changed, Cursor, CursorKind, Error, NewShop, OpenOrders, Scope, SecretError, ShopAdded, ShopRemoved,
+    ShopSettings, ShopState, SignIn, StillHeld, Wanted, WarehouseAdded, WarehouseKind, Wish,
 };
 use values::{ShopId, Timestamp, WarehouseId};
 
@@ -34,7 +36,7 @@ pub(crate) async fn a_shop_comes_back_as_it_was_added<D: Database>() -> anyhow::
     new.settings.private_allowed = true;
     new.settings.sign_in = SignIn::Query;
     let expected = new.settings.clone();
-    let ShopAdded::Added { shop, webhook_token } = store.add_shop(new, NOW).await? else {
+    let ShopAdded::Added { shop, webhook_token, returned: false } = store.add_shop(new, NOW).await? else {
         panic!("not added");
     };
     assert_eq!(shop.settings, expected);
@@ -76,12 +78,58 @@ pub(crate) async fn a_removed_shop_gives_its_name_and_secrets_up<D: Database>() 
     let main = warehouse(&store, "main").await?;
     let removed = shop(&store, "shop", main).await?;
     let token = store.webhook_token(removed.id).await?.unwrap();
-    assert_eq!(store.remove_shop(removed.id, NOW).await?, Changed::Done);
-    assert_eq!(store.remove_shop(removed.id, NOW).await?, Changed::Unknown);
+    let nothing = ShopRemoved::Removed(StillHeld::default());
+    assert_eq!(store.remove_shop(removed.id, OpenOrders::Keep, NOW).await?, nothing);
+    assert_eq!(store.remove_shop(removed.id, OpenOrders::Keep, NOW).await?, ShopRemoved::Unknown);
     assert!(store.shop_secrets(removed.id).await?.is_none());
     assert_eq!(store.shop_of_webhook(token.expose_secret()).await?, None);
-    let next = shop(&store, "shop", main).await?;
+    let url = "https://elsewhere.example".to_owned();
+    let elsewhere = NewShop { settings: ShopSettings { url, ..settings(main) }, ..new_shop("shop", main) };
+    let ShopAdded::Added { shop: next, returned: false, .. } = store.add_shop(elsewhere, NOW).await? else {
+        anyhow::bail!("the name is free")
+    };
     assert_ne!(next.id, removed.id);
+    Ok(())
+}
+
+pub(crate) async fn a_removed_shop_comes_back_as_itself<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let first = shop(&store, "first", main).await?;
+    let token = store.webhook_token(first.id).await?.unwrap();
+    let lease = store.lease_reader(first.id, "reader", NOW, Duration::from_mins(1)).await?.unwrap();
+    let cursor = Cursor { shop_time: NOW, hub_time: NOW, page: 1 };
+    store.save_cursor(first.id, CursorKind::Orders, cursor, lease.fence).await?;
+    let again = |name: &str, url: &str| NewShop {
+        settings: ShopSettings { url: url.to_owned(), buffer: units(3), ..settings(main) },
+        secrets: secrets("second"),
+        ..new_shop(name, main)
+    };
+
+    let taken = store.add_shop(again("second", "http://FIRST.example/"), NOW).await?;
+    assert!(matches!(&taken, ShopAdded::AddressTaken(by) if by == "first"), "{taken:?}");
+    let taken = store.add_shop(again("first", "https://first.example"), NOW).await?;
+    assert!(matches!(taken, ShopAdded::NameTaken), "{taken:?}");
+    shop(&store, "other", main).await?;
+    store.remove_shop(first.id, OpenOrders::Keep, NOW).await?;
+    let taken = store.add_shop(again("other", "https://first.example"), NOW).await?;
+    assert!(matches!(taken, ShopAdded::NameTaken), "{taken:?}");
+
+    let added = store.add_shop(again("second", "http://FIRST.example/"), NOW).await?;
+    let ShopAdded::Added { shop: back, webhook_token, returned: true } = added else {
+        anyhow::bail!("{added:?}")
+    };
+    assert_eq!((back.id, back.name.as_str(), back.state), (first.id, "second", ShopState::Connecting));
+    assert_eq!(back.settings, first.settings, "they are changed next");
+    assert_eq!(store.shops(None).await?.len(), 2);
+    assert_eq!(store.shop_of_webhook(token.expose_secret()).await?, None, "the old address is void");
+    assert_eq!(store.shop_of_webhook(webhook_token.expose_secret()).await?, Some(first.id));
+    let sealed = store.shop_secrets(first.id).await?.unwrap();
+    assert_eq!(sealed.consumer_key.expose_secret(), "ck_second");
+    assert_eq!(store.cursor(first.id, CursorKind::Orders).await?, None, "it is read from the start");
+    let wishes: Vec<Wish> = store.wishes(9).await?.into_iter().map(|(wish, _)| wish).collect();
+    assert_eq!(wishes, [Wish { shop: first.id, what: Wanted::Audit }]);
     Ok(())
 }
 

@@ -65,7 +65,7 @@ pub(crate) async fn orders_no_read_confirmed_are_found<D: Database>() -> anyhow:
     assert_eq!(tx.overdue_orders(late, None, 1).await?, [keys[0]]);
     assert_eq!(tx.overdue_orders(late, Some(keys[0]), 9).await?, [keys[2]]);
     tx.commit().await?;
-    store.remove_shop(shop.id, NOW).await?;
+    store.remove_shop(shop.id, store::OpenOrders::Keep, NOW).await?;
     let mut tx = store.begin_inventory().await?;
     assert_eq!(tx.overdue_orders(late, None, 9).await?, [], "nobody reads a removed shop");
     Ok(())

@@ -69,7 +69,7 @@ pub(crate) fn new_shop(name: &str, warehouse: WarehouseId) -> NewShop {
     NewShop {
         name: name.to_owned(),
         connector: Connector::Woocommerce,
-        settings: settings(warehouse),
+        settings: ShopSettings { url: format!("https://{name}.example"), ..settings(warehouse) },
         opening: store::Opening::None,
         secrets: secrets("first"),
     }

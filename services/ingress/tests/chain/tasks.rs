@@ -85,7 +85,7 @@ async fn a_removed_shop_is_left_alone() {
     let shop = world.connect(&fake).await;
     let order = buy(&fake, item, 1).await;
     world.read_of(order).await;
-    world.store.remove_shop(shop, process::clock::now()).await.unwrap();
+    world.store.remove_shop(shop, store::OpenOrders::Keep, process::clock::now()).await.unwrap();
     world
         .until("its reader ends", async || {
             (world.counted("onhand_ingress_readers_running") == 0).then_some(())

@@ -90,7 +90,7 @@ async fn only_what_the_shop_signed_is_believed() {
     world.store.set_shop_secrets(shop, &secrets(FakeShopOptions::SECRET, "new")).await.unwrap();
     is(KEY, 401).await;
     is("new", 200).await;
-    world.store.remove_shop(shop, process::clock::now()).await.unwrap();
+    world.store.remove_shop(shop, store::OpenOrders::Keep, process::clock::now()).await.unwrap();
     is("new", 404).await;
 }
 

@@ -161,7 +161,7 @@ impl World {
             opening: Opening::Take,
             secrets: secrets(secret_of_key, SECRET),
         };
-        let ShopAdded::Added { shop, webhook_token } =
+        let ShopAdded::Added { shop, webhook_token, .. } =
             self.store.add_shop(new, process::clock::now()).await.unwrap()
         else {
             panic!("the shop was not added")

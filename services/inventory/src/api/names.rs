@@ -1,5 +1,6 @@
 //! Names of shops and warehouses, as people write and read them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use store::{Shop, ShopState, Store, Warehouse, WarehouseKind};
@@ -41,6 +42,17 @@ pub(super) async fn shop(store: &Store, name: &str) -> Result<Shop, Problem> {
         .into_iter()
         .find(|shop| shop.name == name && shop.state != ShopState::Removed)
         .ok_or_else(|| Problem::not_found(format_args!("shop {name:?}")))
+}
+
+/// Shops of this name, removed ones too: the one in service first, then the latest.
+pub(super) async fn shops_ever(store: &Store, name: &str) -> Result<Vec<Shop>, Problem> {
+    let mut shops = store.shops(None).await?;
+    shops.retain(|shop| shop.name == name);
+    if shops.is_empty() {
+        return Err(Problem::not_found(format_args!("shop {name:?}")));
+    }
+    shops.sort_unstable_by_key(|shop| (shop.state == ShopState::Removed, Reverse(shop.id)));
+    Ok(shops)
 }
 
 /// Warehouses by name and id.

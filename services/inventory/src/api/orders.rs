@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use ledger::{Hold, Line, Origin};
 use serde::Serialize;
-use store::{OrderRow, Orphan};
+use store::{OrderRow, Orphan, OrphanCause, Shop, ShopState};
 use utoipa::ToSchema;
 use values::{OrderId, ShopId};
 
@@ -97,7 +97,7 @@ pub(super) struct HoldBody {
     shipped: Amount,
 }
 
-/// An order that holds something although its shop no longer knows it.
+/// An order that holds something although its shop no longer knows it, or was removed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Orphan)]
 pub(super) struct OrphanBody {
@@ -112,6 +112,9 @@ pub(super) struct OrphanBody {
     status: String,
     /// What it reserves in all.
     reserved: Amount,
+    /// `gone`: its shop no longer knows it; `shop_removed`: its shop is out of service.
+    #[schema(example = "gone")]
+    cause: &'static str,
 }
 
 /// What was let go.
@@ -141,15 +144,14 @@ pub(super) async fn read(
     State(parts): State<Shared>,
     Path((shop, id)): Path<(String, String)>,
 ) -> Result<Json<Order>, Problem> {
-    let (found, order) = key(&parts, &shop, &id).await?;
-    let row = parts.store.order(found, order).await?;
-    let row = row.ok_or_else(|| unknown(&shop, order))?;
+    let order = number(&id)?;
+    let row = find(&parts, &shop, order, |_, _| true).await?;
     Ok(Json(body(shop, &row, &Warehouses::load(&parts.store).await?)))
 }
 
-/// Let go of an order its shop no longer knows
+/// Let go of an orphaned order
 ///
-/// What it reserves is available again. Refused while the shop knows the order: change it there.
+/// What it reserves is available again. Refused while its shop is in service and knows the order: change it there.
 #[utoipa::path(post, path = "/orders/{shop}/{id}/release", tag = "orders", operation_id = "release_order",
     params(("shop" = String, Path, description = "Name of the shop"), ("id" = i64, Path, description = "Number of the order")),
     responses((status = 200, body = ReleasedBody)))]
@@ -158,7 +160,9 @@ pub(super) async fn release(
     caller: Caller,
     Path((shop, id)): Path<(String, String)>,
 ) -> Result<Json<ReleasedBody>, Problem> {
-    let (found, order) = key(&parts, &shop, &id).await?;
+    let order = number(&id)?;
+    let orphaned = |shop: &Shop, row: &OrderRow| row.order.gone || shop.state == ShopState::Removed;
+    let found = find(&parts, &shop, order, orphaned).await?.shop;
     match parts.inventory.release(found, order, &caller.requester()).await? {
         Released::Released(quantity) => Ok(Json(ReleasedBody { released: quantity.into() })),
         Released::Unknown => Err(unknown(&shop, order)),
@@ -171,7 +175,8 @@ pub(super) async fn release(
 
 /// List orphaned orders
 ///
-/// Orders that hold something although their shop no longer knows them. They keep it until they are released.
+/// Orders that hold something although their shop no longer knows them, or was removed. They keep it until they are
+/// released.
 #[utoipa::path(get, path = "/orphans", tag = "orders", operation_id = "list_orphans", params(PageQuery),
     responses((status = 200, body = Page<OrphanBody>)))]
 pub(super) async fn orphans(
@@ -190,13 +195,34 @@ pub(super) async fn orphans(
         order: row.order.get(),
         status: row.status,
         reserved: row.reserved.into(),
+        cause: match row.cause {
+            OrphanCause::Gone => "gone",
+            OrphanCause::ShopRemoved => "shop_removed",
+        },
     };
     Ok(Json(asked.page(rows, |row| format!("{}/{}", row.shop, row.order), item)))
 }
 
-async fn key(parts: &super::Served, shop: &str, id: &str) -> Result<(ShopId, OrderId), Problem> {
-    let order = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
-    Ok((names::shop(&parts.store, shop).await?.id, order))
+fn number(id: &str) -> Result<OrderId, Problem> {
+    id.parse().map_err(|error| Problem::bad_request(format!("{error}")))
+}
+
+/// The order of the shop of this name, or of removed ones that had it: rather one that is `wanted`, the latest shop first.
+async fn find(
+    parts: &super::Served,
+    shop: &str,
+    order: OrderId,
+    wanted: impl Fn(&Shop, &OrderRow) -> bool,
+) -> Result<OrderRow, Problem> {
+    let mut found: Option<OrderRow> = None;
+    for candidate in names::shops_ever(&parts.store, shop).await? {
+        let Some(row) = parts.store.order(candidate.id, order).await? else { continue };
+        if wanted(&candidate, &row) {
+            return Ok(row);
+        }
+        found = found.or(Some(row));
+    }
+    found.ok_or_else(|| unknown(shop, order))
 }
 
 fn unknown(shop: &str, order: OrderId) -> Problem {

@@ -22,6 +22,7 @@ pub(super) enum Kind {
     NotFound,
     MethodNotAllowed,
     NameTaken,
+    AddressTaken,
     SkuTaken,
     KeyReused,
     InsufficientAvailable,
@@ -45,6 +46,7 @@ impl Kind {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This cannot be done here")
             }
             Self::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
+            Self::AddressTaken => (StatusCode::CONFLICT, "address-taken", "The shop is connected already"),
             Self::SkuTaken => (StatusCode::CONFLICT, "sku-taken", "Another stock of the shop has the SKU"),
             Self::KeyReused => {
                 (StatusCode::CONFLICT, "key-reused", "The idempotency key was used for something else")

@@ -1,16 +1,16 @@
 //! Shops: connecting, changing, disconnecting. Their secrets go in and never come out.
 
 mod body;
+mod removal;
 mod settings;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
 use store::{
-    Changed, Connector, NewShop, Opening, Scope, ShopAdded, ShopSecrets, ShopState, TaskKind, UnmappedCause,
-    UnmappedStock,
+    Changed, Connector, NewShop, Opening, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets, ShopState,
+    TaskKind, UnmappedCause, UnmappedStock, same_address,
 };
 use values::{HolderId, StockId};
 
@@ -21,6 +21,7 @@ use super::page::{Page, PageQuery};
 use super::problem::{Kind, Problem};
 use super::{Served, Shared, created, tasks};
 use body::{AddShop, AddedShop, ChangeShop, ShopBody, Unmapped};
+use removal::{RemoveQuery, RemovedShop};
 
 /// List shops
 ///
@@ -69,7 +70,8 @@ pub(super) async fn read(
 ///
 /// Its state is `connecting` until the task is done: the shop is tested, its catalogue and open orders are read, each of
 /// its stocks is compared with proof. Nothing is pushed to a stock before that. Enter `webhook_url` and `webhook_secret`
-/// in the shop; the secret is not shown again.
+/// in the shop; the secret is not shown again. One that was removed is known by its address: it comes back as itself, and
+/// its orders hold nothing twice.
 #[utoipa::path(post, path = "/shops", tag = "registry", operation_id = "add_shop", request_body = AddShop,
     responses((status = 201, body = AddedShop)))]
 pub(super) async fn add(State(parts): State<Shared>, Body(new): Body<AddShop>) -> Result<Response, Problem> {
@@ -89,17 +91,20 @@ pub(super) async fn add(State(parts): State<Shared>, Body(new): Body<AddShop>) -
         },
     };
     let added = parts.inventory.add_shop(shop).await?;
-    let (shop, token) = match added {
-        ShopAdded::Added { shop, webhook_token } => (shop, webhook_token),
+    let (shop, token, returned) = match added {
+        ShopAdded::Added { shop, webhook_token, returned } => (shop, webhook_token, returned),
         ShopAdded::NameTaken => {
             return Err(Problem::new(Kind::NameTaken, format!("there already is a shop {:?}", new.name)));
+        }
+        ShopAdded::AddressTaken(name) => {
+            return Err(address_taken(&new.url, &name));
         }
         ShopAdded::UnknownWarehouse(_) => return Err(warehouse_gone()),
     };
     let task = tasks::add(&parts.store, shop.id, TaskKind::Connect).await?;
     let webhook_url = webhook_url(&parts, &token);
     let shop = ShopBody { webhook_url: Some(webhook_url), ..ShopBody::new(&shop, &warehouses) };
-    Ok(created(AddedShop { shop, webhook_secret: webhook_secret.expose_secret().to_owned(), task }))
+    Ok(created(AddedShop { shop, webhook_secret: webhook_secret.expose_secret().to_owned(), task, returned }))
 }
 
 /// Change a shop
@@ -120,6 +125,15 @@ pub(super) async fn change(
     if let Some(secrets) = secrets {
         done(parts.store.set_shop_secrets(shop.id, &secrets).await?, &name)?;
     }
+    if !same_address(&changed.url, &shop.settings.url) {
+        let shops = parts.store.shops(None).await?;
+        let in_service = |other: &&Shop| other.state != ShopState::Removed;
+        let other =
+            shops.iter().filter(in_service).find(|other| same_address(&other.settings.url, &changed.url));
+        if let Some(other) = other {
+            return Err(address_taken(&changed.url, &other.name));
+        }
+    }
     if changed != shop.settings {
         done(parts.inventory.change_shop(shop.id, &changed).await?, &name)?;
         shop.settings = changed;
@@ -129,17 +143,22 @@ pub(super) async fn change(
 
 /// Disconnect a shop
 ///
-/// Nothing more is read from it or pushed to it and its secrets are forgotten. What it sold stays in the ledger; orders
-/// that reserve something keep doing so until they are released.
+/// Nothing more is read from it or pushed to it and its secrets are forgotten. What it sold stays in the ledger. Its open
+/// orders keep what they hold, since goods that were paid are still to be sent, and are listed as orphaned; with
+/// `orders=release` all of it is available again.
 #[utoipa::path(delete, path = "/shops/{name}", tag = "registry", operation_id = "remove_shop",
-    params(("name" = String, Path, description = "Its name")), responses((status = 204)))]
+    params(("name" = String, Path, description = "Its name"), RemoveQuery),
+    responses((status = 200, body = RemovedShop)))]
 pub(super) async fn remove(
     State(parts): State<Shared>,
     Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+    Query(query): Query<RemoveQuery>,
+) -> Result<Json<RemovedShop>, Problem> {
     let shop = names::shop(&parts.store, &name).await?;
-    done(parts.inventory.remove_shop(shop.id).await?, &name)?;
-    Ok(StatusCode::NO_CONTENT)
+    match parts.inventory.remove_shop(shop.id, query.orders.into()).await? {
+        ShopRemoved::Removed(held) => Ok(Json(RemovedShop::new(held, query.orders))),
+        ShopRemoved::Unknown => Err(Problem::not_found(format_args!("shop {name:?}"))),
+    }
 }
 
 /// List stocks of a shop without SKU
@@ -174,6 +193,15 @@ fn unmapped_body(row: UnmappedStock) -> Unmapped {
 fn webhook_url(parts: &Served, token: &SecretString) -> String {
     let base = parts.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     format!("{base}/webhooks/{}", token.expose_secret())
+}
+
+fn address_taken(url: &str, name: &str) -> Problem {
+    Problem::new(
+        Kind::AddressTaken,
+        format!(
+            "the shop at {url} is connected already, as {name:?}; a second time its orders would count twice"
+        ),
+    )
 }
 
 /// 244 random bits.

@@ -209,13 +209,22 @@ async fn an_orphan_is_released_and_only_an_orphan() {
     let orphans = api.get("/orphans").await.good(200);
     assert_eq!(
         *orphans.get("items").unwrap(),
-        json!([{ "shop": "berlin", "order": 1001, "status": "processing", "reserved": "2" }])
+        json!([{ "shop": "berlin", "order": 1001, "status": "processing", "reserved": "2", "cause": "gone" }])
     );
     let released = api.post("/orders/berlin/1001/release", &json!({})).await.good(200);
     assert_eq!(*released.get("released").unwrap(), "2");
     assert_eq!(*api.get("/orphans").await.good(200).get("items").unwrap(), json!([]));
     api.post("/orders/berlin/7/release", &json!({})).await.problem(404, "not-found");
     assert!(api.world.balance("TEE").await.reserved.is_zero());
+
+    api.world.tell([seen(shop, 1002, read(4, 400), "processing", 100, &[(17, 1, Some(1))])]).await;
+    let removed = api.delete("/shops/berlin").await.good(200);
+    assert_eq!(removed, json!({ "order_count": 1, "reserved": "1", "orders": "keep" }));
+    let orphans = api.get("/orphans").await.good(200);
+    assert_eq!(orphans.pointer("/items/0/cause").unwrap(), "shop_removed");
+    assert_eq!(api.get("/orders/berlin/1002").await.good(200).get("status").unwrap(), "processing");
+    let released = api.post("/orders/berlin/1002/release", &json!({})).await.good(200);
+    assert_eq!(*released.get("released").unwrap(), "1");
     api.end().await;
 }
 

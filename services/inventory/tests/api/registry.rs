@@ -104,11 +104,27 @@ async fn a_shop_is_connected_changed_and_disconnected() {
         assert_eq!(answer.text.contains(token), of == "admin", "{}", answer.text);
     }
 
-    api.delete("/shops/berlin").await.good(204);
+    let other = with(with(new_shop(), "name", json!("other")), "url", json!("http://shop.example"));
+    assert!(api.post("/shops", &other).await.detail(409, "address-taken").contains("berlin"));
+    let elsewhere = with(other.clone(), "url", json!("https://other.example"));
+    api.post("/shops", &elsewhere).await.good(201);
+    let moved = api.patch("/shops/other", &json!({ "url": "http://shop.example" })).await;
+    assert!(moved.detail(409, "address-taken").contains("berlin"));
+    api.delete("/shops/other?orders=perhaps").await.problem(400, "bad-request");
+    let removed = api.delete("/shops/other?orders=release").await.good(200);
+    assert_eq!(removed, json!({ "order_count": 0, "reserved": "0", "orders": "release" }));
+
+    let removed = api.delete("/shops/berlin").await.good(200);
+    assert_eq!(*removed.get("orders").unwrap(), "keep");
     api.get("/shops/berlin").await.problem(404, "not-found");
     api.delete("/shops/berlin").await.problem(404, "not-found");
     assert_eq!(*api.get("/shops").await.good(200).get("items").unwrap(), json!([]));
-    api.post("/shops", &new_shop()).await.good(201);
+    let back = api.post("/shops", &new_shop()).await.good(201);
+    assert_eq!(
+        (added.get("returned").unwrap(), back.get("returned").unwrap()),
+        (&json!(false), &json!(true))
+    );
+    assert_eq!(*back.get("buffer").unwrap(), "2", "with what is asked for now");
     api.end().await;
 }
 

@@ -231,7 +231,7 @@ async fn the_outbox_outlives_its_process() {
 
     // Removed while no relay runs.
     assert!(world.tasks.drain(std::time::Duration::from_secs(10)).await.is_empty());
-    world.store.remove_shop(other, Timestamp::default()).await.unwrap();
+    world.store.remove_shop(other, store::OpenOrders::Keep, Timestamp::default()).await.unwrap();
     world.tasks = Tasks::new();
     world.start();
     world.level(stock_id(other, 7), "the removal is told", |level| level.removed).await;

@@ -9,6 +9,7 @@ mod faults;
 mod health;
 mod mapping;
 mod operations;
+mod removal;
 mod settles;
 mod upkeep;
 mod world;

@@ -138,10 +138,17 @@ impl World {
     }
 
     pub(crate) async fn shop_opening(&self, name: &str, opening: Opening) -> Shop {
-        let new = NewShop {
+        match self.store.add_shop(self.new_shop(name, opening), Timestamp::default()).await.unwrap() {
+            ShopAdded::Added { shop, .. } => shop,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn new_shop(&self, name: &str, opening: Opening) -> NewShop {
+        NewShop {
             name: name.to_owned(),
             connector: Connector::Woocommerce,
-            settings: self.settings(),
+            settings: ShopSettings { url: format!("https://{name}.example"), ..self.settings() },
             opening,
             secrets: ShopSecrets {
                 consumer_key: "ck".into(),
@@ -149,10 +156,6 @@ impl World {
                 webhook_secret: "ws".into(),
                 webhook_secret_previous: None,
             },
-        };
-        match self.store.add_shop(new, Timestamp::default()).await.unwrap() {
-            ShopAdded::Added { shop, .. } => shop,
-            other => panic!("{other:?}"),
         }
     }
 

@@ -78,12 +78,19 @@ async fn list(api: &Api, screen: Screen) -> Result<(), Failure> {
         }
         if !orphans.is_empty() {
             screen.line("")?;
-            let mut table = Table::new(&["SHOP", ">ORDER", "STATUS", ">RESERVES"]);
+            let mut table = Table::new(&["SHOP", ">ORDER", "STATUS", ">RESERVES", "WHY"]);
             for orphan in &orphans {
-                table.row(["shop", "order", "status", "reserved"].map(|name| text(orphan, name)));
+                let why = match text(orphan, "cause").as_str() {
+                    "shop_removed" => "its shop was removed".to_owned(),
+                    "gone" => "its shop no longer knows it".to_owned(),
+                    other => other.to_owned(),
+                };
+                let [shop, order, status, reserved] =
+                    ["shop", "order", "status", "reserved"].map(|name| text(orphan, name));
+                table.row([shop, order, status, reserved, why]);
             }
             screen.table(&table, "")?;
-            screen.line("their shops no longer know them; let go with `onhand order release SHOP ORDER`")?;
+            screen.line("nobody else ends what they hold; let go with `onhand order release SHOP ORDER`")?;
         }
         if dead.is_empty() {
             return screen.line("no messages were given up");

@@ -39,6 +39,9 @@ pub(crate) enum Shop {
     Remove {
         /// Its name.
         name: String,
+        /// Let go what its open orders hold. Without this they keep it: goods that were paid are still to be sent.
+        #[arg(long)]
+        release: bool,
         /// Do it.
         #[arg(long)]
         yes: bool,
@@ -79,12 +82,13 @@ impl Shop {
                     screen.line(format!("{name}: every stock is on its way to be compared"))
                 })
             }
-            Self::Remove { name, yes } => {
+            Self::Remove { name, release, yes } => {
                 if !yes {
                     return Err(Failure::NotConfirmed { name });
                 }
-                let answer = api.delete(&["shops", &name]).await?;
-                screen.show(&answer, |screen| screen.line(format!("shop {name} removed")))
+                let orders = if release { "release" } else { "keep" };
+                let answer = api.delete(&["shops", &name], &[("orders", orders.to_owned())]).await?;
+                screen.show(&answer, |screen| removed(screen, &name, release, &answer))
             }
         }
     }
@@ -102,6 +106,22 @@ async fn list(api: &Api, screen: Screen) -> Result<(), Failure> {
             "no shops yet; connect one with `onhand shop add NAME --url … --consumer-key-file …`",
         )
     })
+}
+
+/// What its open orders hold, and what to do about it.
+fn removed(screen: Screen, name: &str, release: bool, answer: &Value) -> Result<(), Failure> {
+    screen.line(format!("shop {name} removed"))?;
+    let (count, reserved) = (text(answer, "order_count"), text(answer, "reserved"));
+    if count == "0" {
+        return screen.line("it had no open orders");
+    }
+    if release {
+        return screen.line(format!("let go what its {count} open orders held: {reserved} units"));
+    }
+    screen.line(format!(
+        "its {count} open orders keep {reserved} units, for their goods are still to be sent; `onhand parked list` \
+         lists them, `onhand order release {name} ORDER` lets one go"
+    ))
 }
 
 /// Every field as a line; lists of objects below as tables of their own.

@@ -67,7 +67,7 @@ impl Token {
                 })
             }
             Self::Revoke { id } => {
-                let answer = api.delete(&["tokens", &id.to_string()]).await?;
+                let answer = api.delete(&["tokens", &id.to_string()], &[]).await?;
                 screen.show(&answer, |screen| screen.line(format!("token {id} revoked")))
             }
         }

@@ -8,5 +8,6 @@ mod harness;
 mod kills;
 mod life;
 mod restore;
+mod returning;
 mod truth;
 mod walk;

@@ -9,7 +9,7 @@ use crate::harness::{Bench, PATIENCE, PROOF_PATIENCE, until};
 
 const TOPICS: [Topic; 2] = [Topic::OrderCreated, Topic::OrderUpdated];
 
-async fn shop_with(goods: &[(Option<&str>, i64)]) -> (FakeShop, Vec<ProductId>) {
+pub(crate) async fn shop_with(goods: &[(Option<&str>, i64)]) -> (FakeShop, Vec<ProductId>) {
     let shop = FakeShop::start(FakeShopOptions::default()).await.unwrap();
     let products = shop.with_model(|model, now| {
         let product = |(sku, stock): &(Option<&str>, i64)| {

@@ -29,6 +29,20 @@ fn only_what_is_gone_can_be_released() {
     assert_eq!(desk.held(), [(4, 0)]);
 }
 
+/// Its shop was removed and is added again: the order is read as it is, and held again though nothing of it has changed.
+#[test]
+fn an_order_of_a_removed_shop_is_let_go_and_held_again_once_it_is_read() {
+    let mut desk = Desk::new();
+    desk.fact("pending", vec![line(1, product(SHIRT), 4)]);
+    assert_eq!((desk.held(), desk.stock_of(SHIRT)), (vec![(4, 0)], (0, 4)));
+    desk.with(|order, applying, _| disown(order, applying));
+    assert_eq!((desk.held(), desk.stock_of(SHIRT)), (vec![(4, 0)], (0, 0)), "it takes nothing more");
+    desk.release_orphan();
+    assert_eq!((desk.held(), desk.available("shirt")), (vec![(0, 0)], 10));
+    desk.read(desk.date, 90, "pending", vec![line(1, product(SHIRT), 4)]);
+    assert_eq!((desk.held(), desk.stock_of(SHIRT)), (vec![(4, 0)], (0, 4)));
+}
+
 #[test]
 fn what_has_left_is_no_orphan() {
     let mut desk = Desk::new();

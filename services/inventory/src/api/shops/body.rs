@@ -336,6 +336,8 @@ pub(in super::super) struct AddedShop {
     /// The task that connects it.
     #[schema(example = 1)]
     pub(super) task: i64,
+    /// It was connected before and removed: its orders go on where they were.
+    pub(super) returned: bool,
 }
 
 /// What to change about a shop.

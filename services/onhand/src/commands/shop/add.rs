@@ -83,6 +83,9 @@ impl Add {
             }
         }
         screen.show(&shop, |screen| {
+            if shop.get("returned") == Some(&Value::Bool(true)) {
+                screen.line("it was connected before: its orders go on where they were")?;
+            }
             task::report(screen, &done)?;
             screen.line(format!("shop {} is in service", self.name))?;
             match self.opening {
