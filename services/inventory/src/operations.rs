@@ -50,8 +50,8 @@ pub struct OperationRow {
 pub enum Operated {
     /// Done now; for a dry run, it would be.
     Applied(Receipt),
-    /// The same was done under this key before, at that time; nothing was done now.
-    Repeated(Timestamp),
+    /// The same was done under this key before, and this was the answer; nothing was done now.
+    Repeated(Receipt),
     /// Something else was done under this key before.
     Conflict,
     /// More than [`OPERATIONS_MAX`] operations, or none.
@@ -123,7 +123,7 @@ pub(crate) async fn operate(
     let digest = digest(&request.rows);
     match tx.operation_keys(&[(key.clone(), digest)]).await?.pop() {
         None | Some(KeyState::New) => {}
-        Some(KeyState::Same(outcome)) => return Ok(Operated::Repeated(done_at(&outcome))),
+        Some(KeyState::Same(outcome)) => return Ok(Operated::Repeated(Receipt::from_stored(&outcome))),
         Some(KeyState::Conflict) => return Ok(Operated::Conflict),
     }
     let skus: BTreeSet<Sku> = request.rows.iter().map(|row| row.operation.sku().clone()).collect();
@@ -159,15 +159,42 @@ pub(crate) async fn operate(
         .into_iter()
         .map(|(sku, warehouse)| Settled { balance: work.book.balance(&sku, warehouse), sku, warehouse })
         .collect();
+    let receipt = Receipt { at: now, balances };
     if !request.dry_run {
-        let record = OperationRecord { key, digest, outcome: now.micros().to_string(), at: now };
+        let record = OperationRecord { key, digest, outcome: receipt.to_stored(), at: now };
         work.save(tx, &[record], now).await?;
     }
-    Ok(Operated::Applied(Receipt { at: now, balances }))
+    Ok(Operated::Applied(receipt))
 }
 
-fn done_at(outcome: &str) -> Timestamp {
-    Timestamp::from_micros(outcome.parse().unwrap_or_default())
+/// A receipt as it is remembered: when, and SKU, warehouse, on hand and reserved of each balance.
+type Stored = (i64, Vec<(String, i64, i64, i64)>);
+
+impl Receipt {
+    fn to_stored(&self) -> String {
+        let balances = self.balances.iter().map(|settled| {
+            let Balance { on_hand, reserved } = settled.balance;
+            let sku = settled.sku.as_str().to_owned();
+            (sku, settled.warehouse.get(), on_hand.thousandths(), reserved.thousandths())
+        });
+        let stored: Stored = (self.at.micros(), balances.collect());
+        serde_json::to_string(&stored).expect("numbers and text always serialise")
+    }
+
+    /// What is remembered of a request must not be done again, whatever can still be told of it.
+    fn from_stored(text: &str) -> Self {
+        // The first ones were a time alone.
+        let time_alone = || (text.parse().unwrap_or_default(), Vec::new());
+        let (at, balances) = serde_json::from_str::<Stored>(text).unwrap_or_else(|_| time_alone());
+        let settled = |(sku, warehouse, on_hand, reserved): (String, i64, i64, i64)| {
+            let balance = Balance {
+                on_hand: Quantity::from_thousandths(on_hand),
+                reserved: Quantity::from_thousandths(reserved),
+            };
+            Some(Settled { sku: sku.parse().ok()?, warehouse: WarehouseId::new(warehouse)?, balance })
+        };
+        Self { at: Timestamp::from_micros(at), balances: balances.into_iter().filter_map(settled).collect() }
+    }
 }
 
 fn refusal(outcome: OperationOutcome) -> Option<RefusalCause> {

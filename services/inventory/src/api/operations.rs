@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use ledger::Operation;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use values::{Quantity, Sku, Timestamp};
+use values::{Quantity, Sku};
 
 use super::Shared;
 use super::auth::Caller;
@@ -16,7 +16,9 @@ use super::keys::Key;
 use super::names::Warehouses;
 use super::problem::{Kind, Problem, Reason};
 use super::wire::Time;
-use crate::{OPERATIONS_MAX, Operated, OperationRequest, OperationRow, Refusal, RefusalCause};
+use crate::{
+    OPERATIONS_MAX, Operated, OperationRequest, OperationRow, Receipt, Refusal, RefusalCause, Settled,
+};
 
 /// Longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
@@ -83,13 +85,37 @@ struct Answer {
     /// How many.
     #[schema(example = 2)]
     operation_count: usize,
+    /// What they left behind, of each SKU in each warehouse they were about; what is there now is in `GET /stock`.
+    balances: Vec<Left>,
+}
+
+/// What operations left behind of a SKU in a warehouse.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BalanceLeft)]
+struct Left {
+    /// The SKU.
+    #[schema(example = "TEE-RED-M")]
+    sku: String,
+    /// What the warehouse had of it then.
+    #[serde(flatten)]
+    balance: super::stock::Balance,
+}
+
+impl Answer {
+    fn new(receipt: &Receipt, operation_count: usize, warehouses: &Warehouses) -> Self {
+        let left = |settled: &Settled| Left {
+            sku: settled.sku.to_string(),
+            balance: super::stock::Balance::new(warehouses.name(settled.warehouse), settled.balance),
+        };
+        Self { at: receipt.at.into(), operation_count, balances: receipt.balances.iter().map(left).collect() }
+    }
 }
 
 /// Move stock
 ///
 /// All operations are done in one transaction, or none is and each row that stands in the way is named with its reason.
 /// The same request under the same `Idempotency-Key` is done once, and answered alike with `Idempotency-Replayed: true`;
-/// keys are remembered for at least an hour, by default for 30 days. Balances are in `GET /stock`.
+/// keys are remembered for at least an hour, by default for 30 days.
 #[utoipa::path(post, path = "/operations", tag = "stock", operation_id = "operate", request_body = Operations,
     params(("Idempotency-Key" = String, Header, description = "Your own name for this request, at most 200 characters")),
     responses((status = 200, body = Answer)))]
@@ -111,11 +137,11 @@ pub(super) async fn operate(
     let rows = checked(&rows, &warehouses)?;
     let operation_count = rows.len();
     let request = OperationRequest { requester: caller.requester(), key: key.clone(), rows, dry_run: false };
-    let answer = |at: Timestamp| Json(Answer { at: at.into(), operation_count });
+    let answer = |receipt: &Receipt| Json(Answer::new(receipt, operation_count, &warehouses));
     match parts.inventory.operate(&request).await? {
-        Operated::Applied(receipt) => Ok(answer(receipt.at).into_response()),
-        Operated::Repeated(at) => {
-            let mut response = answer(at).into_response();
+        Operated::Applied(receipt) => Ok(answer(&receipt).into_response()),
+        Operated::Repeated(receipt) => {
+            let mut response = answer(&receipt).into_response();
             response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             Ok(response)
         }

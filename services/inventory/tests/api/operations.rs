@@ -47,6 +47,20 @@ async fn each_kind_does_what_it_says() {
 #[tokio::test]
 async fn a_key_is_done_once() {
     let api = Api::new().await;
+    for kind in ["receive", "count"] {
+        // The second count finds what was expected and moves nothing.
+        let (sku, key) = (format!("OF-{kind}"), format!("of-{kind}"));
+        api.operate(&format!("{key}-before"), json!([operation(kind, &sku, "2")])).await.good(200);
+        let first = api.operate(&key, json!([operation(kind, &sku, "2")])).await;
+        api.operate(&format!("{key}-after"), json!([operation("adjust", &sku, "5")])).await.good(200);
+        let again = api.operate(&key, json!([operation(kind, &sku, "2")])).await;
+        assert_eq!(first.text, again.text, "{kind}");
+        let left = if kind == "receive" { "4" } else { "2" };
+        let balance =
+            json!({ "sku": sku, "warehouse": "main", "on_hand": left, "reserved": "0", "available": left });
+        assert_eq!(*again.good(200).get("balances").unwrap(), json!([balance]), "{kind}");
+    }
+
     let first = api.operate("k1", json!([operation("receive", "TEE", "3")])).await;
     assert_eq!(first.headers.get("idempotency-replayed"), None);
     let again = api.operate("k1", json!([operation("receive", "TEE", "3")])).await;
