@@ -210,6 +210,84 @@ fn bodies() -> Vec<Vec<u8>> {
     bodies
 }
 
+/// What a field may hold that never did in a recording.
+const VALUES: [&str; 14] = [
+    "null",
+    "true",
+    "\"\"",
+    "\"x\"",
+    "\"ł\"",
+    "0",
+    "-1",
+    "1.5",
+    "\"1.5\"",
+    "2.2000000000000002",
+    "99999999999999999999",
+    "[]",
+    "[{}]",
+    "{\"a\":[1]}",
+];
+
+/// Every place in a JSON value that leads to something, as pointers.
+fn places(value: &Value, here: &str, all: &mut Vec<String>) {
+    let inner: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, inner)| (format!("{here}/{}", name.replace('/', "~1")), inner))
+            .collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, inner)| (format!("{here}/{index}"), inner)).collect()
+        }
+        _ => Vec::new(),
+    };
+    for (place, inner) in inner {
+        places(inner, &place, all);
+        all.push(place);
+    }
+}
+
+/// The number that is read again, or that the fact is about.
+fn number_of(content: &Content) -> Option<i64> {
+    match content {
+        Content::Order(order) => Some(order.order.get()),
+        Content::Listing(listing) => {
+            let product = listing.listing.product.get();
+            Some(listing.listing.variation.map_or(product, values::VariationId::get))
+        }
+        Content::Hint { id, .. } => Some(*id),
+        Content::Unusable { what, .. } => what.id,
+        Content::Error(_) => None,
+    }
+}
+
+#[test]
+fn whatever_one_field_holds_an_order_is_read_or_read_again() {
+    let (mut read, mut again) = (0, 0);
+    // Not each of them: they hold much the same fields.
+    for body in bodies().into_iter().step_by(4) {
+        let Content::Order(whole) = crate::webhook::content(&body) else { continue };
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let mut all = Vec::new();
+        places(&body, "", &mut all);
+        all.retain(|place| place != "/id");
+        for (place, value) in all.iter().flat_map(|place| VALUES.map(|value| (place, value))) {
+            let mut broken = body.clone();
+            *broken.pointer_mut(place).unwrap() = serde_json::from_str(value).unwrap();
+            let content = crate::webhook::content(broken.to_string().as_bytes());
+            assert_eq!(number_of(&content), Some(whole.order.get()), "{place} is {value}: {content:?}");
+            let Content::Order(fact) = content else {
+                again += 1;
+                continue;
+            };
+            read += 1;
+            if place != "/line_items" {
+                assert_eq!(fact.lines.len(), whole.lines.len(), "{place} is {value}");
+            }
+        }
+    }
+    assert!(read > 5_000 && again > 500, "{read} read, {again} to be read again");
+}
+
 /// Pieces that have broken parsers before.
 const PIECES: [&str; 12] = [
     "null",

@@ -6,8 +6,14 @@ use std::str::FromStr;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use values::{Quantity, Timestamp};
+
+/// Digits after the point that a quantity has.
+const DECIMALS: usize = 3;
+/// One digit times ten to the power of minus this is less than half a thousandth.
+const NOTHING_EXPONENT: u32 = 5;
 
 /// A field that cannot be what it should be. It names the field and never repeats the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +27,42 @@ pub(crate) enum BadField {
     /// Less than nothing where that makes no sense.
     #[error("`{0}` is negative")]
     Negative(&'static str),
+}
+
+/// A list. PHP writes one with a hole in its numbers, as a plugin's filter leaves it, as an object.
+#[derive(Debug)]
+pub(crate) struct List<T>(pub(crate) Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListVisitor(std::marker::PhantomData))
+    }
+}
+
+struct ListVisitor<T>(std::marker::PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+    type Value = List<T>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<List<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some((IgnoredAny, item)) = items.next_entry()? {
+            list.push(item);
+        }
+        Ok(List(list))
+    }
 }
 
 /// The text of a JSON number or string; `None` for anything else.
@@ -50,7 +92,28 @@ pub(crate) fn quantity(raw: Option<&RawValue>, field: &'static str) -> Result<Op
     if text.is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(|_| BadField::Unreadable(field))
+    rounded(&text).map(Some).ok_or(BadField::Unreadable(field))
+}
+
+/// To the nearest thousandth. A shop that sells fractions adds them up as floats, and shows what that leaves behind:
+/// `2.2000000000000002`, `5.55e-17`.
+fn rounded(text: &str) -> Option<Quantity> {
+    if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
+        // Only what is next to nothing is written so, or is so large that it is none.
+        let mantissa: Quantity = rounded(mantissa).filter(|_| !mantissa.contains(['e', 'E']))?;
+        let small = exponent.strip_prefix('-')?.parse::<u32>().ok()? >= NOTHING_EXPONENT;
+        let one_digit = mantissa.thousandths().unsigned_abs() <= 10_000;
+        return (small && one_digit).then_some(Quantity::ZERO);
+    }
+    let Some((whole, fraction)) = text.split_once('.') else { return text.parse().ok() };
+    let Some((kept, rest)) = fraction.split_at_checked(DECIMALS) else { return text.parse().ok() };
+    if !rest.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let kept: Quantity = format!("{whole}.{kept}").parse().ok()?;
+    let up = i64::from(rest.as_bytes().first().is_some_and(|digit| *digit >= b'5'));
+    let away = Quantity::from_thousandths(if whole.starts_with('-') { -up } else { up });
+    Some(kept + away)
 }
 
 /// A quantity that may not be less than nothing.
@@ -113,12 +176,31 @@ mod tests {
             ("0.1", Some(100)),
             ("\"\"", None),
             ("3.000", Some(3_000)),
+            ("2.2000000000000002", Some(2_200)),
+            ("\"-0.30000000000000004\"", Some(-300)),
+            ("0.0001", Some(0)),
+            ("0.9995", Some(1_000)),
+            ("-1.9999", Some(-2_000)),
+            ("5.5511151231258E-17", Some(0)),
+            ("-9.9e-5", Some(0)),
         ] {
             assert_eq!(read(json), Ok(thousandths), "{json}");
         }
-        for json in
-            ["1e309", "1.0e+25", "99999999999999999999", "true", "[1]", "{}", "\"abc\"", "0.0001", "\" 2\""]
-        {
+        for json in [
+            "1e309",
+            "1.0e+25",
+            "1e-4",
+            "12e-5",
+            "99999999999999999999",
+            "true",
+            "[1]",
+            "{}",
+            "\"abc\"",
+            "\"1.2345x\"",
+            "\"1.-2345\"",
+            "\"1e-9e-9\"",
+            "\" 2\"",
+        ] {
             assert_eq!(read(json), Err(BadField::Unreadable("q")), "{json}");
         }
         assert_eq!(amount(Some(&raw("-1")), "q"), Err(BadField::Negative("q")));

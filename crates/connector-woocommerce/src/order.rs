@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use values::{LineId, ListingId, OrderId, ProductId, Quantity, VariationId};
 
-use crate::json::{self, BadField};
+use crate::json::{self, BadField, List};
 
 /// What a read of orders asks for. Fields inside `line_items` cannot be chosen: they are a list.
 pub(crate) const ORDER_FIELDS: &str = "id,status,date_modified_gmt,date_created_gmt,line_items";
@@ -26,7 +26,7 @@ pub(crate) struct WireOrder<'a> {
     #[serde(borrow)]
     date_created_gmt: Option<&'a RawValue>,
     #[serde(borrow)]
-    line_items: Option<Vec<WireLine<'a>>>,
+    line_items: Option<List<WireLine<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +42,7 @@ struct WireLine<'a> {
     #[serde(borrow)]
     sku: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    meta_data: Option<Vec<WireMeta<'a>>>,
+    meta_data: Option<List<WireMeta<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -56,9 +56,20 @@ struct WireMeta<'a> {
 /// One order from its JSON.
 pub(crate) fn order(body: &str) -> Result<OrderFact, Unusable> {
     let wire: WireOrder<'_> = serde_json::from_str(body)
-        .map_err(|_| Unusable { id: None, reason: "the JSON is not that of an order".to_owned() })?;
+        .map_err(|_| Unusable { id: number(body), reason: "the JSON is not that of an order".to_owned() })?;
     let id = json::id::<OrderId>(wire.id, "id");
     wire.fact().map_err(|bad| Unusable { id: id.ok().flatten().map(OrderId::get), reason: bad.to_string() })
+}
+
+/// The number alone, of a body whose other parts are not where they should be: enough to read it again.
+fn number(body: &str) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Numbered<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+    }
+    let numbered: Numbered<'_> = serde_json::from_str(body).ok()?;
+    json::id::<OrderId>(numbered.id, "id").ok().flatten().map(OrderId::get)
 }
 
 impl WireOrder<'_> {
@@ -80,7 +91,7 @@ impl WireOrder<'_> {
             modified_at,
             // Some plugins hand out the database's form of the word.
             status: status.strip_prefix("wc-").unwrap_or(&status).to_owned(),
-            lines: lines.iter().map(WireLine::fact).collect::<Result<_, _>>()?,
+            lines: lines.0.iter().map(WireLine::fact).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -103,7 +114,7 @@ impl WireLine<'_> {
     /// The first of that name, as WooCommerce itself reads it.
     fn meta(&self, key: &str) -> Option<&RawValue> {
         let named = |meta: &&WireMeta<'_>| json::words(meta.key) == key;
-        self.meta_data.as_deref()?.iter().find(named)?.value
+        self.meta_data.as_ref()?.0.iter().find(named)?.value
     }
 }
 
@@ -132,6 +143,15 @@ mod tests {
     }
 
     #[test]
+    fn a_list_with_holes_is_a_list() {
+        let holes = ORDER.replace(r#""meta_data":[]}]"#, r#""meta_data":{}}]"#);
+        let holes = holes.replacen(r#""line_items":["#, r#""line_items":{"0":"#, 1);
+        let holes = holes.replacen(r#"{"id":2"#, r#""2":{"id":2"#, 1);
+        let holes = format!("{}}}}}", holes.strip_suffix("]}").unwrap());
+        assert_eq!(order(&holes).unwrap(), order(ORDER).unwrap(), "{holes}");
+    }
+
+    #[test]
     fn a_refund_may_put_back_more_than_was_taken() {
         let fact = order(&ORDER.replacen(r#""value":"1.5""#, r#""value":"-1""#, 1)).unwrap();
         assert_eq!(fact.lines[0].taken, Some(Quantity::from_units(-1)));
@@ -156,6 +176,8 @@ mod tests {
             assert_eq!((unusable.id, unusable.reason.as_str()), (Some(63), reason));
         }
         assert_eq!(order(r#"{"id":63}"#).unwrap_err().id, Some(63));
+        let odd = order(r#"{"id":63,"status":"processing","line_items":"none"}"#).unwrap_err();
+        assert_eq!(odd.id, Some(63), "whatever the rest is");
         assert_eq!(order(r#"{"id":63,"id":64}"#).unwrap_err().id, None, "a name twice is no order");
     }
 }
