@@ -86,7 +86,7 @@ pub(super) async fn add(State(parts): State<Shared>, Body(new): Body<AddShop>) -
         secrets: ShopSecrets {
             consumer_key: settings::secret("consumer_key", &new.consumer_key)?,
             consumer_secret: settings::secret("consumer_secret", &new.consumer_secret)?,
-            webhook_secret: settings::secret("webhook_secret", &webhook_secret)?,
+            webhook_secret: settings::webhook_secret(&webhook_secret)?,
             webhook_secret_previous: None,
         },
     };

@@ -91,6 +91,15 @@ async fn a_shop_is_connected_changed_and_disconnected() {
         assert_eq!(secrets.webhook_secret_previous.unwrap().expose_secret(), secret);
     }
 
+    // The same request again, as after a lost answer.
+    api.patch("/shops/berlin", &json!({ "webhook_secret": "whs_new" })).await.good(200);
+    let secrets = api.world.store.shop_secrets(shop).await.unwrap().unwrap();
+    {
+        use secrecy::ExposeSecret;
+        assert_eq!(secrets.webhook_secret.expose_secret(), "whs_new");
+        assert_eq!(secrets.webhook_secret_previous.unwrap().expose_secret(), secret);
+    }
+
     let read = api.get("/shops/berlin").await;
     assert_eq!(read.good(200).get("webhook_url").unwrap(), webhook_url);
     let for_reader = api.bare(Method::GET, "/shops/berlin").bearer_auth(api.token(Scope::Read));
@@ -131,7 +140,8 @@ async fn a_shop_is_connected_changed_and_disconnected() {
 #[tokio::test]
 async fn what_a_shop_cannot_be() {
     let api = Api::new().await;
-    api.post("/shops", &new_shop()).await.good(201);
+    // As WooCommerce takes it.
+    api.post("/shops", &with(new_shop(), "webhook_secret", json!("żółw & <two> words"))).await.good(201);
     api.post("/shops", &new_shop()).await.problem(409, "name-taken");
     for (field, value) in [
         ("name", json!("a b")),
@@ -139,6 +149,8 @@ async fn what_a_shop_cannot_be() {
         ("url", json!("https://ck:cs@shop.example")),
         ("consumer_key", json!("")),
         ("consumer_secret", json!("two words")),
+        ("webhook_secret", json!("two\nlines")),
+        ("webhook_secret", json!(" ")),
         ("warehouses", json!([])),
         ("warehouses", json!(["mian"])),
         ("buffer", json!("-1")),
