@@ -8,7 +8,7 @@ use store::PushCounts;
 use values::{ShopId, StockId};
 
 use crate::gate::GateState;
-use crate::stock::{LevelOutcome, drift_word};
+use crate::stock::{LevelOutcome, drift_quantity, drift_word};
 
 const LEVELS: Metric<Counter> = Metric::counter(
     "onhand_egress_levels_total",
@@ -184,7 +184,8 @@ impl Observe {
                 tracing::warn!(
                     shop.id = stock.shop.get(),
                     stock = stock.holder.get(),
-                    drift = ?drift,
+                    drift = drift_word(drift),
+                    quantity = %drift_quantity(drift),
                     "the shop showed another quantity than it should have"
                 );
             }

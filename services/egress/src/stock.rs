@@ -342,10 +342,14 @@ pub(crate) const fn drift_word(drift: Drift) -> &'static str {
     }
 }
 
-fn found(drift: Drift, now: Timestamp) -> DriftFound {
-    let quantity = match drift {
+/// How much more the shop showed than it should have.
+pub(crate) fn drift_quantity(drift: Drift) -> Quantity {
+    match drift {
         Drift::Ours(quantity) | Drift::RaisedElsewhere(quantity) => quantity,
         Drift::LoweredElsewhere(quantity) => Quantity::ZERO - quantity,
-    };
-    DriftFound { at: now, kind: drift_word(drift).to_owned(), quantity }
+    }
+}
+
+fn found(drift: Drift, now: Timestamp) -> DriftFound {
+    DriftFound { at: now, kind: drift_word(drift).to_owned(), quantity: drift_quantity(drift) }
 }
