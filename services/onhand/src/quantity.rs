@@ -7,8 +7,9 @@ use values::Quantity;
 
 /// Of a flag or argument.
 pub(crate) fn parse(text: &str) -> Result<Quantity, String> {
-    Quantity::from_str(text)
-        .map_err(|_| format!("{text} is not a quantity; it wants a number such as 12 or 0.5"))
+    Quantity::from_str(text).map_err(|_| {
+        format!("{text} is not a quantity; it wants a number such as 12 or 0.5, with at most three decimals")
+    })
 }
 
 /// Of an answer; zero if it is not there.

@@ -125,9 +125,9 @@ pub(super) async fn map(
     let listing = ListingId { product, variation };
     let unknown = || {
         Problem::not_found(format_args!(
-            "stock of listing {listing} in shop {:?} that is known; if it is there and keeps a quantity, read the \
-             catalogue again (POST /shops/{}/catalogue)",
-            mapping.shop, mapping.shop
+            "stock of listing {listing} in shop {:?} that is known; if it is there, switch on stock management for it \
+             in the shop, and have the catalogue read again (`onhand shop sync {}`, or POST /shops/{}/catalogue)",
+            mapping.shop, mapping.shop, mapping.shop
         ))
     };
     let holder = holder_of(&parts.store, shop.id, listing).await?.ok_or_else(unknown)?;

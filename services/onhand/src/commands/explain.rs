@@ -21,16 +21,16 @@ impl Explain {
     pub(crate) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
         let query: Vec<(&str, String)> = self.shop.iter().map(|shop| ("shop", shop.clone())).collect();
         let answer = api.get(&["explain", &self.sku], &query).await?;
-        screen.show(&answer, |screen| show(screen, &self.sku, &answer))
+        screen.show(&answer, |screen| show(screen, &self.sku, self.shop.as_deref(), &answer))
     }
 }
 
-fn show(screen: Screen, sku: &str, answer: &Value) -> Result<(), Failure> {
+fn show(screen: Screen, sku: &str, shop: Option<&str>, answer: &Value) -> Result<(), Failure> {
     screen.line(sku)?;
     for warehouse in rows(answer, "warehouses") {
         show_warehouse(screen, warehouse)?;
     }
-    show_holds(screen, answer)?;
+    show_holds(screen, answer, shop)?;
     for shop in rows(answer, "shops") {
         show_shop(screen, shop)?;
     }
@@ -61,15 +61,15 @@ fn show_warehouse(screen: Screen, warehouse: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_holds(screen: Screen, answer: &Value) -> Result<(), Failure> {
+fn show_holds(screen: Screen, answer: &Value, only: Option<&str>) -> Result<(), Failure> {
     let holds = rows(answer, "holds");
     match answer.get("hold_count").and_then(Value::as_u64) {
         Some(0) => return screen.line("\nheld by no open order"),
         Some(1) => screen.line("\nheld by one open order line")?,
         _ => screen.line(format!("\nheld by {} open order lines", text(answer, "hold_count")))?,
     }
-    if holds.is_empty() {
-        return Ok(());
+    if let Some(shop) = only {
+        screen.line(format!("  those of {shop}:"))?;
     }
     let mut table = Table::new(&["SHOP", ">ORDER", "STATUS", ">LINE", "HOLDS"]);
     for hold in holds {
@@ -85,7 +85,17 @@ fn show_holds(screen: Screen, answer: &Value) -> Result<(), Failure> {
             parts.join(", "),
         ]);
     }
-    screen.table(&table, "")
+    screen.table(&table, "  none")
+}
+
+/// Whose a difference is, in words.
+fn whose(kind: &str) -> &str {
+    match kind {
+        "ours" => "a push or a sale during one did it, and it was corrected",
+        "raised_elsewhere" => "somebody raised it in the shop, and it was lowered again",
+        "lowered_elsewhere" => "somebody lowered it in the shop, and that is kept out",
+        other => other,
+    }
 }
 
 /// What the shop should show and why, and what it was told and answered.
@@ -113,13 +123,18 @@ fn show_shop(screen: Screen, shop: &Value) -> Result<(), Failure> {
         Some("awaited") => screen.line("  opens the SKU with what it shows, once that is proven")?,
         _ => {}
     }
-    if shop.get("told_at").is_some_and(|at| !at.is_null()) {
-        let change = quantity::signed(quantity::of(shop, "told_change"));
+    for told in rows(shop, "attempts") {
+        let change = quantity::signed(quantity::of(told, "change"));
         screen.line(format!(
             "  told {change} at {}; it answered: {}",
-            text(shop, "told_at"),
-            text(shop, "answer")
+            text(told, "at"),
+            text(told, "answer")
         ))?;
+    }
+    if shop.get("drift_at").is_some_and(|at| !at.is_null()) {
+        let drift = quantity::signed(quantity::of(shop, "drift"));
+        let (at, kind) = (text(shop, "drift_at"), text(shop, "drift_kind"));
+        screen.line(format!("  compared at {at}: it showed {drift} of what it should; {}", whose(&kind)))?;
     }
     if shop.get("compared_at").is_some_and(|at| !at.is_null()) {
         let shown = text(shop, "compared_shown");

@@ -75,6 +75,11 @@ async fn list(api: &Api, screen: Screen) -> Result<(), Failure> {
         screen.table(&table, "no lines without SKU")?;
         if !lines.is_empty() {
             screen.line("map them with `onhand parked map SHOP PRODUCT SKU`")?;
+            if lines.iter().any(|line| line.get("stock").is_none_or(Value::is_null)) {
+                screen.line(
+                    "products without a stock in their shop can be mapped once `Manage stock?` is on there and the catalogue was read (`onhand shop sync SHOP`)",
+                )?;
+            }
         }
         if !orphans.is_empty() {
             screen.line("")?;

@@ -143,7 +143,7 @@ async fn get(api: &Api, screen: Screen, skus: &[String], limit: Option<usize>) -
         for item in &items {
             stock_rows(&mut table, item);
         }
-        screen.table(&table, "nothing in stock")
+        if items.is_empty() && !skus.is_empty() { Ok(()) } else { screen.table(&table, "nothing in stock") }
     })?;
     let missing = skus.iter().find(|sku| !items.iter().any(|item| text(item, "sku") == **sku));
     match missing {
