@@ -96,6 +96,12 @@ pub enum Failure {
     NotConfirmed { name: String },
     #[error("say what to change of shop {name}; `onhand shop set --help` lists what can be")]
     NothingToSet { name: String },
+    #[error(
+        "shop {shop} is added but not in service: {cause}\n\
+         Correct it with `onhand shop set {shop}`, then `onhand shop sync {shop}` connects it; \
+         or take it out with `onhand shop remove {shop} --yes`"
+    )]
+    NotConnected { shop: String, cause: String },
     #[error("{kind} of shop {shop} failed: {cause}")]
     TaskFailed { kind: String, shop: String, cause: String },
     #[error("shop {shop} cannot be used yet; see the findings above")]
@@ -166,6 +172,7 @@ impl Failure {
             | Self::NothingToSet { .. } => 2,
             Self::NotThere { .. }
             | Self::TaskFailed { .. }
+            | Self::NotConnected { .. }
             | Self::ShopUnusable { .. }
             | Self::ImportRefused { .. }
             | Self::Broken { .. }

@@ -67,12 +67,22 @@ impl Shop {
             Self::Set(set) => set.run(api, screen).await,
             Self::Test { name } => {
                 let started = api.post(&["shops", &name, "test"], &json!({})).await?;
-                let task = task::wait(api, &started, &name).await?;
+                let task = task::ended(api, &started, &name).await?;
                 screen.show(&task, |screen| {
                     task::report(screen, &task)?;
-                    if task::works(&task) { screen.line(format!("shop {name} can be used")) } else { Ok(()) }
+                    if task::is_done(&task) {
+                        screen.line(format!("shop {name} can be used"))
+                    } else {
+                        Ok(())
+                    }
                 })?;
-                if task::works(&task) { Ok(()) } else { Err(Failure::ShopUnusable { shop: name }) }
+                if task::is_done(&task) {
+                    Ok(())
+                } else if task::works(&task) {
+                    Err(task::failed(&task, &name))
+                } else {
+                    Err(Failure::ShopUnusable { shop: name })
+                }
             }
             Self::Sync { name } => {
                 let started = api.post(&["shops", &name, "sync"], &json!({})).await?;
@@ -124,9 +134,15 @@ fn removed(screen: Screen, name: &str, release: bool, answer: &Value) -> Result<
     ))
 }
 
+/// What people look for.
+const FIRST_SHOWN: [&str; 4] = ["name", "state", "url", "warehouses"];
+
 /// Every field as a line; lists of objects below as tables of their own.
 fn show(screen: Screen, shop: &Value) -> Result<(), Failure> {
-    for (name, value) in shop.as_object().into_iter().flatten() {
+    let fields_of = shop.as_object();
+    let first = FIRST_SHOWN.iter().filter_map(|name| fields_of?.get_key_value(*name));
+    let others = fields_of.into_iter().flatten().filter(|(name, _)| !FIRST_SHOWN.contains(&name.as_str()));
+    for (name, value) in first.chain(others) {
         let label = name.replace('_', " ");
         match value {
             Value::Array(items) if items.iter().any(Value::is_object) => {
@@ -137,6 +153,7 @@ fn show(screen: Screen, shop: &Value) -> Result<(), Failure> {
             }
             Value::Object(_) => screen.line(format!("{label:20} {}", fields(value)))?,
             Value::Null => {}
+            Value::Array(items) if items.is_empty() => {}
             plain => screen.line(format!("{label:20} {}", as_text(Some(plain))))?,
         }
     }

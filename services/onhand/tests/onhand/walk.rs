@@ -120,13 +120,29 @@ async fn a_shop_that_cannot_be_called_is_told_in_plain_words() {
     let told = format!("{}{}", tested.out, tested.err);
     println!("{added}{told}");
     assert!(told.contains("secret"), "{told}");
+    let tested = bench.run(&["shop", "test", "berlin", "--json"]).await;
+    assert_eq!(tested.code, Some(1), "{}", tested.err);
+    let findings: serde_json::Value = serde_json::from_str(&tested.out).unwrap();
+    assert_eq!(findings["report"]["findings"][0]["severity"], "fatal", "{findings}");
+
+    // Added with the wrong secret and waited for: what is shown only once is shown.
+    let other = [
+        &["shop", "add", "paris", "--url", &shop_url, "--warehouses", "main", "--private-addresses"][..],
+        &["--consumer-key-file", "-", "--consumer-secret-file", "-", "--json"],
+    ];
+    let failed = bench.run_with(&other.concat(), &secrets).await;
+    assert_eq!(failed.code, Some(1), "{}", failed.err);
+    assert!(failed.err.contains("onhand shop set paris"), "{}", failed.err);
+    let shown: serde_json::Value = serde_json::from_str(&failed.out).unwrap();
+    assert_eq!(shown["webhook_secret"].as_str().map(str::len), Some(64), "{shown}");
+    bench.run(&["shop", "remove", "paris", "--yes"]).await.good();
 
     let nothing = bench.run(&["shop", "set", "berlin"]).await;
     assert_eq!(nothing.code, Some(2), "{}", nothing.err);
     let key = ["shop", "set", "berlin", "--consumer-secret-file", "-", "--buffer", "2", "--sign-in", "query"];
     let set = bench.run_with(&key, FakeShopOptions::SECRET).await.good();
     assert!(set.contains("sign in              query") && set.contains("berlin changed"), "{set}");
-    assert!(!set.contains(FakeShopOptions::SECRET), "{set}");
+    assert!(!set.contains(FakeShopOptions::SECRET) && set.contains("onhand shop sync berlin"), "{set}");
     bench.run(&["shop", "test", "berlin"]).await.good();
     bench.run(&["shop", "sync", "berlin"]).await.good();
     let shown = bench.run(&["shop", "show", "berlin", "--json"]).await.json();

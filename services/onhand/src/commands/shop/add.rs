@@ -25,7 +25,7 @@ pub(crate) struct Add {
     #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
     warehouses: Vec<String>,
     /// Units of every SKU kept back from it.
-    #[arg(long, value_name = "QUANTITY", default_value = "0", value_parser = quantity::parse)]
+    #[arg(long, value_name = "QUANTITY", default_value = "0", value_parser = quantity::parse, allow_negative_numbers = true)]
     buffer: Quantity,
     /// Whether SKUs that were never received, counted or opened start with what the shop has.
     #[arg(long, value_enum, default_value_t = Opening::Take)]
@@ -41,7 +41,7 @@ pub(crate) struct Add {
     no_wait: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Opening {
     /// They do.
     Take,
@@ -58,12 +58,11 @@ impl Add {
         }
         // Before the wait: should that end early, the secret must not be lost, it is shown only once.
         screen.say(format!(
-            "shop {} added; in WooCommerce, Settings > Advanced > Webhooks, add these:",
+            "shop {} added; in WooCommerce, Settings > Advanced > Webhooks, add one for each of:",
             self.name
         ))?;
-        for topic in ["Order created", "Order updated", "Order deleted", "Order restored", "Product updated"]
-        {
-            screen.say(format!("  {topic}"))?;
+        for of in ["Order", "Product"] {
+            screen.say(format!("  {of} created, {of} updated, {of} deleted, {of} restored"))?;
         }
         screen.say(format!("  Delivery URL  {url}"))?;
         screen.say(format!("  Secret        {}", text(&shop, "webhook_secret")))?;
@@ -75,7 +74,16 @@ impl Add {
                 ))
             });
         }
-        let done = task::wait(api, &shop, &self.name).await?;
+        let done = match task::wait(api, &shop, &self.name).await {
+            Ok(done) => done,
+            Err(failure) => {
+                // Programs have not seen the secret yet.
+                if screen.json {
+                    screen.value(&shop)?;
+                }
+                return Err(failure);
+            }
+        };
         let now = api.get(&["shops", &self.name], &[]).await?;
         if let Some(fields) = shop.as_object_mut() {
             for (name, from) in [("report", &done), ("state", &now)] {

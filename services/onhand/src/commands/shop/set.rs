@@ -9,7 +9,7 @@ use super::access::{Secrets, SignIn};
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::quantity;
-use crate::screen::Screen;
+use crate::screen::{Screen, text};
 
 #[derive(Debug, Args)]
 pub(crate) struct Set {
@@ -24,7 +24,7 @@ pub(crate) struct Set {
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     warehouses: Option<Vec<String>>,
     /// Units of every SKU kept back from it.
-    #[arg(long, value_name = "QUANTITY", value_parser = quantity::parse)]
+    #[arg(long, value_name = "QUANTITY", value_parser = quantity::parse, allow_negative_numbers = true)]
     buffer: Option<Quantity>,
     /// Whether it may be on a private network.
     #[arg(long, value_name = "YES|NO", value_parser = clap::builder::BoolishValueParser::new())]
@@ -43,7 +43,11 @@ impl Set {
         let shop = api.patch(&["shops", &self.name], &change.into()).await?;
         screen.show(&shop, |screen| {
             super::show(screen, &shop)?;
-            screen.line(format!("shop {} changed", self.name))
+            screen.line(format!("shop {} changed", self.name))?;
+            if text(&shop, "state") == "connecting" {
+                screen.line(format!("connect it with `onhand shop sync {}`", self.name))?;
+            }
+            Ok(())
         })
     }
 

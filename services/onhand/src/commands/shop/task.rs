@@ -14,16 +14,21 @@ const POLL_PAUSE: Duration = Duration::from_millis(250);
 /// Reading 100,000 products at a slow shop's pace takes most of an hour.
 const WAIT_MAX: Duration = Duration::from_hours(2);
 
-/// Waits until the task that `started` names is over; the task as it is then.
+/// Waits until the task that `started` names is done; the task as it is then.
 pub(super) async fn wait(api: &Api, started: &Value, shop: &str) -> Result<Value, Failure> {
+    let task = ended(api, started, shop).await?;
+    if is_done(&task) { Ok(task) } else { Err(failed(&task, shop)) }
+}
+
+/// Waits until the task that `started` names is over, done or not; the task as it is then.
+pub(super) async fn ended(api: &Api, started: &Value, shop: &str) -> Result<Value, Failure> {
     let id = as_text(started.get("task"));
     let progress = Progress::counting("waiting");
     let deadline = Instant::now() + WAIT_MAX;
     loop {
         let task = api.get(&["tasks", &id], &[]).await?;
         match task.get("state").and_then(Value::as_str) {
-            Some("done") => return Ok(task),
-            Some("failed") => return Err(failed(&task, shop)),
+            Some("done" | "failed") => return Ok(task),
             _ if Instant::now() > deadline => return Err(failed(&task, shop)),
             _ => {}
         }
@@ -33,7 +38,13 @@ pub(super) async fn wait(api: &Api, started: &Value, shop: &str) -> Result<Value
     }
 }
 
-fn failed(task: &Value, shop: &str) -> Failure {
+/// It came to its end.
+pub(super) fn is_done(task: &Value) -> bool {
+    text(task, "state") == "done"
+}
+
+/// Why it did not.
+pub(super) fn failed(task: &Value, shop: &str) -> Failure {
     let report = task.get("report").unwrap_or(&Value::Null);
     let findings = rows(report, "findings").iter().map(finding).collect::<Vec<_>>().join("; ");
     let cause = match (findings.is_empty(), report.get("failure")) {
@@ -43,7 +54,12 @@ fn failed(task: &Value, shop: &str) -> Failure {
             format!("it ended in the phase `{}`; the log of onhand says why", text(task, "phase"))
         }
     };
-    Failure::TaskFailed { kind: text(task, "kind"), shop: shop.to_owned(), cause }
+    let (kind, shop) = (text(task, "kind"), shop.to_owned());
+    if kind == "connect" {
+        Failure::NotConnected { shop, cause }
+    } else {
+        Failure::TaskFailed { kind, shop, cause }
+    }
 }
 
 /// Whether nothing was found that stands in the way.
