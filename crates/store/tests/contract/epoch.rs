@@ -113,7 +113,7 @@ pub(crate) async fn everything_since_is_read_again<D: Database>() -> anyhow::Res
     sell(&store, north, &["A"]).await?;
     sell(&store, gone, &["A"]).await?;
     store.activate_shop(north).await?;
-    store.remove_shop(gone, NOW).await?;
+    store.remove_shop(gone, store::OpenOrders::Keep, NOW).await?;
     let lease = store.lease_reader(north, "one", NOW, IN_FLIGHT).await?.expect("nobody has it");
     let cursor = Cursor { shop_time: NOW, hub_time: NOW, page: 1 };
     for kind in [CursorKind::Orders, CursorKind::Trash, CursorKind::Catalogue] {
