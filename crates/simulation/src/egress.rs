@@ -90,7 +90,8 @@ impl Egress {
         {
             wish = Wish::Settle;
         }
-        wish
+        // Nothing is proven while a push is in doubt; once it no longer is, the stock is settled anyway.
+        if stock.doubtful_until.is_some() && wish == Wish::Settle { Wish::None } else { wish }
     }
 
     /// The pushes due now, journaled.

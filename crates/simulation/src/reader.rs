@@ -1,6 +1,6 @@
 //! The one reader of a shop: polls, re-reads, settles, and the cursor that never passes what it has not read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ledger::{CONFIRM_MARGIN, OrderLine, Seen, Snapshot};
@@ -46,7 +46,8 @@ pub(crate) struct Reader {
     trash: Cursor,
     pub(crate) reread: BTreeSet<OrderId>,
     pub(crate) reread_planned: bool,
-    pub(crate) settle: BTreeSet<HolderId>,
+    /// Stocks to settle, and since when that is wanted.
+    pub(crate) settle: BTreeMap<HolderId, Timestamp>,
     pub(crate) settle_planned: bool,
     pub(crate) job: Option<SettleJob>,
 }
@@ -61,7 +62,7 @@ impl Reader {
             trash: cursor,
             reread: BTreeSet::new(),
             reread_planned: false,
-            settle: BTreeSet::new(),
+            settle: BTreeMap::new(),
             settle_planned: false,
             job: None,
         }
@@ -137,11 +138,24 @@ impl Reader {
         recent.map(|order| fact(&order, number, date, true)).collect()
     }
 
-    /// First half of a settle: what the stocks show now.
-    pub(crate) fn begin_settle(&mut self, shop: &Shop, shop_now: Timestamp, read_at: Timestamp) {
+    /// First half of a settle: what the stocks show now. Those of which `held` says so are left for later.
+    pub(crate) fn begin_settle(
+        &mut self,
+        shop: &Shop,
+        shop_now: Timestamp,
+        read_at: Timestamp,
+        held: impl Fn(HolderId, Timestamp) -> bool,
+    ) {
+        let wanted: Vec<HolderId> = self
+            .settle
+            .extract_if(.., |holder, since| !held(*holder, *since))
+            .map(|(holder, _)| holder)
+            .collect();
+        if wanted.is_empty() {
+            return;
+        }
         let number = self.next_number();
         let t1 = Timestamp::from_seconds(shop_now.seconds());
-        let wanted = std::mem::take(&mut self.settle);
         let shown = wanted
             .into_iter()
             .filter_map(|holder| {

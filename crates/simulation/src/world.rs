@@ -37,6 +37,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const SETTLE_DELAY: Duration = Duration::from_secs(20);
 /// A settle waits this long between reading the stocks and reading the orders.
 const SETTLE_WAIT: Duration = Duration::from_secs(CONFIRM_MARGIN.as_secs() + 2);
+/// A stock is not read for a settle until its newest order is so old: the settle could prove nothing.
+const QUIET_WAIT: Duration = Duration::from_secs(CONFIRM_MARGIN.as_secs() + 2);
+/// But a settle is not held back for longer than this.
+const SETTLE_HOLD_MAX: Duration = Duration::from_mins(2);
+/// How often settles that are held back are looked at.
+const SETTLE_LOOK: Duration = Duration::from_secs(2);
 const SETTLE_PERIOD: Duration = Duration::from_hours(6);
 const CHECK_PERIOD: Duration = Duration::from_secs(10);
 /// Events a run may have; more means that something repeats for ever.

@@ -70,6 +70,18 @@ pub struct SettleWanted {
     pub due_at: Timestamp,
 }
 
+/// Which settles that are due are left for later: an order touched the stock so short a time ago that nothing could be
+/// proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettleHold {
+    /// Those of stocks whose newest order is dated, by the shop's clock, at this or later,
+    pub dated_from: Timestamp,
+    /// and at this or before,
+    pub dated_to: Timestamp,
+    /// unless they have been due, by the hub's clock, since this or before: nothing is left for ever.
+    pub due_since: Timestamp,
+}
+
 /// A settle that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettleJob {

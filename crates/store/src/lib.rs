@@ -29,7 +29,7 @@ pub use egress::{
     ShopLane, Told,
 };
 pub use error::{Class, Error};
-pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, SettleWanted};
+pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 pub use inventory::{
     Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,
     ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted,

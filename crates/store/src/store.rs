@@ -10,7 +10,7 @@ use crate::batch::InventoryTx;
 use crate::check::Broken;
 use crate::egress::{DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, ShopLane};
 use crate::error::Error;
-use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, SettleWanted};
+use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 use crate::inventory::{
     Approval, DeadMessage, MapOutcome, OrderRow, Posted, ShopFilter, StockRow, Unpublished, Wish,
 };
@@ -189,8 +189,8 @@ on_every_backend! {
     fn save_cursor(shop: ShopId, kind: CursorKind, cursor: Cursor, fence: u64) -> Fenced<()>;
     /// Asks for settles: one job a stock, the earliest date wins.
     fn want_settles(wants: &[SettleWanted]) -> ();
-    /// Settles of a shop due by `now`, the longest due first.
-    fn settles_due(shop: ShopId, now: Timestamp, limit: u32) -> Vec<SettleJob>;
+    /// Settles of a shop due by `now`, the longest due first; without those to be left for later.
+    fn settles_due(shop: ShopId, now: Timestamp, hold: Option<SettleHold>, limit: u32) -> Vec<SettleJob>;
     /// These are done and due again at `again_at`, unless they were asked for again meanwhile.
     fn settles_done(done: &[SettleJob], again_at: Timestamp, why: &str) -> ();
     /// These stocks are not to be settled any more.

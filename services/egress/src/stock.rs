@@ -170,9 +170,16 @@ impl Stock {
         }
     }
 
+    /// When a settle is to be asked for. Not while a push is in doubt, for then it could prove nothing: the stock is read
+    /// back first.
+    fn asks_at(&self) -> Option<Timestamp> {
+        let wish = self.notes.wish.as_ref().filter(|_| self.row.push.doubtful_until.is_none());
+        wish.map(|wish| wish.due_at)
+    }
+
     /// Whether a settle is to be asked for now.
     pub(crate) fn asks(&self, now: Timestamp) -> bool {
-        self.notes.wish.as_ref().is_some_and(|wish| wish.due_at <= now)
+        self.asks_at().is_some_and(|due_at| due_at <= now)
     }
 
     /// A settle was asked for.
@@ -215,8 +222,7 @@ impl Stock {
             Next::Wait(until) => Some(until),
             Next::Settle | Next::Nothing => None,
         };
-        let wish = self.notes.wish.as_ref().map(|wish| wish.due_at);
-        self.row.due_at = push.into_iter().chain(wish).min();
+        self.row.due_at = push.into_iter().chain(self.asks_at()).min();
     }
 
     /// Something that can pass stood in the way: it is tried again later.

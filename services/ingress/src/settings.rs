@@ -46,6 +46,11 @@ pub struct Settings {
     /// From a read of stocks to the read of orders that proves it. More than 30 s: an order written meanwhile may be
     /// that late to show its date.
     pub settle_wait: Duration,
+    /// A stock is not read for a settle before its newest order is so old. A second more than the 30 s that a proof needs,
+    /// since dates have whole seconds, and one for the call.
+    pub quiet_wait: Duration,
+    /// But a settle that is due is held back no longer than this: a stock that sells all the time is tried all the same.
+    pub settle_hold_max: Duration,
     /// How long wishes to read an order again, or to settle a stock, are gathered.
     pub gather: Duration,
     /// How often the registry and the lists of work are looked at.
@@ -117,6 +122,8 @@ impl Default for Settings {
             catalogue_period: Duration::from_hours(24),
             catalogue_pause: Duration::from_mins(10),
             settle_wait: Duration::from_secs(32),
+            quiet_wait: Duration::from_secs(32),
+            settle_hold_max: Duration::from_mins(2),
             gather: Duration::from_millis(250),
             look_period: Duration::from_secs(2),
             lease: Duration::from_secs(30),

@@ -74,7 +74,8 @@ impl World {
 
     /// Settles now, whatever else is about.
     pub(crate) fn settle_now(&mut self, shop: usize) {
-        self.settle_all(shop);
+        let all = self.holders(shop);
+        self.want_settle_since(shop, all, Timestamp::default(), Duration::from_secs(1));
     }
 
     /// Polls now.

@@ -2,7 +2,8 @@
 
 use super::{
     Bug, Delivery, Duration, Effects, Event, HolderId, Message, OrderId, POLL_PERIOD, Payload, QUEUE_PERIOD,
-    Quantity, SETTLE_DELAY, SETTLE_WAIT, Seen, TRASH_PERIOD, Which, World, snapshot,
+    QUIET_WAIT, Quantity, SETTLE_DELAY, SETTLE_HOLD_MAX, SETTLE_LOOK, SETTLE_WAIT, Seen, TRASH_PERIOD,
+    Timestamp, Which, World, snapshot,
 };
 
 impl World {
@@ -141,26 +142,63 @@ impl World {
     }
 
     pub(super) fn want_settle(&mut self, shop: usize, holders: Vec<HolderId>, delay: Duration) {
+        let now = self.now;
+        self.want_settle_since(shop, holders, now, delay);
+    }
+
+    /// Wanted since so long ago that it is not held back.
+    pub(super) fn want_settle_since(
+        &mut self,
+        shop: usize,
+        holders: Vec<HolderId>,
+        since: Timestamp,
+        delay: Duration,
+    ) {
+        for holder in holders {
+            let known = self.shops[shop].reader.settle.entry(holder).or_insert(since);
+            *known = since.min(*known);
+        }
+        self.plan_settle(shop, delay);
+    }
+
+    fn plan_settle(&mut self, shop: usize, delay: Duration) {
         let connected = self.shops[shop].connected;
         let reader = &mut self.shops[shop].reader;
-        reader.settle.extend(holders);
         if connected && !reader.settle.is_empty() && !reader.settle_planned && reader.job.is_none() {
             reader.settle_planned = true;
             self.plan(delay, Event::SettleRead(shop));
         }
     }
 
+    /// Every stock, as a routine does.
     pub(super) fn settle_all(&mut self, shop: usize) {
-        let all = self.inventory.rows.keys().filter(|(owner, _)| *owner == shop).map(|(_, holder)| *holder);
-        let all = all.collect();
+        let all = self.holders(shop);
         self.want_settle(shop, all, Duration::from_secs(1));
     }
 
+    pub(super) fn holders(&self, shop: usize) -> Vec<HolderId> {
+        let rows = self.inventory.rows.keys();
+        rows.filter(|(owner, _)| *owner == shop).map(|(_, holder)| *holder).collect()
+    }
+
     pub(super) fn settle_read(&mut self, shop: usize) {
-        let shop_now = self.shop_now(shop);
+        let (now, shop_now, bug) = (self.now, self.shop_now(shop), self.options.bug);
+        let rows = &self.inventory.rows;
+        // What was ordered so short a time ago lets no settle be quiet. A stock that sells all the time is tried all the
+        // same in the end, and so is one whose orders are dated far ahead: the shop's clock was set back.
+        let held = |holder: HolderId, since: Timestamp| {
+            let newest = rows.get(&(shop, holder)).and_then(|row| row.last_order_date);
+            let around = shop_now - QUIET_WAIT..=shop_now + QUIET_WAIT;
+            bug != Some(Bug::SettleAnytime)
+                && since > now - SETTLE_HOLD_MAX
+                && newest.is_some_and(|newest| around.contains(&newest))
+        };
         let side = &mut self.shops[shop];
         side.reader.settle_planned = false;
-        side.reader.begin_settle(&side.model, shop_now, self.now);
+        side.reader.begin_settle(&side.model, shop_now, now, held);
+        if side.reader.job.is_none() {
+            return self.plan_settle(shop, SETTLE_LOOK);
+        }
         let wait = if self.has(Bug::BaseAtFirstSight) { Duration::ZERO } else { SETTLE_WAIT };
         self.plan(wait, Event::SettleOrders(shop));
     }
@@ -180,7 +218,6 @@ impl World {
             self.poll_now(shop, Which::Trash);
         }
         self.publish(shop, Message::Shown(job));
-        let more = std::mem::take(&mut self.shops[shop].reader.settle).into_iter().collect();
-        self.want_settle(shop, more, SETTLE_DELAY);
+        self.plan_settle(shop, SETTLE_DELAY);
     }
 }

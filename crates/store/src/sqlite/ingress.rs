@@ -8,7 +8,7 @@ use super::egress::SqliteEgressTx;
 use super::rows::{json, signed, stock_id, timestamp, unsigned};
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
-use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, SettleWanted};
+use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 
 /// The same owner keeps its fence, so that renewing does not stop what it has begun.
 const LEASE: &str = "
@@ -36,8 +36,12 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 1 FROM jsonb_each(?1)
        due_at = min(due_at, excluded.due_at), wanted = wanted + 1";
 
 const SETTLES_DUE: &str = "
-SELECT shop, holder, why, due_at, wanted FROM ingress_settles
- WHERE shop = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
+SELECT s.shop, s.holder, s.why, s.due_at, s.wanted FROM ingress_settles AS s
+ WHERE s.shop = ?1 AND s.due_at <= ?2
+   AND (?4 IS NULL OR s.due_at <= ?6 OR NOT EXISTS
+       (SELECT 1 FROM inventory_stocks AS i
+         WHERE i.shop = s.shop AND i.holder = s.holder AND i.last_order_date BETWEEN ?4 AND ?5))
+ ORDER BY s.due_at LIMIT ?3";
 
 /// What was asked for again meanwhile stays due as it was.
 const SETTLES_DONE: &str = "
@@ -150,12 +154,16 @@ impl Sqlite {
         &self,
         shop: ShopId,
         now: Timestamp,
+        hold: Option<SettleHold>,
         limit: u32,
     ) -> Result<Vec<SettleJob>, Error> {
         let rows: Vec<(i64, i64, String, i64, i64)> = sqlx::query_as(SETTLES_DUE)
             .bind(shop.get())
             .bind(now.micros())
             .bind(limit)
+            .bind(hold.map(|hold| hold.dated_from.micros()))
+            .bind(hold.map(|hold| hold.dated_to.micros()))
+            .bind(hold.map(|hold| hold.due_since.micros()))
             .fetch_all(&self.readers)
             .await
             .map_err(failed("look for settles due"))?;

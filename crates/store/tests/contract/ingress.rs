@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use store::{Cursor, CursorKind, Fenced, SettleJob, SettleWanted};
+use store::{Cursor, CursorKind, Fenced, SettleHold, SettleJob, SettleWanted};
 use values::{ShopId, Timestamp};
 
 use crate::database::Database;
-use crate::world::stock;
+use crate::world::{order, product, simple, snapshot, stock};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -80,19 +80,19 @@ pub(crate) async fn a_stock_is_settled_once<D: Database>() -> anyhow::Result<()>
     let store = database.open().await?;
     store.want_settles(&[wanted(1, "contact", 10), wanted(2, "contact", 5)]).await?;
     store.want_settles(&[wanted(1, "later", 20)]).await?;
-    assert_eq!(store.settles_due(shop(), at(4), 9).await?, []);
-    let due = store.settles_due(shop(), at(30), 9).await?;
+    assert_eq!(store.settles_due(shop(), at(4), None, 9).await?, []);
+    let due = store.settles_due(shop(), at(30), None, 9).await?;
     let shown: Vec<_> = due.iter().map(|job| job.want.clone()).collect();
     assert_eq!(shown, [wanted(2, "contact", 5), wanted(1, "contact", 10)], "the earliest date wins");
     store.want_settles(&[wanted(1, "drift", 3)]).await?;
-    assert_eq!(store.settles_due(shop(), at(3), 9).await?[0].want, wanted(1, "drift", 3));
+    assert_eq!(store.settles_due(shop(), at(3), None, 9).await?[0].want, wanted(1, "drift", 3));
     store.forget_settles(&[stock(shop(), 1)]).await?;
-    assert_eq!(store.settles_due(shop(), at(30), 9).await?.len(), 1);
+    assert_eq!(store.settles_due(shop(), at(30), None, 9).await?.len(), 1);
     // Asked for by a transaction that is dropped, it was never asked for.
     let mut tx = store.begin_egress().await?;
     tx.want_settles(&[wanted(7, "uncertain", 1)]).await?;
     drop(tx);
-    assert_eq!(store.settles_due(shop(), at(30), 9).await?.len(), 1);
+    assert_eq!(store.settles_due(shop(), at(30), None, 9).await?.len(), 1);
     Ok(())
 }
 
@@ -100,13 +100,43 @@ pub(crate) async fn a_settle_wanted_meanwhile_stays_due<D: Database>() -> anyhow
     let database = D::fresh().await?;
     let store = database.open().await?;
     store.want_settles(&[wanted(1, "contact", 10), wanted(2, "contact", 10)]).await?;
-    let jobs: Vec<SettleJob> = store.settles_due(shop(), at(10), 9).await?;
+    let jobs: Vec<SettleJob> = store.settles_due(shop(), at(10), None, 9).await?;
     // While they run, the second is asked for again.
     store.want_settles(&[wanted(2, "uncertain", 11)]).await?;
     store.settles_done(&jobs, at(1_000), "routine").await?;
-    let due = store.settles_due(shop(), at(500), 9).await?;
+    let due = store.settles_due(shop(), at(500), None, 9).await?;
     assert_eq!(due.iter().map(|job| job.want.stock).collect::<Vec<_>>(), [stock(shop(), 2)]);
-    let due = store.settles_due(shop(), at(1_000), 9).await?;
+    let due = store.settles_due(shop(), at(1_000), None, 9).await?;
     assert_eq!(due.last().map(|job| job.want.clone()), Some(wanted(1, "routine", 1_000)));
+    Ok(())
+}
+
+pub(crate) async fn a_settle_that_can_prove_nothing_yet_is_left_for_later<D: Database>() -> anyhow::Result<()>
+{
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (shop, _) = simple(&store).await?;
+    let sold = snapshot(1, "processing", 1_000, &[product(1)]);
+    order(&store, shop.id, sold).await?;
+    // The second never sold, and the third is not known at all.
+    let want =
+        |holder, due| SettleWanted { stock: stock(shop.id, holder), why: String::new(), due_at: at(due) };
+    store.want_settles(&[want(1, 50), want(2, 60), want(3, 70)]).await?;
+    let hold = |from, to, since| SettleHold { dated_from: at(from), dated_to: at(to), due_since: at(since) };
+    for (hold, left) in [
+        (None, &[1, 2, 3][..]),
+        (Some(hold(1_000, 1_060, 10)), &[2, 3]),
+        (Some(hold(940, 1_000, 49)), &[2, 3]),
+        (Some(hold(1_001, 1_060, 10)), &[1, 2, 3]),
+        (Some(hold(940, 999, 10)), &[1, 2, 3]),
+        (Some(hold(940, 1_060, 50)), &[1, 2, 3]),
+    ] {
+        let due = store.settles_due(shop.id, at(100), hold, 9).await?;
+        let due: Vec<i64> = due.iter().map(|job| job.want.stock.holder.get()).collect();
+        assert_eq!(due, left, "{hold:?}");
+    }
+    // What is left for later takes no room from the others.
+    let due = store.settles_due(shop.id, at(100), Some(hold(940, 1_060, 10)), 1).await?;
+    assert_eq!(due.iter().map(|job| job.want.stock.holder.get()).collect::<Vec<_>>(), [2]);
     Ok(())
 }

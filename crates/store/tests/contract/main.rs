@@ -75,6 +75,7 @@ contract! { sqlite on crate::database::SqliteFile:
     ingress {
         a_reader_has_the_shop_for_itself, a_stale_fence_gets_nothing, read_numbers_are_never_given_twice,
         a_stock_is_settled_once, a_settle_wanted_meanwhile_stays_due,
+        a_settle_that_can_prove_nothing_yet_is_left_for_later,
     }
     ingress_tasks {
         a_task_is_asked_for_once_until_it_runs, an_order_wanted_again_meanwhile_stays, shops_with_work_are_found,

@@ -55,6 +55,30 @@ async fn a_push_without_an_answer_is_never_made_twice() {
 }
 
 #[tokio::test]
+async fn a_stock_in_doubt_is_read_back_before_a_settle_is_asked_for() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let (holder, other) = (product(&fake, 10), product(&fake, 10));
+    let level = world.level(shop, holder, 10, 8);
+    fake.fault(Fault::next("POST products/batch", FaultKind::CutAfter));
+    world.publish(std::slice::from_ref(&level)).await;
+    world.until("it is in doubt", async || world.row(level.stock).await.push.doubtful_until.is_some()).await;
+    let date = fake.now();
+    let sold = Level { order_dates: Some((date, date)), taken: 1, ..level.then(7) };
+    world.publish(std::slice::from_ref(&sold)).await;
+    world.until("a settle is wished for", async || world.notes(level.stock).await.wish.is_some()).await;
+    // Another that is wished for later is asked for.
+    let unproven = Level { settle: None, ..world.level(shop, other, 10, 4) };
+    world.publish(std::slice::from_ref(&unproven)).await;
+    world.until("that one is asked for", async || !world.wanted().is_empty()).await;
+    assert_eq!(world.wanted(), [other]);
+    world.pass_deadline();
+    world.until("it is asked for too", async || world.wanted() == [other, holder]).await;
+    assert_eq!(fake.counts().calls_of("GET products"), 1, "it was read back");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_deleted_product_blocks_only_itself() {
     let (fake, mut world) = (fake_shop().await, World::new().await);
     let shop = world.shop(&fake).await;

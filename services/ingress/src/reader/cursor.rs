@@ -24,6 +24,11 @@ impl Position {
         self.shop_time - OVERLAP
     }
 
+    /// What the shop's clock says by now, at least.
+    pub(crate) fn shop_now(self, hub_now: Timestamp) -> Timestamp {
+        self.shop_time + hub_now.since(self.hub_time)
+    }
+
     /// Where to go on if the shop's clock went back since: what was modified since the last poll is dated before the
     /// old position then. `None`: it did not.
     pub(crate) fn set_back(self, date: Timestamp, hub_now: Timestamp) -> Option<Self> {
@@ -50,6 +55,13 @@ mod tests {
         let back = position.set_back(at(6_460), at(560)).unwrap();
         assert_eq!(back.shop_time, at(6_400));
         assert_eq!(back.set_back(at(6_460), at(560)), None, "once is enough");
+    }
+
+    #[test]
+    fn the_shops_time_goes_on_with_the_hubs() {
+        let position = Position { shop_time: at(10_000), hub_time: at(500) };
+        assert_eq!(position.shop_now(at(560)), at(10_060));
+        assert_eq!(position.shop_now(at(400)), at(10_000), "but not back");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use connector::{OrderSet, ReadStocks, StockRef};
 use proto::Message;
-use store::SettleJob;
+use store::{SettleHold, SettleJob};
 use values::StockId;
 
 use super::settling::{Batch, moments};
@@ -16,11 +16,11 @@ use crate::Connect;
 const UNUSABLE_AGAIN: std::time::Duration = std::time::Duration::from_mins(10);
 
 impl<C: Connect> Reader<C> {
-    /// Reads stocks that are due; `false` if there are none.
+    /// Reads stocks that are due and may be quiet; `false` if there are none.
     pub(super) async fn read_stocks(&mut self) -> Result<bool, ReadError> {
         let together = C::Connection::STOCKS_MAX;
         let limit = u32::try_from(self.settling.stocks() + together).unwrap_or(u32::MAX);
-        let due = self.shared.store.settles_due(self.id, self.now(), limit).await?;
+        let due = self.shared.store.settles_due(self.id, self.now(), self.settle_hold(), limit).await?;
         let due: Vec<SettleJob> =
             due.into_iter().filter(|job| !self.settling.holds(job.want.stock)).take(together).collect();
         if due.is_empty() {
@@ -40,6 +40,18 @@ impl<C: Connect> Reader<C> {
         let ready_at = Instant::now() + self.shared.settings.settle_wait;
         self.settling.add(Batch { number, asked, answered, stocks, ready_at });
         Ok(true)
+    }
+
+    /// Settles that would prove nothing yet; none while nobody knows what time it is at the shop. Orders dated further ahead
+    /// than this are of a clock that was set back since, and hold nothing back.
+    fn settle_hold(&self) -> Option<SettleHold> {
+        let (now, settings) = (self.now(), &self.shared.settings);
+        let shop_now = self.live?.shop_now(now);
+        Some(SettleHold {
+            dated_from: shop_now - settings.quiet_wait,
+            dated_to: shop_now + settings.quiet_wait,
+            due_since: now - settings.settle_hold_max,
+        })
     }
 
     /// Reads the orders that prove the batches that are ready, and publishes orders, then stocks.

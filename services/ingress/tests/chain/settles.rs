@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use onhand_ingress::Settings;
 use proto::{Message, Source, StockShown, Wanted};
+use store::{Changes, SettleWanted};
 use testkit::shop::{Change, NewProduct, NewVariation};
-use values::{HolderId, MICROS_PER_SECOND, Quantity, ShopId, StockId};
+use values::{HolderId, MICROS_PER_SECOND, Quantity, ShopId, StockId, Timestamp};
 
 use crate::world::{World, buy, fake, product};
 
@@ -55,7 +56,7 @@ async fn orders_come_before_the_stock_that_they_changed() {
     // The next one is a routine, hours ahead; asked for again, it is due at once.
     world
         .until("the settle is planned again", async || {
-            let due = world.store.settles_due(shop, process::clock::now(), 9).await.unwrap();
+            let due = world.store.settles_due(shop, process::clock::now(), None, 9).await.unwrap();
             due.is_empty().then_some(())
         })
         .await;
@@ -103,11 +104,65 @@ async fn a_settle_outlives_the_process() {
     let stock = StockId { shop, holder: item.into() };
     world
         .until("the wish is written down", async || {
-            let due = world.store.settles_due(shop, process::clock::now(), 9).await.unwrap();
+            let due = world.store.settles_due(shop, process::clock::now(), None, 9).await.unwrap();
             due.into_iter().find(|job| job.want.stock == stock)
         })
         .await;
     assert_eq!(world.shown(), []);
     let world = world.restart().await;
     world.until("the stock is shown", async || world.shown().into_iter().next()).await;
+}
+
+/// Has inventory know of an order of the stock.
+async fn ordered(world: &World, stock: StockId, date: Timestamp) {
+    let mut tx = world.store.begin_inventory().await.unwrap();
+    let mut rows = tx.load_stocks(&[stock], &[]).await.unwrap();
+    rows[0].last_order_date = Some(date);
+    let changes = Changes { stocks: &rows, now: process::clock::now(), ..Changes::default() };
+    tx.save(&changes).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stock_is_not_read_before_it_can_be_quiet() {
+    let settings = Settings { quiet_wait: Duration::from_secs(2), ..Settings::for_testing() };
+    let (world, fake) = (World::start_with(settings).await, fake().await);
+    let (sold, other) = (product(&fake, "A", 10), product(&fake, "B", 10));
+    let shop = world.connect(&fake).await;
+    known(&world, shop, 2).await;
+    let date = fake.now();
+    ordered(&world, StockId { shop, holder: sold.into() }, date).await;
+    world.want(shop, Wanted::Stocks(vec![sold.into(), other.into()])).await;
+    let shown = async |holder: HolderId| {
+        world
+            .until("the stock is shown", async || {
+                let since = |shown: &StockShown| shown.holder == holder && shown.asked.hub >= date;
+                world.shown().into_iter().find(since)
+            })
+            .await
+    };
+    let (sold, other) = (shown(sold.into()).await, shown(other.into()).await);
+    assert!(other.asked.hub < sold.asked.hub, "what did not sell is read at once");
+    assert!(sold.asked.hub >= date + Duration::from_secs(2), "{sold:?} {date:?}");
+}
+
+#[tokio::test]
+async fn a_stock_that_sells_all_the_time_is_read_all_the_same() {
+    let (quiet_wait, settle_hold_max) = (Duration::from_hours(1), Duration::from_millis(700));
+    let settings = Settings { quiet_wait, settle_hold_max, ..Settings::for_testing() };
+    let (world, fake) = (World::start_with(settings).await, fake().await);
+    let item = product(&fake, "A", 10);
+    let shop = world.connect(&fake).await;
+    known(&world, shop, 1).await;
+    let stock = StockId { shop, holder: item.into() };
+    ordered(&world, stock, fake.now()).await;
+    let due_at = process::clock::now();
+    let want = SettleWanted { stock, why: "test".to_owned(), due_at };
+    world.store.want_settles(&[want]).await.unwrap();
+    let shown = world
+        .until("the stock is shown", async || {
+            world.shown().into_iter().find(|shown| shown.asked.hub >= due_at)
+        })
+        .await;
+    assert!(shown.asked.hub >= due_at + settle_hold_max, "{shown:?} {due_at:?}");
 }
