@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use proto::Envelope;
+use bytes::Bytes;
+use proto::{Envelope, ShardKey};
 use tokio_util::sync::CancellationToken;
 
 use crate::consume::{self, ConsumeError, Handler, Limits};
@@ -71,8 +72,14 @@ impl DeadLetterId {
 pub struct DeadLetter {
     /// Its identity.
     pub id: DeadLetterId,
+    /// The same each time this letter is handed over, and no other letter's, not even in another life of the transport.
+    pub identity: String,
     /// The message; `None` if not even its envelope can be read.
     pub envelope: Option<Envelope>,
+    /// What it was routed by; `None` if the transport does not know that either.
+    pub shard_key: Option<ShardKey>,
+    /// The bytes as they are.
+    pub payload: Bytes,
     /// How often it was delivered before.
     pub delivery_count: u32,
     /// Why it is here.
@@ -110,8 +117,8 @@ impl Bus {
         }
     }
 
-    /// Gives the messages of `queue` to `handler` until `stop`; then what was handed over is finished first. There can
-    /// be one consumer of a queue at a time.
+    /// Gives the messages of `queue` to `handler` until `stop`; then what was handed over is finished first. Dead letters are
+    /// offered to it as well ([`Handler::take_over`]). There can be one consumer of a queue at a time.
     pub async fn consume<H: Handler>(
         &self,
         queue: QueueName,

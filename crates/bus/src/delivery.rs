@@ -42,6 +42,15 @@ pub enum Disposition {
     },
 }
 
+/// Who keeps a dead letter from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Custody {
+    /// The handler has it, durably: the transport forgets it.
+    Taken,
+    /// The transport, for an operator to see to.
+    Left,
+}
+
 /// The handler cannot work now, through no fault of the messages: its database is away. The same batch is handed to
 /// it again after this time, which does not count as a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

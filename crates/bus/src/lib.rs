@@ -11,7 +11,9 @@
 //! * a message that was delivered [`ALONE_FROM`] times before without being settled is delivered alone;
 //!   after more than [`DELIVERY_LIMIT`] times it is dead-lettered;
 //! * a handler that cannot work now pauses ([`Pause`]): the deliveries are kept and count as one;
-//! * dead letters are kept with their reason, to be replayed or discarded.
+//! * dead letters are kept with their reason, to be replayed or discarded, unless the handler takes them over: each is
+//!   offered to it, and is removed only once it has it. What the transport gives up by itself (the delivery limit, an
+//!   envelope that cannot be read) is offered before the handler gets what stood behind it, as far as the transport can.
 //!
 //! The one transport so far is local, over a spool.
 #![warn(missing_docs)]
@@ -25,6 +27,6 @@ mod topology;
 
 pub use bus::{Bus, BusError, DeadLetter, DeadLetterId, Depth, LagError};
 pub use consume::{ConsumeError, Handler, Limits, RETRY_AFTER_MAX};
-pub use delivery::{ALONE_FROM, DELIVERY_LIMIT, Delivery, Disposition, Pause, REASON_CHARS_MAX};
+pub use delivery::{ALONE_FROM, Custody, DELIVERY_LIMIT, Delivery, Disposition, Pause, REASON_CHARS_MAX};
 pub use publish::{CONFIRM_TIMEOUT, PublishError, Publisher};
 pub use topology::{Flow, QueueName, SHARDS_MAX, Topology};

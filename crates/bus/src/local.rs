@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use proto::Envelope;
+use proto::{Envelope, ShardKey};
 use spool::{Claimed, DeadId, Limit, Outcome, PAYLOAD_BYTES_MAX, Queue, Record, Seq, Spool, SpoolError};
 use tokio::time::{sleep, timeout};
 
@@ -101,7 +101,7 @@ impl Local {
 
     pub(crate) async fn incoming(&self, name: QueueName) -> Result<Incoming, BusError> {
         let consumer = self.queue(name)?.consumer().await.map_err(BusError::Spool)?;
-        Ok(Incoming { consumer, out: Vec::new() })
+        Ok(Incoming { consumer, out: Vec::new(), buried_told: 0 })
     }
 
     pub(crate) async fn depth(&self, name: QueueName) -> Result<Depth, BusError> {
@@ -125,6 +125,11 @@ impl Local {
         let dead = self.queue(name)?.dead(after, limit).await.map_err(BusError::Spool)?;
         let letter = |dead: spool::Dead| DeadLetter {
             id: DeadLetterId::new(dead.id.get()),
+            // Ids begin anew if somebody puts the file aside.
+            identity: format!("{name}/{}/{}", dead.id.get(), micros(dead.died_at)),
+            // Of a segment whose index is damaged nothing is known, least of all whose records it held.
+            shard_key: Some(dead.key).filter(|key| *key != 0).map(ShardKey::new),
+            payload: dead.payload.clone(),
             envelope: Envelope::from_bytes(&dead.payload).ok(),
             delivery_count: dead.attempts,
             reason: dead.reason,
@@ -159,6 +164,10 @@ impl Local {
     }
 }
 
+fn micros(time: SystemTime) -> u128 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
+}
+
 fn dead_ids(ids: &[DeadLetterId]) -> Vec<DeadId> {
     ids.iter().map(|id| DeadId::new(id.get())).collect()
 }
@@ -169,10 +178,12 @@ pub(crate) struct Incoming {
     consumer: spool::Consumer,
     /// The batch that is out, in the order of its deliveries.
     out: Vec<Seq>,
+    /// How many were put with the dead when that was last asked.
+    buried_told: u64,
 }
 
 impl Incoming {
-    /// Waits for messages: at least one, for more no longer than the limits say.
+    /// Waits for messages: at least one, for more no longer than the limits say. None: some were put with the dead.
     pub(crate) async fn batch(&mut self, limits: &Limits) -> Result<Vec<Delivery>, SpoolError> {
         let limit = Limit { records: limits.messages_max, bytes: limits.bytes_max, alone_from: ALONE_FROM };
         let enough = u64::try_from(limits.messages_max).unwrap_or(u64::MAX);
@@ -188,10 +199,16 @@ impl Incoming {
                 sleep(Duration::from_millis(1)).await;
             }
             let deliveries = self.deliver(claimed).await?;
-            if !deliveries.is_empty() {
+            if !deliveries.is_empty() || self.consumer.buried() != self.buried_told {
                 return Ok(deliveries);
             }
         }
+    }
+
+    /// Whether messages were put with the dead since this was last asked.
+    pub(crate) fn take_buried(&mut self) -> bool {
+        let buried = self.consumer.buried();
+        std::mem::replace(&mut self.buried_told, buried) != buried
     }
 
     /// Opens the envelopes, setting aside what cannot or may not be delivered.

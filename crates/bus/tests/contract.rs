@@ -18,6 +18,9 @@ macro_rules! contract {
             what_failed_twice_is_delivered_alone
             what_fails_for_ever_is_dead_lettered
             dead_letters_are_kept_replayed_and_discarded
+            what_is_given_up_is_offered_before_what_follows
+            a_letter_whose_removal_was_cut_off_is_offered_again
+            a_letter_that_is_left_stays
             a_pause_keeps_the_batch_and_does_not_count
             a_slow_handler_gets_bounded_batches
             a_batch_may_wait_to_fill

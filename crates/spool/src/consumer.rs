@@ -86,6 +86,8 @@ pub struct Consumer {
     /// Damage found while loading, to be stored with the next settlement.
     found: Settlement,
     pending: Option<Pending<()>>,
+    /// Records that were put with the dead.
+    buried: u64,
 }
 
 impl Consumer {
@@ -102,6 +104,7 @@ impl Consumer {
             claimed_to: 0,
             found: Settlement::default(),
             pending: None,
+            buried: 0,
         };
         let state = Arc::clone(&consumer.queue.state);
         let recovered = consumer.queue.shared.ask(|answer| Command::Recover { queue: state, answer }).await?;
@@ -179,6 +182,12 @@ impl Consumer {
         self.send(settlement).await
     }
 
+    /// How many records this consumer has put with the dead, damaged ones too. They are on disk after the next
+    /// [`Consumer::flush`].
+    pub fn buried(&self) -> u64 {
+        self.buried
+    }
+
     /// Waits until everything settled so far is on disk.
     pub async fn flush(&mut self) -> Result<(), SpoolError> {
         match self.pending.take() {
@@ -198,6 +207,7 @@ impl Consumer {
         if settlement.is_empty() {
             return Ok(());
         }
+        self.buried += u64::try_from(settlement.burials.len()).unwrap_or(u64::MAX);
         self.flush().await?;
         let queue = Arc::clone(&self.queue.state);
         let sent = self.queue.shared.send(|answer| Command::Settle { queue, settlement, answer }).await?;

@@ -92,7 +92,7 @@ on_every_backend! {
     fn order_effects(wanted: &[(ShopId, Sku)]) -> Vec<Quantity>;
     /// Orders of a shop that no read has confirmed since `before`, by id.
     fn unconfirmed_orders(shop: ShopId, before: Timestamp, limit: u32) -> Vec<OrderId>;
-    /// Those of the shops that have dead or unreadable messages, or lines that may be resolved and are not yet.
+    /// Those of the shops that have dead or unreadable messages (one of an unknown shop is any shop's), or lines that may be resolved and are not yet.
     fn incomplete_shops(shops: &[ShopId]) -> BTreeSet<ShopId>;
     /// Writes what has changed since it was loaded.
     fn save(changes: &Changes<'_>) -> ();

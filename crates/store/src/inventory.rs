@@ -203,7 +203,9 @@ pub enum Wanted {
 /// A message that could not be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDead {
-    /// The shop it is about, if that much is known.
+    /// It is kept once for each: the message's, or that which the transport gave what cannot be read. `None`: always.
+    pub identity: Option<String>,
+    /// The shop it is about, if that much is known. If not, it makes every shop's picture incomplete.
     pub shop: Option<ShopId>,
     /// Its type.
     pub kind: String,

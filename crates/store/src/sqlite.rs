@@ -176,5 +176,6 @@ fn migrations() -> Migrator {
         migration(7, "egress_notes", include_str!("../migrations/sqlite/0007_egress_notes.sql")),
         migration(8, "sign in", include_str!("../migrations/sqlite/0008_sign_in.sql")),
         migration(9, "removed shops", include_str!("../migrations/sqlite/0009_removed_shops.sql")),
+        migration(10, "dead identity", include_str!("../migrations/sqlite/0010_dead_identity.sql")),
     ])
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
-use bus::Delivery;
+use bus::{DeadLetter, Delivery};
 use futures_util::FutureExt;
 use ledger::{Decision, Verdict};
-use proto::{ListingObserved, Message, ShopConnected, StockShown};
+use proto::{Envelope, ListingObserved, Message, ShardKey, ShopConnected, StockShown};
 use store::{Changes, InventoryTx, ListingOutcome, ListingSeen, NewDead, ShopState, Store};
 use values::{ShopId, Timestamp};
 
@@ -15,6 +15,9 @@ use crate::orders::Told;
 use crate::trace::Context;
 use crate::work::{Occasion, Saved};
 use crate::{catalogue, connect, orders, shown};
+
+/// Kind of what is not even an envelope.
+const UNREADABLE_KIND: &str = "unreadable";
 
 /// A message with the trace it belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +117,8 @@ impl<'a> Item<'a> {
     pub(crate) fn dead(&self, reason: &str, now: Timestamp) -> NewDead {
         let envelope = &self.delivery.envelope;
         NewDead {
-            shop: i64::try_from(envelope.properties.shard_key.get()).ok().and_then(ShopId::new),
+            identity: Some(identity(envelope)),
+            shop: shop_of(envelope.properties.shard_key),
             kind: envelope.properties.message_type.clone(),
             payload: envelope.to_bytes(),
             reason: reason.chars().take(bus::REASON_CHARS_MAX).collect(),
@@ -131,6 +135,30 @@ impl<'a> Item<'a> {
             Content::Shown(shown) => Some(shown.shop),
         }
     }
+}
+
+/// A message that the transport gave up, as it is kept.
+pub(crate) fn given_up(letter: &DeadLetter, now: Timestamp) -> NewDead {
+    let envelope = letter.envelope.as_ref();
+    let kind = envelope.map_or(UNREADABLE_KIND, |envelope| envelope.properties.message_type.as_str());
+    NewDead {
+        identity: Some(envelope.map_or_else(|| letter.identity.clone(), identity)),
+        shop: letter.shard_key.and_then(shop_of),
+        kind: kind.to_owned(),
+        payload: letter.payload.to_vec(),
+        reason: letter.reason.clone(),
+        attempts: letter.delivery_count,
+        at: now,
+    }
+}
+
+/// A message is the same one whether it is given up here or by the transport.
+fn identity(envelope: &Envelope) -> String {
+    format!("message/{}", envelope.properties.message_id)
+}
+
+fn shop_of(key: ShardKey) -> Option<ShopId> {
+    i64::try_from(key.get()).ok().and_then(ShopId::new)
 }
 
 fn sort(message: Message) -> Result<Content, String> {

@@ -5,15 +5,16 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Delivery, Disposition, Handler, Limits, Pause};
+use bus::{Custody, DeadLetter, Delivery, Disposition, Handler, Limits, Pause};
 use process::backoff::{Backoff, random};
 use process::clock;
 use process::error_chain;
-use store::Changes;
+use store::{Changes, NewDead};
 use tokio::time::Instant;
 
-use crate::batch::{Failure, Item, apply};
+use crate::batch::{Failure, Item, apply, given_up};
 use crate::handle::Shared;
+use crate::observe::Observer;
 use crate::settings::Settings;
 
 /// Bytes of a batch after which no message is added: orders of a thousand lines come in batches of few.
@@ -75,23 +76,30 @@ impl Consumer {
     /// Sets a message aside that can never be applied. While it is there its shop's picture is incomplete.
     async fn bury(&mut self, item: &Item<'_>, reason: &str) -> Result<Disposition, Pause> {
         let dead = item.dead(reason, clock::now());
+        Ok(match self.keep(&dead).await? {
+            Custody::Taken => Disposition::Ack,
+            Custody::Left => Disposition::DeadLetter { reason: dead.reason },
+        })
+    }
+
+    /// Keeps a message among those given up, unless the database refuses it.
+    async fn keep(&mut self, dead: &NewDead) -> Result<Custody, Pause> {
         let kept = async {
             let mut tx = self.shared.store.begin_inventory().await?;
-            let changes = Changes { dead: std::slice::from_ref(&dead), now: dead.at, ..Changes::default() };
+            let changes = Changes { dead: std::slice::from_ref(dead), now: dead.at, ..Changes::default() };
             tx.save(&changes).await?;
             tx.commit().await
         };
-        match kept.await {
-            Ok(()) => {
-                self.shared.observer.buried(&dead);
-                Ok(Disposition::Ack)
+        let custody = match kept.await {
+            Ok(()) => Custody::Taken,
+            Err(error) if is_away(&error) => return Err(self.pause(&error)),
+            Err(error) => {
+                Observer::not_kept(&error);
+                Custody::Left
             }
-            Err(error) if is_away(&error) => Err(self.pause(&error)),
-            Err(_) => {
-                self.shared.observer.buried(&dead);
-                Ok(Disposition::DeadLetter { reason: dead.reason })
-            }
-        }
+        };
+        self.shared.observer.buried(dead);
+        Ok(custody)
     }
 
     fn pause(&mut self, error: &store::Error) -> Pause {
@@ -106,6 +114,16 @@ impl Handler for Consumer {
     async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
         let items: Vec<Item<'_>> = batch.iter().map(Item::open).collect();
         self.work_off(&items).await
+    }
+
+    /// What the transport gives up by itself is kept with what inventory gives up: while it is there, its shop's picture is
+    /// incomplete.
+    async fn take_over(&mut self, letters: &[DeadLetter]) -> Result<Vec<Custody>, Pause> {
+        let mut custody = Vec::with_capacity(letters.len());
+        for letter in letters {
+            custody.push(self.keep(&given_up(letter, clock::now())).await?);
+        }
+        Ok(custody)
     }
 }
 

@@ -12,7 +12,7 @@ use process::tasks::{Stage, Tasks};
 use proto::{Envelope, Message};
 use store::{
     Broken, Changed, Explanation, MapOutcome, NewShop, OpenOrders, ShopAdded, ShopRemoved, ShopSettings,
-    Store, Wanted, WarehouseAdded, WarehouseKind, Wish,
+    ShopState, Store, Wanted, WarehouseAdded, WarehouseKind, Wish,
 };
 use tokio::sync::Notify;
 use values::{OrderId, Quantity, ShopId, Sku, StockId};
@@ -263,18 +263,27 @@ impl Inventory {
         let Some(dead) = tx.take_dead(number).await? else { return Ok(DeadOutcome::Unknown) };
         let message =
             Envelope::from_bytes(&dead.message.payload).ok().and_then(|envelope| envelope.open().ok());
-        if let Some(shop) = dead.message.shop {
-            let what = match message {
-                Some(Message::OrderObserved(observed)) => Wanted::Order(observed.order),
-                Some(Message::StockShown(shown)) => Wanted::Stock(shown.holder),
-                Some(Message::ListingObserved(_)) => Wanted::Catalogue,
-                _ => Wanted::Audit,
-            };
-            tx.wish(&[Wish { shop, what }], clock::now()).await?;
-        }
+        let what = match message {
+            Some(Message::OrderObserved(observed)) => Wanted::Order(observed.order),
+            Some(Message::StockShown(shown)) => Wanted::Stock(shown.holder),
+            Some(Message::ListingObserved(_)) => Wanted::Catalogue,
+            _ => Wanted::Audit,
+        };
+        let shops = match dead.message.shop {
+            Some(shop) => vec![shop],
+            // It may have been about any.
+            None => self.shops_in_service().await?,
+        };
+        let wishes: Vec<Wish> = shops.into_iter().map(|shop| Wish { shop, what }).collect();
+        tx.wish(&wishes, clock::now()).await?;
         tx.commit().await?;
         self.shared.wake_relay.notify_one();
         Ok(DeadOutcome::Done)
+    }
+
+    async fn shops_in_service(&self) -> Result<Vec<ShopId>, store::Error> {
+        let shops = self.shared.store.shops(None).await?;
+        Ok(shops.into_iter().filter(|shop| shop.state != ShopState::Removed).map(|shop| shop.id).collect())
     }
 
     /// Adds a warehouse.

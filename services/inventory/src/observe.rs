@@ -192,6 +192,13 @@ impl Observer {
         );
     }
 
+    pub(crate) fn not_kept(error: &dyn std::error::Error) {
+        tracing::error!(
+            "the database refuses to keep a message that was given up, so the transport does: {}",
+            process::error_chain(error)
+        );
+    }
+
     pub(crate) fn split(&self, message_count: usize, why: &str) {
         self.splits.increment(&[]);
         tracing::warn!(messages = message_count, "a batch failed and is tried again in two halves: {why}");

@@ -33,7 +33,7 @@ SELECT id, kind, summary, payload, at, actor, approved, decided_at FROM inventor
  WHERE (?1 IS NULL OR id = ?1) AND (?1 IS NOT NULL OR decided_at IS NULL) ORDER BY id LIMIT ?2";
 
 const DEAD: &str = "
-SELECT id, shop, kind, payload, reason, attempts, at FROM inventory_dead WHERE id > ?1 ORDER BY id LIMIT ?2";
+SELECT id, shop, kind, payload, reason, attempts, at, identity FROM inventory_dead WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 type OrderKeys = Vec<(ShopId, OrderId)>;
 
@@ -197,7 +197,7 @@ impl SqliteInventoryTx {
     pub(crate) async fn take_dead(&mut self, number: i64) -> Result<Option<DeadMessage>, Error> {
         let row: Option<DeadColumns> = sqlx::query_as(
             "DELETE FROM inventory_dead WHERE id = ?1
-             RETURNING id, shop, kind, payload, reason, attempts, at",
+             RETURNING id, shop, kind, payload, reason, attempts, at, identity",
         )
         .bind(number)
         .fetch_optional(&mut *self.tx)
@@ -269,13 +269,13 @@ fn approval(row: ApprovalColumns) -> Approval {
     Approval { id: number, kind, summary, payload, at: timestamp(at), decided }
 }
 
-type DeadColumns = (i64, Option<i64>, String, Vec<u8>, String, u32, i64);
+type DeadColumns = (i64, Option<i64>, String, Vec<u8>, String, u32, i64, Option<String>);
 
 fn dead(row: DeadColumns) -> Result<DeadMessage, Error> {
-    let (number, shop, kind, payload, reason, attempts, at) = row;
+    let (number, shop, kind, payload, reason, attempts, at, identity) = row;
     let shop = shop.map(|shop| id("shop", shop)).transpose()?;
     Ok(DeadMessage {
         id: number,
-        message: NewDead { shop, kind, payload, reason, attempts, at: timestamp(at) },
+        message: NewDead { identity, shop, kind, payload, reason, attempts, at: timestamp(at) },
     })
 }

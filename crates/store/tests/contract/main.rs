@@ -60,6 +60,7 @@ contract! { sqlite on crate::database::SqliteFile:
     upkeep {
         a_changed_shop_marks_its_skus, a_mapped_listing_marks_its_orders, expired_orders_are_found,
         rereads_are_asked_for_once_in_a_while, incomplete_shops_are_marked_and_cleared, dead_messages_can_be_taken,
+        a_dead_message_is_kept_once,
         approvals_are_decided_once, operation_keys_are_forgotten, orphans_and_parked_lines_are_listed,
     }
     check {

@@ -115,6 +115,7 @@ pub(crate) async fn dead_messages_can_be_taken<D: Database>() -> anyhow::Result<
     let store = database.open().await?;
     let (shop, _) = simple(&store).await?;
     let dead = NewDead {
+        identity: Some("message/1".to_owned()),
         shop: Some(shop.id),
         kind: "order_observed.v1".to_owned(),
         payload: vec![0, 159, 146, 150],
@@ -131,6 +132,36 @@ pub(crate) async fn dead_messages_can_be_taken<D: Database>() -> anyhow::Result<
     let mut tx = store.begin_inventory().await?;
     assert_eq!(tx.take_dead(listed[0].id).await?.map(|taken| taken.message), Some(dead));
     assert_eq!(tx.take_dead(listed[0].id).await?, None);
+    assert!(tx.incomplete_shops(&[shop.id]).await?.is_empty());
+    Ok(())
+}
+
+pub(crate) async fn a_dead_message_is_kept_once<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (shop, _) = simple(&store).await?;
+    let dead = |identity: Option<&str>| NewDead {
+        identity: identity.map(str::to_owned),
+        shop: None,
+        kind: "unreadable".to_owned(),
+        payload: Vec::new(),
+        reason: "unreadable-envelope".to_owned(),
+        attempts: 0,
+        at: NOW,
+    };
+    let all = [dead(Some("q/1")), dead(Some("q/1")), dead(None), dead(None), dead(Some("q/2"))];
+    let mut tx = store.begin_inventory().await?;
+    tx.save(&Changes { dead: &all, now: NOW, ..Changes::default() }).await?;
+    tx.save(&Changes { dead: &all[..1], now: NOW, ..Changes::default() }).await?;
+    tx.commit().await?;
+    let kept = store.dead_messages(0, 9).await?;
+    let identities: Vec<_> = kept.iter().map(|dead| dead.message.identity.as_deref()).collect();
+    assert_eq!(identities, [Some("q/1"), None, None, Some("q/2")]);
+    let mut tx = store.begin_inventory().await?;
+    assert!(tx.incomplete_shops(&[shop.id]).await?.contains(&shop.id), "it may have been this shop's");
+    for dead in kept {
+        tx.take_dead(dead.id).await?;
+    }
     assert!(tx.incomplete_shops(&[shop.id]).await?.is_empty());
     Ok(())
 }

@@ -233,6 +233,7 @@ async fn dead_messages_are_replayed_or_discarded() {
     let api = Api::new().await;
     let shop = sold(&api).await;
     let dead = |payload: &[u8]| NewDead {
+        identity: None,
         shop: Some(shop),
         kind: "order.observed.v1".to_owned(),
         payload: payload.to_vec(),

@@ -7,6 +7,7 @@ extern crate onhand_inventory as inventory;
 mod events;
 mod faults;
 mod health;
+mod letters;
 mod mapping;
 mod operations;
 mod removal;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use bus::{Bus, Delivery, Disposition, Flow, Handler, Limits, Pause, Topology};
+use bus::{Bus, Delivery, Disposition, Flow, Handler, Limits, Pause, QueueName, Topology};
 use inventory::{Inventory, Operated, OperationRequest, OperationRow, Parts, Requester, Settings};
 use ledger::{Balance, Operation, Routing, StatusMap};
 use process::health::Health;
@@ -15,6 +15,7 @@ use proto::{
     Envelope, LevelChanged, ListingObserved, Message, OrderLine, OrderObserved, OrderState, ReadWanted,
     ShopConnected, Source, StatusText, StockShown,
 };
+use spool::Spool;
 use store::{
     Connector, NewShop, Opening, PollSettings, SecretKey, Shop, ShopAdded, ShopSecrets, ShopSettings,
     SqliteOptions, StockRow, Store, WarehouseAdded, WarehouseKind,
@@ -51,6 +52,7 @@ fn spool_clock() -> SystemTime {
 pub(crate) struct World {
     folder: TempDir,
     pub(crate) bus: Bus,
+    pub(crate) spool: Spool,
     pub(crate) store: Arc<Store>,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
@@ -85,6 +87,7 @@ impl World {
         let mut world = Self {
             folder,
             bus,
+            spool,
             store,
             tasks: Tasks::new(),
             metrics: Metrics::new(),
@@ -122,6 +125,11 @@ impl World {
             let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
             bus.consume(queue, limits, &mut Collector { told }, &stop).await.unwrap();
         }));
+    }
+
+    /// The queue of facts.
+    pub(crate) fn facts(&self) -> QueueName {
+        self.bus.topology().queues(Flow::InventoryOrders).next().unwrap()
     }
 
     /// The spool as it is now, as a crash would leave it.

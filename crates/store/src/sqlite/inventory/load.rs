@@ -71,6 +71,7 @@ const INCOMPLETE: &str = "
 SELECT w.value FROM jsonb_each(?1) AS w
  WHERE EXISTS (SELECT 1 FROM inventory_incomplete AS i WHERE i.shop = w.value)
     OR EXISTS (SELECT 1 FROM inventory_dead AS d WHERE d.shop = w.value)
+    OR EXISTS (SELECT 1 FROM inventory_dead AS d WHERE d.shop IS NULL)
     OR EXISTS (SELECT 1 FROM inventory_recompute_listings AS r WHERE r.shop = w.value)";
 
 type ListingColumns = (i64, i64, i64, Option<i64>, Option<i64>, Option<String>);

@@ -107,7 +107,9 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?1) WH
     ON CONFLICT (shop, order_id, reason) DO NOTHING";
 
 const DEAD: &str = "
-INSERT INTO inventory_dead (shop, kind, payload, reason, attempts, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+INSERT INTO inventory_dead (shop, kind, payload, reason, attempts, at, identity)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    ON CONFLICT (identity) WHERE identity IS NOT NULL DO NOTHING";
 
 impl SqliteInventoryTx {
     pub(crate) async fn save(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
@@ -301,6 +303,7 @@ impl SqliteInventoryTx {
                 .bind(&dead.reason)
                 .bind(dead.attempts)
                 .bind(dead.at.micros())
+                .bind(&dead.identity)
                 .execute(&mut *self.tx)
                 .await
                 .map_err(failed("keep a dead message"))?;
