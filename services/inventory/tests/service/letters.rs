@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bus::{Bus, DELIVERY_LIMIT, Delivery, Disposition, Handler, Limits, Pause};
 use inventory::{DeadOutcome, Parts, Settings};
+use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::Tasks;
 use proto::{LevelChanged, Wanted};
@@ -150,8 +151,12 @@ async fn a_letter_is_kept_once() {
     let bus = Bus::local(&spool, world.bus.topology()).await.unwrap();
     assert_eq!(bus.depth(world.facts()).await.unwrap().dead, 2, "they are offered again");
     let (tasks, metrics) = (Tasks::new(), Metrics::new());
-    let parts =
-        Parts { store: Arc::clone(&world.store), bus: bus.clone(), settings: Settings::for_testing() };
+    let parts = Parts {
+        store: Arc::clone(&world.store),
+        bus: bus.clone(),
+        health: Health::new(),
+        settings: Settings::for_testing(),
+    };
     inventory::start(parts, &tasks, &metrics);
     until("both are taken again", async || (bus.depth(world.facts()).await.unwrap().dead == 0).then_some(()))
         .await;
