@@ -1,6 +1,6 @@
 //! Balances and the movements they are the fold of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use values::{LineId, OrderId, Quantity, ShopId, Sku, Timestamp, WarehouseId};
 
@@ -119,6 +119,8 @@ pub struct Movement {
 pub struct SkuBook {
     /// By warehouse; a missing one is zero.
     pub balances: BTreeMap<WarehouseId, Balance>,
+    /// Warehouses in which something else than orders ever said what is there.
+    pub stocked: BTreeSet<WarehouseId>,
     /// Number of the last movement; 0 before the first.
     pub movement_count: u64,
     /// When stock was last counted or first opened, by the hub's clock.
@@ -167,6 +169,11 @@ impl Book {
         self.skus.get(sku).and_then(|book| book.counted_at)
     }
 
+    /// Whether something else than orders ever said what one of the warehouses has of the SKU.
+    pub fn is_stocked(&self, sku: &Sku, warehouses: &BTreeSet<WarehouseId>) -> bool {
+        self.skus.get(sku).is_some_and(|book| !book.stocked.is_disjoint(warehouses))
+    }
+
     /// The movements made since the last call, oldest first.
     pub fn take_movements(&mut self) -> Vec<Movement> {
         std::mem::take(&mut self.movements)
@@ -175,6 +182,10 @@ impl Book {
     /// The movements not yet taken.
     pub fn movements(&self) -> &[Movement] {
         &self.movements
+    }
+
+    pub(crate) fn set_stocked(&mut self, sku: &Sku, warehouse: WarehouseId) {
+        self.skus.entry(sku.clone()).or_default().stocked.insert(warehouse);
     }
 
     pub(crate) fn set_counted_at(&mut self, sku: &Sku, at: Timestamp) {

@@ -1,5 +1,7 @@
 //! Operations through our own API. Unlike a shop's sale, which is a fact, they are refused where there is too little.
 
+use std::collections::BTreeSet;
+
 use values::{Quantity, Sku, Timestamp, WarehouseId};
 
 use crate::book::{Book, Cause, MovementKind};
@@ -8,13 +10,16 @@ use crate::book::{Book, Cause, MovementKind};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Stock found when a shop was connected: what the shop showed once every order was known, and what its own orders
-    /// hold of it. (What other shops' orders hold was never in what this shop showed.) Refused for a SKU that has stock of
-    /// its own already: several shops show the same goods, and what was received is not on the shelf twice.
+    /// hold of it. (What other shops' orders hold was never in what this shop showed.) Refused if the goods may be in the
+    /// ledger already: several shops show the same shelf, and what was received is not on it twice.
     Opening {
         /// The SKU.
         sku: Sku,
         /// The warehouse.
         warehouse: WarehouseId,
+        /// Warehouses whose stock this shop, or a shop it shares one with, shows: what is known of one of them may be the
+        /// same goods.
+        shared: BTreeSet<WarehouseId>,
         /// Change of on hand: shown + what the shop has taken for orders that the ledger holds.
         quantity: Quantity,
     },
@@ -80,7 +85,8 @@ pub enum OperationOutcome {
     BadQuantity,
     /// A transfer needs two warehouses.
     SameWarehouse,
-    /// The SKU was received, counted, adjusted or opened before, in whatever warehouse; an opening would count it twice.
+    /// The SKU was received, counted, adjusted, moved to or opened in one of the shared warehouses before; an opening would
+    /// count it twice.
     AlreadyOpened,
     /// It would take more than is available; nothing was done.
     InsufficientAvailable {
@@ -96,25 +102,29 @@ pub fn operate(operation: &Operation, now: Timestamp, book: &mut Book) -> Operat
     }
     let cause = Cause::Operation;
     match operation {
-        Operation::Opening { sku, warehouse, quantity } => {
+        Operation::Opening { sku, warehouse, quantity, .. } => {
             book.post(sku, *warehouse, MovementKind::Opening, *quantity, Quantity::ZERO, cause);
+            book.set_stocked(sku, *warehouse);
             book.set_counted_at(sku, now);
         }
         Operation::Receive { sku, warehouse, quantity } => {
             book.post(sku, *warehouse, MovementKind::Receipt, *quantity, Quantity::ZERO, cause);
-            open_if_first(sku, now, book);
+            open_if_first(sku, *warehouse, now, book);
         }
         Operation::Adjust { sku, warehouse, delta } => {
             book.post(sku, *warehouse, MovementKind::Adjustment, *delta, Quantity::ZERO, cause);
-            open_if_first(sku, now, book);
+            open_if_first(sku, *warehouse, now, book);
         }
         Operation::Transfer { sku, from, to, quantity } => {
             book.post(sku, *from, MovementKind::Transfer, -*quantity, Quantity::ZERO, cause);
             book.post(sku, *to, MovementKind::Transfer, *quantity, Quantity::ZERO, cause);
+            book.set_stocked(sku, *from);
+            book.set_stocked(sku, *to);
         }
         Operation::Count { sku, warehouse, counted } => {
             let delta = *counted - book.balance(sku, *warehouse).on_hand;
             book.post(sku, *warehouse, MovementKind::Count, delta, Quantity::ZERO, cause);
+            book.set_stocked(sku, *warehouse);
             book.set_counted_at(sku, now);
         }
     }
@@ -122,7 +132,8 @@ pub fn operate(operation: &Operation, now: Timestamp, book: &mut Book) -> Operat
 }
 
 /// The first stock a SKU ever has opens it as a count would: orders that were final before are not its business.
-fn open_if_first(sku: &Sku, now: Timestamp, book: &mut Book) {
+fn open_if_first(sku: &Sku, warehouse: WarehouseId, now: Timestamp, book: &mut Book) {
+    book.set_stocked(sku, warehouse);
     if book.counted_at(sku).is_none() {
         book.set_counted_at(sku, now);
     }
@@ -134,8 +145,9 @@ fn refusal(operation: &Operation, book: &Book) -> Option<OperationOutcome> {
         (quantity > available.or_zero()).then_some(OperationOutcome::InsufficientAvailable { available })
     };
     match operation {
-        Operation::Opening { sku, .. } => {
-            book.counted_at(sku).is_some().then_some(OperationOutcome::AlreadyOpened)
+        Operation::Opening { sku, warehouse, shared, .. } => {
+            let stocked = book.is_stocked(sku, shared) || book.is_stocked(sku, &BTreeSet::from([*warehouse]));
+            stocked.then_some(OperationOutcome::AlreadyOpened)
         }
         Operation::Receive { quantity, .. } => {
             (!quantity.is_positive()).then_some(OperationOutcome::BadQuantity)

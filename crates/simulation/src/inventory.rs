@@ -244,8 +244,9 @@ impl Inventory {
         if quiet && terms.opening.remove(&holder) {
             let effect = self.effects.get(&(shop, sku.clone())).copied().unwrap_or_default();
             let warehouse = terms.routing.first();
+            let shared = terms.routing.iter().collect();
             let quantity = shown - untaken - effect;
-            self.operate(&Operation::Opening { sku, warehouse, quantity }, now);
+            self.operate(&Operation::Opening { sku, warehouse, shared, quantity }, now);
         }
     }
 

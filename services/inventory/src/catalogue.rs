@@ -68,10 +68,12 @@ async fn begin(
     let scope = Scope { stocks: mapped.clone(), skus: skus.clone(), ..Scope::default() };
     let mut work = Work::load(tx, scope).await?;
     for stock in mapped {
+        let sku = work.stocks.get(stock).and_then(|row| row.sku.as_ref());
+        let has_stock =
+            sku.is_some_and(|sku| work.book.is_stocked(sku, &work.shared_warehouses(sku, stock.shop)));
         let (Some(row), Some(shop)) = (work.stocks.get_mut(stock), work.shops.get(&stock.shop)) else {
             continue;
         };
-        let has_stock = row.sku.as_ref().is_some_and(|sku| work.book.counted_at(sku).is_some());
         row.opening = match shop.opening {
             Opening::None => StockOpening::None,
             Opening::Take if has_stock => StockOpening::LeftAlone,

@@ -114,7 +114,8 @@ async fn open(
             reason: Some(Arc::from(OPENING_REASON)),
             ..occasion.clone()
         };
-        let outcome = work.operate(&Operation::Opening { sku, warehouse, quantity }, &occasion);
+        let shared = work.shared_warehouses(&sku, stock.shop);
+        let outcome = work.operate(&Operation::Opening { sku, warehouse, shared, quantity }, &occasion);
         let (opening, count) = match outcome {
             OperationOutcome::AlreadyOpened => (StockOpening::LeftAlone, &mut summary.left_alone_count),
             _ => (StockOpening::Opened, &mut summary.opened_count),

@@ -11,7 +11,7 @@ use store::{
     Changes, InventoryTx, ListingBook, OperationRecord, OrderRow, Posted, Posting, Shop, ShopState, StockRow,
     Wanted, Wish,
 };
-use values::{HolderId, LineId, ListingId, OrderId, ShopId, Sku, StockId, Timestamp};
+use values::{HolderId, LineId, ListingId, OrderId, ShopId, Sku, StockId, Timestamp, WarehouseId};
 
 use crate::trace::{Context, trace_id};
 
@@ -106,6 +106,28 @@ impl Work {
             movements: Vec::new(),
             touched: BTreeMap::new(),
         })
+    }
+
+    /// The warehouses whose stock of the SKU the shop shows, and those of every shop that shows some of the same: their
+    /// numbers are about the same goods.
+    pub(crate) fn shared_warehouses(&self, sku: &Sku, shop: ShopId) -> BTreeSet<WarehouseId> {
+        let routings: Vec<BTreeSet<WarehouseId>> = self
+            .stocks
+            .values()
+            .filter(|row| row.sku.as_ref() == Some(sku) && !row.removed && row.id.shop != shop)
+            .filter_map(|row| Some(self.shops.get(&row.id.shop)?.settings.routing.iter().collect()))
+            .collect();
+        let mut shared: BTreeSet<WarehouseId> =
+            self.shops.get(&shop).into_iter().flat_map(|shop| shop.settings.routing.iter()).collect();
+        // As often as there are shops: each time at least one more is found, or none is left to find.
+        for _ in 0..routings.len() {
+            for routing in &routings {
+                if !routing.is_disjoint(&shared) {
+                    shared.extend(routing);
+                }
+            }
+        }
+        shared
     }
 
     /// Applies what was seen of an order; `None` if its shop or the order is not in the working set.

@@ -78,6 +78,6 @@ fn on_hand_may_be_below_nothing() {
 
 #[test]
 fn every_kind_has_its_own_word() {
-    let words: std::collections::BTreeSet<_> = MovementKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    let words: BTreeSet<_> = MovementKind::ALL.iter().map(|kind| kind.as_str()).collect();
     assert_eq!(words.len(), MovementKind::ALL.len());
 }

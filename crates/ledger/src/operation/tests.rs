@@ -23,12 +23,13 @@ fn book() -> Book {
         (warehouse(id), Balance { on_hand: units(on_hand), reserved: units(reserved) })
     });
     let mut book = Book::default();
-    book.load(sku(), SkuBook { balances: balances.collect(), movement_count: 41, counted_at: None });
+    book.load(sku(), SkuBook { balances: balances.collect(), movement_count: 41, ..SkuBook::default() });
     book
 }
 
 fn opening(id: i64, quantity: i64) -> Operation {
-    Operation::Opening { sku: sku(), warehouse: warehouse(id), quantity: units(quantity) }
+    let shared = [1, 2, 3].map(warehouse).into();
+    Operation::Opening { sku: sku(), warehouse: warehouse(id), shared, quantity: units(quantity) }
 }
 
 fn receive(id: i64, quantity: i64) -> Operation {
@@ -113,7 +114,7 @@ fn malformed_comes_before_impossible() {
 /// Orders open nothing: what they did before is part of the difference that an opening is.
 #[test]
 fn a_sku_is_opened_once_and_only_if_nothing_else_gave_it_stock() {
-    for first in [opening(1, 3), opening(1, 0), receive(1, 3), adjust(3, 3), count(2, 0)] {
+    for first in [opening(1, 3), opening(1, 0), receive(1, 3), adjust(3, 3), count(2, 0), transfer(1, 2, 1)] {
         let mut book = book();
         assert_eq!(operate(&first, Timestamp::from_seconds(5), &mut book), Applied, "{first:?}");
         let before = book.sku(&sku()).cloned();
@@ -122,6 +123,16 @@ fn a_sku_is_opened_once_and_only_if_nothing_else_gave_it_stock() {
         }
         assert_eq!(book.sku(&sku()).cloned(), before, "after {first:?} an opening is refused whole");
     }
+}
+
+#[test]
+fn goods_on_another_shelf_are_opened_too() {
+    let mut book = book();
+    assert_eq!(operate(&receive(1, 3), Timestamp::from_seconds(5), &mut book), Applied);
+    let shared = [2, 3].map(warehouse).into();
+    let elsewhere = Operation::Opening { sku: sku(), warehouse: warehouse(2), shared, quantity: units(7) };
+    assert_eq!(operate(&elsewhere, Timestamp::from_seconds(6), &mut book), Applied);
+    assert_eq!(book.balance(&sku(), warehouse(2)).on_hand, units(7));
 }
 
 #[test]

@@ -318,9 +318,6 @@ impl Auditor {
             {
                 OperationOutcome::BadQuantity
             }
-            Operation::Opening { sku, .. } if self.counted_at.contains_key(sku) => {
-                OperationOutcome::AlreadyOpened
-            }
             Operation::Adjust { delta, .. } if delta.is_zero() => OperationOutcome::BadQuantity,
             Operation::Transfer { from, to, .. } if from == to => OperationOutcome::SameWarehouse,
             Operation::Transfer { sku, from, quantity, .. } => takes(sku, *from, *quantity),

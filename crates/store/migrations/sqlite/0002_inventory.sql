@@ -6,7 +6,7 @@ CREATE TABLE inventory_skus (
     sku            TEXT    NOT NULL UNIQUE,
     movement_count INTEGER NOT NULL,
     counted_at     INTEGER,
-    -- [[warehouse, on hand, reserved], …]
+    -- [[warehouse, on hand, reserved, 1 if something else than orders said what is there], …]
     balances       TEXT    NOT NULL
 ) STRICT;
 

@@ -1,5 +1,7 @@
 //! Between rows and values: what is bound as JSON, and what is read back with every value checked.
 
+use std::collections::BTreeSet;
+
 use ledger::{Applied, Balance, Digest, Hold, Line, Origin, SkuBook};
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
@@ -222,34 +224,38 @@ pub(super) fn holds(text: &str) -> Result<Vec<Hold>, Error> {
 }
 
 pub(super) fn balances_text(book: &SkuBook) -> String {
-    let rows: Vec<_> = book
-        .balances
-        .iter()
-        .map(|(warehouse, balance)| {
-            (warehouse.get(), balance.on_hand.thousandths(), balance.reserved.thousandths())
+    let warehouses: BTreeSet<_> = book.balances.keys().chain(&book.stocked).collect();
+    let rows: Vec<_> = warehouses
+        .into_iter()
+        .map(|warehouse| {
+            let balance = book.balances.get(warehouse).copied().unwrap_or_default();
+            let stocked = i64::from(book.stocked.contains(warehouse));
+            (warehouse.get(), balance.on_hand.thousandths(), balance.reserved.thousandths(), stocked)
         })
         .collect();
     json(&rows)
 }
 
 pub(super) fn sku_book(count: i64, counted_at: Option<i64>, balances: &str) -> Result<SkuBook, Error> {
-    let rows: Vec<(i64, i64, i64)> =
+    let rows: Vec<(i64, i64, i64, i64)> =
         serde_json::from_str(balances).map_err(|_| Error::damaged("list of balances", balances))?;
-    let balances = rows
-        .into_iter()
-        .map(|(warehouse, on_hand, reserved)| {
-            if reserved < 0 {
-                return Err(Error::damaged("reserved quantity", reserved));
-            }
-            let balance = Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) };
-            Ok((id("warehouse", warehouse)?, balance))
-        })
-        .collect::<Result<_, Error>>()?;
-    Ok(SkuBook {
-        balances,
+    let mut book = SkuBook {
         movement_count: unsigned("movement count", count)?,
         counted_at: counted_at.map(timestamp),
-    })
+        ..SkuBook::default()
+    };
+    for (warehouse, on_hand, reserved, stocked) in rows {
+        if reserved < 0 {
+            return Err(Error::damaged("reserved quantity", reserved));
+        }
+        let warehouse = id("warehouse", warehouse)?;
+        let balance = Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) };
+        book.balances.insert(warehouse, balance);
+        if stocked != 0 {
+            book.stocked.insert(warehouse);
+        }
+    }
+    Ok(book)
 }
 
 /// The columns of [`StockColumns`], of `inventory_stocks AS s` joined with `inventory_skus AS k`.

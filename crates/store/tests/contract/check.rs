@@ -38,7 +38,7 @@ pub(crate) async fn a_sound_ledger_is_sound<D: Database>() -> anyhow::Result<()>
 }
 
 pub(crate) async fn a_wrong_balance_is_found<D: Database>() -> anyhow::Result<()> {
-    let damage = "UPDATE inventory_skus SET balances = '[[1,8000,1000]]' WHERE sku = 'A'";
+    let damage = "UPDATE inventory_skus SET balances = '[[1,8000,1000,1]]' WHERE sku = 'A'";
     let (_, broken) = found::<D>(damage).await?;
     let balance = |broken: &&Broken| matches!(broken, Broken::Balance { sku: of, .. } if *of == sku("A"));
     let balance = broken.iter().find(balance).unwrap();

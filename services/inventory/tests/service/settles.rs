@@ -200,6 +200,29 @@ async fn what_has_stock_already_is_not_opened() {
     world.stop().await;
 }
 
+/// One code on two shelves: each shop brings its own. A third that sells from both adds nothing.
+#[tokio::test]
+async fn shops_that_share_no_warehouse_open_a_sku_each() {
+    let world = World::running().await;
+    let other = world.another_warehouse("other").await;
+    let first = world.shop_opening("first", Opening::Take).await.id;
+    let second = world.shop_selling_from("second", [other]).await.id;
+    let third = world.shop_selling_from("third", [other, world.warehouse]).await.id;
+    world
+        .tell([sells(first, 1, "A"), connected(first, None), sells(second, 9, "A"), connected(second, None)])
+        .await;
+    world.tell([shown(first, 1, 8, 1, 100), shown(second, 9, 11, 1, 100)]).await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(8), units(0)));
+    world.level(stock_id(second, 9), "the second shop keeps its own", |level| level.level == units(11)).await;
+    world.tell([sells(third, 5, "A"), connected(third, None)]).await;
+    world.tell([shown(third, 5, 30, 1, 200)]).await;
+    world.level(stock_id(third, 5), "the third sells both", |level| level.level == units(19)).await;
+    let openings = world.store.openings(third).await.unwrap();
+    assert_eq!((openings.opened_count, openings.left_alone_count), (0, 1));
+    world.check().await;
+    world.stop().await;
+}
+
 /// Both in one batch, even in one message order that neither knew of.
 #[tokio::test]
 async fn two_shops_proven_at_once_open_a_sku_once() {

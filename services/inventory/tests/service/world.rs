@@ -152,6 +152,27 @@ impl World {
         }
     }
 
+    pub(crate) async fn another_warehouse(&self, name: &str) -> WarehouseId {
+        match self.store.add_warehouse(name, WarehouseKind::HubOwned, Timestamp::default()).await.unwrap() {
+            WarehouseAdded::Added(warehouse) => warehouse.id,
+            WarehouseAdded::NameTaken => panic!("the name {name} is taken"),
+        }
+    }
+
+    /// A shop that brings its stock with it.
+    pub(crate) async fn shop_selling_from(
+        &self,
+        name: &str,
+        warehouses: impl IntoIterator<Item = WarehouseId>,
+    ) -> Shop {
+        let mut new = self.new_shop(name, Opening::Take);
+        new.settings.routing = Routing::new(warehouses).unwrap();
+        match self.store.add_shop(new, Timestamp::default()).await.unwrap() {
+            ShopAdded::Added { shop, .. } => shop,
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub(crate) fn new_shop(&self, name: &str, opening: Opening) -> NewShop {
         NewShop {
             name: name.to_owned(),

@@ -144,7 +144,7 @@ fn a_baseline_of_a_sku_never_counted_is_superseded_and_opened() {
     desk.baseline(9_000, "completed", vec![line(1, product(SHIRT), 4).took(4)]);
     assert_eq!((desk.held(), desk.on_hand("shirt"), desk.posted()), (vec![(0, 4)], 0, vec![]));
     let (sku, warehouse) = (sku("shirt"), warehouse(1));
-    desk.operate(&Operation::Opening { sku, warehouse, quantity: units(7) });
+    desk.operate(&Operation::Opening { sku, warehouse, shared: [warehouse].into(), quantity: units(7) });
     assert_eq!(desk.available("shirt"), 7);
 }
 
