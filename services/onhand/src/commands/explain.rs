@@ -132,9 +132,11 @@ fn show_shop(screen: Screen, shop: &Value) -> Result<(), Failure> {
         ))?;
     }
     if shop.get("drift_at").is_some_and(|at| !at.is_null()) {
-        let drift = quantity::signed(quantity::of(shop, "drift"));
+        let drift = quantity::of(shop, "drift");
+        let (apart, than) = if drift.is_negative() { (-drift, "less") } else { (drift, "more") };
         let (at, kind) = (text(shop, "drift_at"), text(shop, "drift_kind"));
-        screen.line(format!("  compared at {at}: it showed {drift} of what it should; {}", whose(&kind)))?;
+        screen
+            .line(format!("  compared at {at}: it showed {apart} {than} than it should; {}", whose(&kind)))?;
     }
     if shop.get("compared_at").is_some_and(|at| !at.is_null()) {
         let shown = text(shop, "compared_shown");
