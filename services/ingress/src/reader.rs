@@ -5,6 +5,7 @@
 
 mod calls;
 mod catalogue;
+mod connection_test;
 mod cursor;
 mod gate;
 mod job;
@@ -254,6 +255,9 @@ impl<C: Connect> Reader<C> {
             self.reading.failing_since = None;
             self.connected = self.shared.store.cursor(self.id, CursorKind::Orders).await?.is_some();
             self.reading_known = true;
+        }
+        if self.test_if_wanted().await? {
+            return Ok(Turn::Worked);
         }
         let now = Instant::now();
         if let Some(until) = self.gate.rests_until(now) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use connector::{OrderSet, OrdersCursor, ReadOrders, TestConnection};
+use connector::{OrderSet, OrdersCursor, ReadOrders};
 use proto::ShopConnected;
 use store::{PAGE_ROWS_MAX, SettleWanted, ShopState, Task, TaskKind, TaskProgress, TaskState};
 use values::{OrderId, StockId, Timestamp};
@@ -13,14 +13,12 @@ use super::orders::Told;
 use super::report::Report;
 use super::{CursorOf, ReadError, Reader};
 use crate::Connect;
-use crate::observe::{Observe, Read};
+use crate::observe::Observe;
 
 /// How far back orders are read when a shop is connected, whatever their status.
 const BASELINE: Duration = Duration::from_hours(24 * 90);
 /// How long routine jobs rest after a job failed.
 const ROUTINE_REST: Duration = Duration::from_mins(5);
-/// Calls that a test of the connection makes.
-const TEST_CALLS: u32 = 6;
 /// How often progress is written down within a phase.
 const REPORT_PERIOD: Duration = Duration::from_millis(500);
 
@@ -65,7 +63,7 @@ pub(super) struct Job<K> {
     task: Option<i64>,
     kind: TaskKind,
     phases: VecDeque<Phase<K>>,
-    report: Report,
+    pub(super) report: Report,
     done: u64,
     total: Option<u64>,
     /// Where polls begin once the baseline is read.
@@ -76,7 +74,7 @@ pub(super) struct Job<K> {
 }
 
 impl<K: Default> Job<K> {
-    fn new(task: Option<i64>, kind: TaskKind, is_active: bool) -> Self {
+    pub(super) fn new(task: Option<i64>, kind: TaskKind, is_active: bool) -> Self {
         let catalogue = || Phase::Catalogue(K::default());
         let phases = match kind {
             TaskKind::Test => vec![Phase::Test],
@@ -113,43 +111,51 @@ impl<K: Default> Job<K> {
 impl<C: Connect> Reader<C> {
     /// Does one step of the present job, or takes up the next; `false` if there is none.
     pub(super) async fn job_turn(&mut self) -> Result<bool, ReadError> {
-        let mut job = match self.job.take() {
+        let job = match self.job.take() {
             Some(job) => job,
             None => match self.next_task().await? {
                 Some(task) => Job::new(Some(task.id), task.kind, self.connected),
                 None => return Ok(false),
             },
         };
+        self.one_step(job).await?;
+        Ok(true)
+    }
+
+    /// Does one step of a job; it is put where the next turn finds it unless that was its last, or ended it.
+    pub(super) async fn one_step(&mut self, mut job: Job<CursorOf<C>>) -> Result<(), ReadError> {
         let stepped = self.step(&mut job).await;
         match stepped {
-            Ok(None) if job.phases.is_empty() => self.end_job(job, None).await?,
+            Ok(None) if job.phases.is_empty() => self.end_job(job, None).await,
             Ok(None) => {
                 job.moved_at = Instant::now();
                 self.report_progress(&mut job, false).await?;
                 self.job = Some(job);
+                Ok(())
             }
-            Ok(Some(why)) => self.end_job(job, Some(&why)).await?,
+            Ok(Some(why)) => self.end_job(job, Some(&why)).await,
             Err(ReadError::Call(error)) if error.needs_a_person() => {
                 self.end_job(job, Some(&process::error_chain(&error))).await?;
-                return Err(ReadError::Call(error));
+                Err(ReadError::Call(error))
             }
             Err(ReadError::Connect(error)) => {
                 self.end_job(job, Some(&process::error_chain(&error))).await?;
-                return Err(ReadError::Connect(error));
+                Err(ReadError::Connect(error))
             }
             Err(error) => {
                 self.job = Some(job);
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(true)
     }
 
     async fn next_task(&mut self) -> Result<Option<Task>, ReadError> {
         if !self.looks.tasks {
             return Ok(None);
         }
-        let task = self.shared.store.waiting_tasks(self.id).await?.into_iter().next();
+        let mut tasks = self.shared.store.waiting_tasks(self.id).await?.into_iter();
+        // Tests have a turn of their own.
+        let task = tasks.find(|task| task.kind != TaskKind::Test);
         self.looks.tasks = task.is_some();
         Ok(task)
     }
@@ -192,7 +198,11 @@ impl<C: Connect> Reader<C> {
         Ok(())
     }
 
-    async fn end_job(&mut self, mut job: Job<CursorOf<C>>, failure: Option<&str>) -> Result<(), ReadError> {
+    pub(super) async fn end_job(
+        &mut self,
+        mut job: Job<CursorOf<C>>,
+        failure: Option<&str>,
+    ) -> Result<(), ReadError> {
         if let Some(why) = failure {
             job.report.fail(why);
             self.routine_after = Instant::now() + ROUTINE_REST;
@@ -234,7 +244,10 @@ impl<C: Connect> Reader<C> {
             self.report_progress(job, true).await?;
         }
         let goes_on = match phase {
-            Phase::Test => return self.step_test(job).await,
+            Phase::Test => match self.step_test(job).await? {
+                None => None,
+                why => return Ok(why),
+            },
             Phase::Catalogue(cursor) => {
                 let (next, count, total) = self.read_catalogue(cursor, &mut job.report).await?;
                 job.done += count;
@@ -263,26 +276,6 @@ impl<C: Connect> Reader<C> {
             Phase::Settle(after) => self.step_settle(job, after).await?,
         };
         advance(job, goes_on);
-        Ok(None)
-    }
-
-    async fn step_test(&mut self, job: &mut Job<CursorOf<C>>) -> Result<Option<String>, ReadError> {
-        // What is tested is what the registry says now.
-        self.connection = None;
-        let connection = self.connection().await?;
-        let diagnosis = tokio::select! {
-            () = self.stop.cancelled() => return Err(ReadError::Stopped),
-            diagnosis = connection.test() => diagnosis,
-        };
-        self.gate.owe(TEST_CALLS);
-        self.shared.observe.read(Read::Test);
-        job.report.note_findings(&diagnosis);
-        if let Some(fatal) = diagnosis.findings.iter().find(|finding| diagnosis_stops(finding.severity)) {
-            let why = format!("{} {}", fatal.what, fatal.todo);
-            self.note_failure(&fatal.what).await?;
-            return Ok(Some(why));
-        }
-        advance(job, None);
         Ok(None)
     }
 
@@ -386,8 +379,4 @@ fn advance<K>(job: &mut Job<K>, goes_on: Option<Phase<K>>) {
         }
         (_, None) => {}
     }
-}
-
-fn diagnosis_stops(severity: connector::Severity) -> bool {
-    severity >= connector::Severity::Fatal
 }

@@ -3,7 +3,7 @@
 use proto::{Message, Source};
 use serde_json::Value;
 use store::{ShopState, TaskKind, TaskState};
-use testkit::fake_shop::FakeShopOptions;
+use testkit::fake_shop::{FakeShopOptions, Fault, FaultKind, RetryAfter};
 use testkit::shop::{Change, NewProduct, ProductStatus, Status};
 
 use crate::world::{World, buy, fake, product};
@@ -76,6 +76,25 @@ async fn a_shop_that_cannot_be_read_says_why_and_can_be_tried_again() {
             (shops[0].state == ShopState::Active).then_some(())
         })
         .await;
+}
+
+#[tokio::test]
+async fn a_test_does_not_wait_until_a_shop_that_is_left_alone_is_called_again() {
+    let (world, fake) = (World::start().await, fake().await);
+    product(&fake, "A", 50);
+    let shop = world.connect(&fake).await;
+    fake.fault(Fault::next("", FaultKind::TooMany(RetryAfter::Seconds(3_600))));
+    world.store.add_task(shop, TaskKind::Sync, process::clock::now()).await.unwrap();
+    world
+        .until("the shop is left alone", async || {
+            let reading = world.store.reading(shop).await.unwrap().unwrap();
+            reading.resting_until.map(|_| ())
+        })
+        .await;
+    let test = world.run_task(shop, TaskKind::Test).await;
+    assert_eq!(test.progress.state, TaskState::Done, "{test:?}");
+    let reading = world.store.reading(shop).await.unwrap().unwrap();
+    assert!(reading.resting_until.is_some(), "everything else waits: {reading:?}");
 }
 
 #[tokio::test]
