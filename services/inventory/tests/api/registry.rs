@@ -45,7 +45,7 @@ async fn warehouses() {
 }
 
 #[tokio::test]
-async fn a_shop_is_connected_changed_and_disconnected() {
+async fn a_shop_is_connected_and_changed() {
     let api = Api::new().await;
     let added = api.post("/shops", &new_shop()).await.good(201);
     assert_eq!(*added.get("state").unwrap(), "connecting");
@@ -113,6 +113,13 @@ async fn a_shop_is_connected_changed_and_disconnected() {
         assert_eq!(answer.text.contains(token), of == "admin", "{}", answer.text);
     }
 
+    api.end().await;
+}
+
+#[tokio::test]
+async fn an_address_belongs_to_one_shop_also_after_it_was_removed() {
+    let api = Api::new().await;
+    let added = api.post("/shops", &new_shop()).await.good(201);
     let other = with(with(new_shop(), "name", json!("other")), "url", json!("http://shop.example"));
     assert!(api.post("/shops", &other).await.detail(409, "address-taken").contains("berlin"));
     let elsewhere = with(other.clone(), "url", json!("https://other.example"));
