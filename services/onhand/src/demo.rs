@@ -2,8 +2,11 @@
 //! every shop shows what it should.
 
 mod buyers;
+mod demand;
 mod dice;
 mod oracle;
+mod oversold;
+mod settles;
 mod settling;
 mod summary;
 mod view;
@@ -20,7 +23,10 @@ use tokio::time::Instant;
 use crate::failure::Failure;
 use crate::screen::Screen;
 use buyers::Tally;
-use summary::Summary;
+use demand::Demand;
+use oversold::Oversold;
+use settles::Settles;
+use summary::{Course, Summary};
 use view::View;
 use world::World;
 
@@ -41,6 +47,10 @@ pub(crate) struct Demo {
     /// Shops that sell them.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
     shops: u32,
+    /// Units each shop keeps back of each good, so that no two sell the same last ones; 0 shows what happens without
+    /// [default: what the best seller sells in the 5 seconds until a sale is known in every shop, and a line more].
+    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    buffer: Option<u32>,
     /// Decides what everybody does; the demo tells which it took if none is given.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -67,6 +77,8 @@ struct Plan {
     shops: u32,
     seed: u64,
     webhooks: bool,
+    /// Units each shop keeps back of each good.
+    buffer: i64,
 }
 
 /// The demo cannot go on.
@@ -113,14 +125,17 @@ impl Demo {
     fn plan(&self) -> Plan {
         // Any number will do; the clock gives another each time.
         let seed = self.seed.unwrap_or_else(|| process::clock::now().micros().unsigned_abs() % 1_000_000);
-        Plan {
+        let mut plan = Plan {
             lasts: self.lasts,
             orders_per_second: self.orders_per_second,
             skus: self.skus,
             shops: self.shops,
             seed,
             webhooks: self.webhooks == Switch::On,
-        }
+            buffer: 0,
+        };
+        plan.buffer = self.buffer.map_or_else(|| Demand::of(&plan).sold_unheard(), i64::from);
+        plan
     }
 }
 
@@ -145,6 +160,7 @@ async fn play(plan: &Plan, screen: Screen, verbose: bool) -> Result<Summary, Dem
 async fn acts(plan: &Plan, world: &Arc<World>, view: &View) -> Result<Summary, DemoError> {
     settling::connected(world, view).await?;
     let tally = Arc::new(Tally::starting_with(world.received.clone()));
+    let settles_before = Settles::of(world);
     let started = Instant::now();
     let lags = {
         let mut watching = std::pin::pin!(view::watch(world, &tally, view, plan));
@@ -155,8 +171,11 @@ async fn acts(plan: &Plan, world: &Arc<World>, view: &View) -> Result<Summary, D
         view.lags()
     };
     let bought = started.elapsed();
+    let oversold = Oversold::of(world, &tally).await?;
     let settled = settling::settle(world, &tally, view).await?;
-    Summary::of(plan, world, &tally, bought, settled, lags).await
+    let settles = Settles::of(world).since(settles_before);
+    let course = Course { bought, lags, oversold, settled, settles };
+    Summary::of(plan, world, &tally, course).await
 }
 
 /// `30s`, `2m`, or bare seconds.

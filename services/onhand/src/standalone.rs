@@ -55,6 +55,7 @@ pub(crate) struct Standalone {
     pub(crate) tasks: Tasks,
     pub(crate) health: Health,
     pub(crate) store: Arc<Store>,
+    pub(crate) metrics: Metrics,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     data_dir: PathBuf,
@@ -161,7 +162,7 @@ pub(crate) async fn start(options: Options) -> Result<Standalone, StartError> {
     tasks.spawn_in(Stage::Intake, "http", server.serve(listener, routes, stop));
     hold(&tasks, directory);
     tracing::info!(address = %address, data_dir = %data_dir.display(), "onhand is up");
-    Ok(Standalone { tasks, health, store, address, data_dir, public_url })
+    Ok(Standalone { tasks, health, store, metrics, address, data_dir, public_url })
 }
 
 /// The spool with its writer, and the bus over it.

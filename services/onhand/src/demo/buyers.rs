@@ -16,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 use values::{OrderId, Sku};
 
+use super::demand::Demand;
 use super::dice::Dice;
 use super::world::{World, receipt};
 use super::{DemoError, Plan};
@@ -27,19 +28,21 @@ const CHANGEABLE_MAX: usize = 200;
 /// Of a hundred orders, how many are followed by a change to some order.
 const CHANGE_PERCENT: usize = 50;
 /// Of a hundred orders made, how many are followed by goods coming in.
-const RECEIPT_PERCENT: usize = 4;
+pub(super) const RECEIPT_PERCENT: usize = 4;
 /// Of a hundred receipts, how many are sent twice with one key, as after a lost answer.
 const REPEATED_PERCENT: usize = 25;
-/// Of a hundred orders, how many are followed by something failing; in the first third only: what a lost answer leaves
+/// How many times a minute something fails, however much is bought; in the first third only: what a lost answer leaves
 /// open is known after a minute and proven after another half, and nobody wants to wait longer than that.
-const FAULT_PERCENT: usize = 3;
+const FAULTS_A_MINUTE: usize = 45;
 
 /// Routes of a shop, as a fault names them.
 const PUSHES: &str = "POST products";
 const READS: &str = "GET orders";
 
 const LINES_MAX: usize = 3;
-const UNITS_MAX: i64 = 3;
+pub(super) const UNITS_A_LINE_MAX: i64 = 3;
+/// Units of an order: two lines of two on the average.
+pub(super) const UNITS_AN_ORDER: u32 = 4;
 
 /// What was tried and came of it.
 #[derive(Debug, Default)]
@@ -56,6 +59,8 @@ pub(super) struct Tally {
     pub(super) completed: AtomicU64,
     pub(super) cancelled: AtomicU64,
     pub(super) refunded: AtomicU64,
+    /// Of those, how many put back more units than the line had left.
+    pub(super) refunded_beyond: AtomicU64,
     pub(super) edited: AtomicU64,
     pub(super) trashed: AtomicU64,
     pub(super) receipts: AtomicU64,
@@ -111,9 +116,10 @@ struct Goods {
 }
 
 impl Goods {
-    fn some(world: &World, dice: &mut Dice) -> Option<Self> {
+    fn some(world: &World, demand: Demand, dice: &mut Dice) -> Option<Self> {
         let sku = dice.pick_skewed(&world.skus)?.clone();
-        let (units, repeated) = (dice.units(1, 40), dice.chance(REPEATED_PERCENT));
+        let (least, most) = demand.received();
+        let (units, repeated) = (dice.units(least, most), dice.chance(REPEATED_PERCENT));
         Some(Self { sku, units, warehouse: World::warehouse(dice), repeated })
     }
 }
@@ -122,6 +128,8 @@ impl Goods {
 pub(super) async fn run(world: &Arc<World>, plan: &Plan, tally: &Arc<Tally>) -> Result<(), DemoError> {
     // Another stream than the one that filled the shelves.
     let mut dice = Dice::new(plan.seed.wrapping_add(1));
+    let demand = Demand::of(plan);
+    let orders_a_minute = usize::try_from(plan.orders_per_second.saturating_mul(60)).unwrap_or(usize::MAX);
     let open: Open = Arc::new(world.shops.iter().map(|_| Mutex::default()).collect());
     let mut acts: JoinSet<Result<(), DemoError>> = JoinSet::new();
     let (start, end) = (Instant::now(), Instant::now() + plan.lasts);
@@ -139,10 +147,11 @@ pub(super) async fn run(world: &Arc<World>, plan: &Plan, tally: &Arc<Tally>) -> 
             let fork = dice.fork();
             spawn(&mut acts, changes::change(world, changed, fork, open, tally)).await?;
         }
-        if let Some(goods) = dice.chance(RECEIPT_PERCENT).then(|| Goods::some(world, &mut dice)).flatten() {
+        let received = dice.chance(RECEIPT_PERCENT).then(|| Goods::some(world, demand, &mut dice));
+        if let Some(goods) = received.flatten() {
             spawn(&mut acts, receive(Arc::clone(world), goods, Arc::clone(tally))).await?;
         }
-        if start.elapsed() < plan.lasts / 3 && dice.chance(FAULT_PERCENT) {
+        if start.elapsed() < plan.lasts / 3 && dice.below(orders_a_minute) < FAULTS_A_MINUTE {
             fail(world, shop, &mut dice);
             count(&tally.faults);
         }
@@ -179,7 +188,7 @@ fn cart(world: &World, shop: usize, dice: &mut Dice) -> NewOrder {
         let number = dice.below_skewed(world.skus.len());
         let good = world.shops.get(shop).and_then(|shop| shop.goods.get(number));
         if let Some(good) = good {
-            lines.insert(number, good.line(dice.units(1, UNITS_MAX)));
+            lines.insert(number, good.line(dice.units(1, UNITS_A_LINE_MAX)));
         }
     }
     let status = match dice.below(10) {

@@ -130,7 +130,8 @@ impl Truth {
                 let available = self.available.get(sku).copied().unwrap_or(0);
                 let holder = good.holder();
                 let shown = found.shown.get(&holder).copied().unwrap_or(0);
-                let goal = available.max(0) + found.untaken.get(&holder).copied().unwrap_or(0);
+                let level = if available > 0 { (available - world.buffer).max(0) } else { available };
+                let goal = level.max(0) + found.untaken.get(&holder).copied().unwrap_or(0);
                 // More was sold than there was: what a shop then shows below nothing is not raised, it is the truth.
                 let oversold_here = available < 0 && shown < goal;
                 if shown != goal && !oversold_here {
@@ -275,7 +276,7 @@ fn add_order(
         let Some(holder) = variation.or_else(|| line.product.map(HolderId::from)) else { continue };
         let Some(sku) = by_holder.get(&holder) else { continue };
         *available.entry((*sku).clone()).or_default() -= held;
-        let untaken = (held - line.reduced.unwrap_or(0)).max(0);
+        let untaken = held - line.reduced.unwrap_or(0).clamp(0, held);
         if untaken > 0 {
             *found.untaken.entry(holder).or_default() += untaken;
         }
@@ -283,14 +284,17 @@ fn add_order(
     found.orders.insert(order.id, lines);
 }
 
-/// What onhand must hold for a line once everything is known.
+/// What onhand must hold for a line once everything is known: never less than nothing, even if refunds put back more than
+/// was taken.
 fn must_hold(status: Status, line: &LineView) -> i64 {
     match status {
         Status::Pending | Status::OnHold | Status::Processing | Status::Completed => {
-            line.reduced.unwrap_or(line.quantity - line.restocked.unwrap_or(0))
+            line.reduced.unwrap_or(line.quantity - line.restocked.unwrap_or(0)).max(0)
         }
         Status::Cancelled | Status::CheckoutDraft => 0,
         // What the shop keeps taken; the demo brings no order here that never took anything.
-        Status::Refunded | Status::Failed | Status::Trash | Status::Custom => line.reduced.unwrap_or(0),
+        Status::Refunded | Status::Failed | Status::Trash | Status::Custom => {
+            line.reduced.unwrap_or(0).max(0)
+        }
     }
 }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::buyers::Tally;
 use super::oracle::{OrderCount, TOLD_MAX, Truth};
+use super::oversold::Oversold;
+use super::settles::Settles;
 use super::settling::Settled;
 use super::view::{Lags, Pushes};
 use super::world::World;
@@ -14,20 +16,27 @@ use super::{DemoError, Plan};
 use crate::failure::Failure;
 use crate::screen::Screen;
 
+/// What was seen on the way.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub(super) bought: Duration,
+    pub(super) lags: Lags,
+    pub(super) oversold: Oversold,
+    pub(super) settled: Settled,
+    /// Since the first order.
+    pub(super) settles: Settles,
+}
+
 /// What it came to.
 #[derive(Debug)]
 pub(super) struct Summary {
     plan: Plan,
     orders: OrderCount,
     drift: i64,
-    put_back: i64,
-    oversold: i64,
     broken: Vec<String>,
     /// Orders and stocks that are wrong, the first of them.
     wrong: Vec<String>,
-    settled: Settled,
-    bought: Duration,
-    lags: Lags,
+    course: Course,
     pushes: Pushes,
     deliveries: u64,
     counts: Value,
@@ -40,9 +49,7 @@ impl Summary {
         plan: &Plan,
         world: &World,
         tally: &Tally,
-        bought: Duration,
-        settled: Settled,
-        lags: Lags,
+        course: Course,
     ) -> Result<Self, DemoError> {
         let truth = Truth::of(world, &tally.received());
         let broken = world.hub.store.check().await?;
@@ -54,13 +61,9 @@ impl Summary {
             plan: *plan,
             orders,
             wrong,
-            drift: settled.difference.units(),
-            put_back: settled.put_back,
-            oversold: truth.oversold(),
+            drift: course.settled.difference.units(),
             broken: broken.iter().map(ToString::to_string).collect(),
-            settled,
-            bought,
-            lags,
+            course,
             pushes: Pushes::of(world, tally),
             deliveries,
             counts: counts(tally),
@@ -79,6 +82,7 @@ impl Summary {
     }
 
     fn json(&self) -> Value {
+        let course = &self.course;
         json!({
             "attempted": self.attempted,
             "acknowledged": self.acknowledged,
@@ -86,19 +90,25 @@ impl Summary {
             "lost": self.orders.lost,
             "duplicated": self.orders.duplicated,
             "drift": self.drift,
-            "put_back": self.put_back,
-            "oversold": self.oversold,
+            "put_back": course.settled.put_back,
+            "oversold": course.oversold.units,
+            "oversold_because": course.oversold.because(&self.plan),
             "broken": self.broken,
             "wrong": self.wrong,
             "seed": self.plan.seed,
             "shops": self.plan.shops,
             "skus": self.plan.skus,
+            "buffer": self.plan.buffer,
             "webhooks": if self.plan.webhooks { "on" } else { "off" },
-            "seconds": { "buying": self.bought.as_secs_f64(), "settling": self.settled.took.as_secs_f64() },
-            "settled": self.settled.calm,
-            "stocks_wrong": self.settled.difference.stocks,
-            "ledger_units_wrong": self.settled.difference.ledger_units,
-            "lag_ms": { "median": millis(self.lags.median), "longest": millis(self.lags.longest) },
+            "seconds": {
+                "buying": course.bought.as_secs_f64(),
+                "settling": course.settled.took.as_secs_f64(),
+            },
+            "settled": course.settled.calm,
+            "settles": course.settles.json(),
+            "stocks_wrong": course.settled.difference.stocks,
+            "ledger_units_wrong": course.settled.difference.ledger_units,
+            "lag_ms": { "median": millis(course.lags.median), "longest": millis(course.lags.longest) },
             "push_calls": self.pushes.calls,
             "push_changes": self.pushes.changes,
             "calls_saved": self.pushes.saved,
@@ -110,11 +120,12 @@ impl Summary {
     #[expect(clippy::too_many_lines, reason = "a table, one row each")]
     fn tell(&self, screen: Screen) -> Result<(), Failure> {
         let count = |name: &str| crate::screen::text(&self.counts, name);
-        let seconds = self.bought.as_secs();
+        let (seconds, oversold) = (self.course.bought.as_secs(), self.course.oversold);
         screen.line(format!(
-            "{} shops, {} goods each, {} s of buying, webhooks {}, seed {}",
+            "{} shops, {} goods each, {} of each kept back, {} s of buying, webhooks {}, seed {}",
             self.plan.shops,
             self.plan.skus,
+            self.plan.buffer,
             seconds,
             if self.plan.webhooks { "on" } else { "off" },
             self.plan.seed
@@ -133,12 +144,13 @@ impl Summary {
             (
                 "then",
                 format!(
-                    "{} paid, {} shipped, {} cancelled, {} edited, {} refunded, {} thrown away",
+                    "{} paid, {} shipped, {} cancelled, {} edited, {} refunded ({} beyond what was left), {} thrown away",
                     count("paid"),
                     count("completed"),
                     count("cancelled"),
                     count("edited"),
                     count("refunded"),
+                    count("refunded_beyond"),
                     count("trashed")
                 ),
             ),
@@ -155,17 +167,25 @@ impl Summary {
                 "lag",
                 format!(
                     "{:.1?} until onhand knew an order, {:.1?} at most",
-                    self.lags.median, self.lags.longest
+                    self.course.lags.median, self.course.lags.longest
                 ),
             ),
-            ("settled", format!("{} s after the last order", self.settled.took.as_secs())),
+            (
+                "settled",
+                format!(
+                    "{} s after the last order; {} stocks compared with proof, {} times for nothing",
+                    self.course.settled.took.as_secs(),
+                    self.course.settles.proven,
+                    self.course.settles.useless
+                ),
+            ),
             ("", String::new()),
             ("applied", self.orders.applied.to_string()),
             ("lost", self.orders.lost.to_string()),
             ("duplicated", self.orders.duplicated.to_string()),
             ("drift", format!("{} units", self.drift)),
-            ("put back", format!("{} units, for as long as proof takes", self.put_back)),
-            ("oversold", format!("{} units, in two shops at once", self.oversold)),
+            ("put back", format!("{} units, for as long as proof takes", self.course.settled.put_back)),
+            ("oversold", format!("{} units: {}", oversold.units, oversold.because(&self.plan))),
         ];
         for (name, text) in lines {
             screen.line(format!("{name:12}{text}").trim_end())?;
@@ -219,6 +239,7 @@ fn counts(tally: &Tally) -> Value {
         "completed": of(&tally.completed),
         "cancelled": of(&tally.cancelled),
         "refunded": of(&tally.refunded),
+        "refunded_beyond": of(&tally.refunded_beyond),
         "edited": of(&tally.edited),
         "trashed": of(&tally.trashed),
         "receipts": of(&tally.receipts),

@@ -18,6 +18,7 @@ use testkit::fake_shop::{FakeShop, FakeShopOptions};
 use testkit::shop::{NewLine, NewProduct, NewVariation, Shop as ShopModel, Topic};
 use values::{HolderId, ProductId, ShopId, Sku, Timestamp, VariationId};
 
+use super::demand::Demand;
 use super::dice::Dice;
 use super::{DemoError, Plan};
 use crate::api::Api;
@@ -27,8 +28,6 @@ use crate::standalone::{self, Options, ServiceSettings, Standalone};
 
 /// Where the goods are.
 const WAREHOUSES: [&str; 2] = ["north", "south"];
-/// Units of each SKU in each warehouse at the start: few enough that best sellers run out now and then.
-const UNITS_START: (i64, i64) = (5, 60);
 /// Of a hundred goods, those a shop shows wrongly when it is connected.
 const WRONG_PERCENT: usize = 10;
 /// Of so many goods, as many are variations of one product; pushes to those go in a call of their own.
@@ -61,6 +60,8 @@ pub(super) struct World {
     pub(super) api: Api,
     pub(super) shops: Vec<DemoShop>,
     pub(super) skus: Vec<Sku>,
+    /// Units each shop keeps back of each good.
+    pub(super) buffer: i64,
     /// What was received into all warehouses together.
     pub(super) received: BTreeMap<Sku, i64>,
     /// Removed with everything in it when the demo ends.
@@ -107,13 +108,20 @@ impl World {
         let skus = (1..=plan.skus)
             .map(|number| format!("DEMO-{number:05}").parse().expect("a short code is a SKU"))
             .collect();
-        let mut world =
-            Self { hub, api, shops: Vec::new(), skus, received: BTreeMap::new(), _directory: directory };
+        let mut world = Self {
+            hub,
+            api,
+            shops: Vec::new(),
+            skus,
+            buffer: plan.buffer,
+            received: BTreeMap::new(),
+            _directory: directory,
+        };
         let mut dice = Dice::new(plan.seed);
         for warehouse in WAREHOUSES {
             world.api.post(&["warehouses"], &json!({ "name": warehouse })).await?;
         }
-        world.fill_warehouses(&mut dice).await?;
+        world.fill_warehouses(Demand::of(plan), &mut dice).await?;
         for number in 0..usize::try_from(plan.shops).unwrap_or(1) {
             let shop = world.connect(number, plan.webhooks, &mut dice).await?;
             world.shops.push(shop);
@@ -121,11 +129,14 @@ impl World {
         Ok(world)
     }
 
-    async fn fill_warehouses(&mut self, dice: &mut Dice) -> Result<(), DemoError> {
+    async fn fill_warehouses(&mut self, demand: Demand, dice: &mut Dice) -> Result<(), DemoError> {
         let mut operations = Vec::new();
-        for sku in &self.skus {
+        for (number, sku) in self.skus.iter().enumerate() {
+            let (least, most) = demand.stocked(number, WAREHOUSES.len());
+            // What no shop offers lies there besides.
+            let mut kept_back = self.buffer;
             for warehouse in WAREHOUSES {
-                let units = dice.units(UNITS_START.0, UNITS_START.1);
+                let units = dice.units(least, most) + std::mem::take(&mut kept_back);
                 *self.received.entry(sku.clone()).or_default() += units;
                 operations.push(receipt(sku, warehouse, units));
             }
@@ -156,7 +167,7 @@ impl World {
             "consumer_key": FakeShopOptions::KEY,
             "consumer_secret": FakeShopOptions::SECRET,
             "warehouses": warehouses,
-            "buffer": "0",
+            "buffer": self.buffer.to_string(),
             "opening": "none",
             "private_addresses": true,
         });
@@ -184,7 +195,7 @@ impl World {
         for group in self.skus.chunks(GROUP) {
             let (variations, simple) = group.split_at(VARIATIONS_IN_GROUP.min(group.len() / 2));
             let mut units = |sku: &Sku| {
-                let right = self.received.get(sku).copied().unwrap_or(0);
+                let right = (self.received.get(sku).copied().unwrap_or(0) - self.buffer).max(0);
                 if dice.chance(WRONG_PERCENT) { dice.units(0, right) } else { right }
             };
             if !variations.is_empty() {

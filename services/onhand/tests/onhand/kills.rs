@@ -75,9 +75,10 @@ async fn fifty_kills_under_load_lose_nothing() {
     }
     let up = world.bench.up(&listen).await;
     world.stop.store(true, Ordering::Relaxed);
-    let orders = orders.join_next().await.unwrap().unwrap();
+    let (orders, refunds_beyond) = orders.join_next().await.unwrap().unwrap();
     let received = receipts.join_next().await.unwrap().unwrap();
     assert!(orders > 100, "there was a load: {orders} orders");
+    assert!(refunds_beyond > 0, "some refunds put back more than there was");
 
     comes_right(&world, &received).await;
     let checked = world.bench.run(&["check"]).await;
@@ -166,9 +167,11 @@ async fn poll_often(bench: &Bench) {
     store.close().await;
 }
 
-/// Orders and what follows them, until told to stop; how many were made.
-async fn buy(world: Arc<World>, mut dice: Dice) -> usize {
+/// Orders and what follows them, until told to stop; how many were made, and how many refunds put back more than a line
+/// had left.
+async fn buy(world: Arc<World>, mut dice: Dice) -> (usize, usize) {
     let mut made: Vec<(usize, OrderId)> = Vec::new();
+    let mut refunds_beyond = 0;
     while !world.stop.load(Ordering::Relaxed) {
         sleep(dice.millis(ACT_PAUSE_MS)).await;
         let shop = dice.below(SHOPS);
@@ -186,8 +189,10 @@ async fn buy(world: Arc<World>, mut dice: Dice) -> usize {
         }
         let (shop, order) = made[dice.below(made.len())];
         let view = world.shops[shop].with_model(|model, _| model.order(order)).unwrap();
-        let first = view.lines[0].id;
+        let (first, quantity) = (view.lines[0].id, view.lines[0].quantity);
         let refundable = view.refunds.is_empty();
+        // As often as not more than the line has, for no money: the shop does not ask.
+        let (units, amount) = if dice.below(2) == 0 { (1, None) } else { (quantity + 1, Some(0)) };
         let change = match (view.status, dice.below(5)) {
             (Status::Pending, 0) | (Status::Processing, 1) => {
                 Change::SetStatus { order, status: Status::Cancelled }
@@ -197,14 +202,17 @@ async fn buy(world: Arc<World>, mut dice: Dice) -> usize {
             (Status::Processing, 2) => Change::EditLine { order, line: first, quantity: 4 },
             (Status::Processing, 3) => Change::Trash(order),
             (Status::Processing, _) if refundable => {
-                Change::Refund { order, lines: vec![(first, 1)], amount: None, restock: true }
+                Change::Refund { order, lines: vec![(first, units)], amount, restock: true }
             }
             _ => continue,
         };
+        let is_beyond = amount.is_some() && matches!(change, Change::Refund { .. });
         // A shop may refuse; then nothing happened.
-        world.shops[shop].act(change).await.ok();
+        if world.shops[shop].act(change).await.is_ok() && is_beyond {
+            refunds_beyond += 1;
+        }
     }
-    made.len()
+    (made.len(), refunds_beyond)
 }
 
 /// Goods that come in, each sent under its key until it is answered; what came in.

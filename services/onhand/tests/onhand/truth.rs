@@ -28,7 +28,7 @@ impl ShopTruth {
                 lines.insert(line.id, held);
                 let Some(holder) = line.product.map(HolderId::from) else { continue };
                 *truth.held.entry(holder).or_default() += held;
-                *truth.untaken.entry(holder).or_default() += (held - line.reduced.unwrap_or(0)).max(0);
+                *truth.untaken.entry(holder).or_default() += held - line.reduced.unwrap_or(0).clamp(0, held);
             }
             truth.orders.insert(order.id, lines);
         }
@@ -59,13 +59,15 @@ fn orders(model: &Shop) -> Vec<OrderView> {
     found
 }
 
-/// Once everything is known. Orders here reach the statuses of the last arm only after the shop took their stock.
+/// Once everything is known; never less than nothing, even if refunds put back more than was taken. Orders here reach the statuses of the last arm only after the shop took their stock.
 fn must_hold(status: Status, line: &LineView) -> i64 {
     match status {
         Status::Pending | Status::OnHold | Status::Processing | Status::Completed => {
-            line.reduced.unwrap_or(line.quantity - line.restocked.unwrap_or(0))
+            line.reduced.unwrap_or(line.quantity - line.restocked.unwrap_or(0)).max(0)
         }
         Status::Cancelled | Status::CheckoutDraft => 0,
-        Status::Refunded | Status::Failed | Status::Trash | Status::Custom => line.reduced.unwrap_or(0),
+        Status::Refunded | Status::Failed | Status::Trash | Status::Custom => {
+            line.reduced.unwrap_or(0).max(0)
+        }
     }
 }

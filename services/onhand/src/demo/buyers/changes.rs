@@ -10,6 +10,10 @@ use crate::demo::DemoError;
 use crate::demo::dice::Dice;
 use crate::demo::world::World;
 
+/// Of a hundred refunds, how many put back more units than the line has left, and at most so many more.
+const BEYOND_PERCENT: usize = 5;
+const BEYOND_UNITS_MAX: i64 = 2;
+
 /// Changes one of a shop's recent orders. Nobody else changes it meanwhile: it is off the list until it is done.
 pub(super) async fn change(
     world: Arc<World>,
@@ -30,9 +34,13 @@ pub(super) async fn change(
     };
     let Some(before) = view(&world) else { return Ok(()) };
     if let Some((change, counter)) = choose(&before, &tally, &mut dice) {
+        let beyond = is_beyond(&before, &change);
         // A shop may refuse, as when there is no money left to refund; then nothing happened.
         if at.fake.act(change).await.is_ok() {
             count(counter);
+            if beyond {
+                count(&tally.refunded_beyond);
+            }
         }
     }
     if view(&world).is_some_and(|after| may_be_changed(after.status)) {
@@ -64,15 +72,27 @@ fn choose<'a>(order: &OrderView, tally: &'a Tally, dice: &mut Dice) -> Option<(C
     }
 }
 
-/// Some units of one line, back on the shelf or not.
+/// Some units of one line, back on the shelf or not. Now and then more than the line has left, for no money: a shop does
+/// not ask whether so many were ever sold.
 fn refund(order: &OrderView, dice: &mut Dice) -> Option<Change> {
     let line = dice.pick(&order.lines)?;
     let left = line.quantity - refunded(order, line);
+    if dice.chance(BEYOND_PERCENT) {
+        let lines = vec![(line.id, left.max(0) + dice.units(1, BEYOND_UNITS_MAX))];
+        return Some(Change::Refund { order: order.id, lines, amount: Some(0), restock: true });
+    }
     if left < 1 {
         return None;
     }
     let lines = vec![(line.id, dice.units(1, left))];
     Some(Change::Refund { order: order.id, lines, amount: None, restock: dice.chance(60) })
+}
+
+/// Whether it puts back more of a line than the shop took for it.
+fn is_beyond(order: &OrderView, change: &Change) -> bool {
+    let Change::Refund { lines, restock: true, .. } = change else { return false };
+    let taken = |line| order.lines.iter().find(|other| other.id == line).and_then(|line| line.reduced);
+    lines.iter().any(|(line, units)| taken(*line).is_some_and(|taken| taken != 0 && *units > taken))
 }
 
 /// Another quantity of one line; not less than was refunded of it.
