@@ -4,6 +4,7 @@
 #
 # HOME/users   locked (shared) by each process that uses the server; the kernel frees it, whatever kills the process
 # HOME/keeper  locked by the keeper; one that finds it locked goes at once, for the server is kept already
+# HOME/begun   locked by a keeper until HOME/current is right: two that begin at once do so one after the other
 # HOME/current names the folder of the server that runs
 # RUN          folder of the server to start; it holds start.sh and launch.sh
 # LINGER       seconds that the server stays without a user; `own`: none, and HOME goes with it
@@ -13,6 +14,8 @@
 home=$1 run=$2 linger=$3 signal=$4
 trap '' HUP INT QUIT
 
+exec 7>>"$home/begun"
+flock -x 7
 exec 9>>"$home/keeper"
 flock -n 9 || { rm -rf "$run"; exit 0; }
 
@@ -40,11 +43,11 @@ if [ -f "$home/current" ]; then
     rm -rf "$left" "$home/current"
 fi
 
-setsid sh "$run/launch.sh" "$run" >/dev/null 9>&- &
+setsid sh "$run/launch.sh" "$run" >/dev/null 7>&- 9>&- &
 until [ -f "$run/pid" ]; do sleep 0.02; done
 echo "$run" >"$home/current.new"
 mv "$home/current.new" "$home/current"
-exec >/dev/null
+exec >/dev/null 7>&-
 
 if [ "$linger" = own ]; then
     flock -x "$home/users" true 9>&-
