@@ -3,6 +3,7 @@
 
 mod kept;
 mod ports;
+pub mod postgres;
 pub mod rabbitmq;
 
 pub use kept::{Kept, Recipe, Signal};
