@@ -11,6 +11,7 @@ use crate::inventory::{
     Approval, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook, ListingOutcome, ListingSeen,
     MapOutcome, OperationKey, OrderRow, StockRow, Wish,
 };
+use crate::postgres::PgInventoryTx;
 use crate::registry::{Changed, Shop, ShopSettings};
 use crate::sqlite::SqliteInventoryTx;
 
@@ -24,6 +25,7 @@ pub struct InventoryTx {
 #[derive(Debug)]
 enum Backend {
     Sqlite(Box<SqliteInventoryTx>),
+    Postgres(Box<PgInventoryTx>),
 }
 
 impl InventoryTx {
@@ -31,10 +33,15 @@ impl InventoryTx {
         Self { backend: Backend::Sqlite(Box::new(tx)) }
     }
 
+    pub(crate) fn postgres(tx: PgInventoryTx) -> Self {
+        Self { backend: Backend::Postgres(Box::new(tx)) }
+    }
+
     /// Makes everything saved durable. The ack of a message comes after this.
     pub async fn commit(self) -> Result<(), Error> {
         match self.backend {
             Backend::Sqlite(tx) => tx.commit().await,
+            Backend::Postgres(tx) => tx.commit().await,
         }
     }
 }
@@ -46,6 +53,7 @@ macro_rules! on_every_backend {
             pub async fn $name(&mut self, $($argument: $kind),*) -> Result<$answer, Error> {
                 match &mut self.backend {
                     Backend::Sqlite(tx) => tx.$name($($argument),*).await,
+                    Backend::Postgres(tx) => tx.$name($($argument),*).await,
                 }
             })*
         }

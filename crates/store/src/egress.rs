@@ -7,6 +7,7 @@ use values::{Quantity, ShopId, Sku, StockId, Timestamp};
 
 use crate::error::Error;
 use crate::ingress::SettleWanted;
+use crate::postgres::PgEgressTx;
 use crate::sqlite::SqliteEgressTx;
 
 pub use notes::{ATTEMPTS_KEPT, DriftFound, DueStock, PushCounts, PushNotes, SettleWish};
@@ -97,6 +98,7 @@ pub struct EgressTx {
 #[derive(Debug)]
 enum Backend {
     Sqlite(Box<SqliteEgressTx>),
+    Postgres(Box<PgEgressTx>),
 }
 
 impl EgressTx {
@@ -104,10 +106,15 @@ impl EgressTx {
         Self { backend: Backend::Sqlite(Box::new(tx)) }
     }
 
+    pub(crate) fn postgres(tx: PgEgressTx) -> Self {
+        Self { backend: Backend::Postgres(Box::new(tx)) }
+    }
+
     /// The stocks, in the order asked for; one never seen is an unknown one.
     pub async fn load(&mut self, stocks: &[StockId]) -> Result<Vec<PushRow>, Error> {
         match &mut self.backend {
             Backend::Sqlite(tx) => tx.load(stocks).await,
+            Backend::Postgres(tx) => tx.load(stocks).await,
         }
     }
 
@@ -115,6 +122,7 @@ impl EgressTx {
     pub async fn save(&mut self, rows: &[PushRow]) -> Result<(), Error> {
         match &mut self.backend {
             Backend::Sqlite(tx) => tx.save(rows).await,
+            Backend::Postgres(tx) => tx.save(rows).await,
         }
     }
 
@@ -122,6 +130,7 @@ impl EgressTx {
     pub async fn want_settles(&mut self, wants: &[SettleWanted]) -> Result<(), Error> {
         match &mut self.backend {
             Backend::Sqlite(tx) => tx.want_settles(wants).await,
+            Backend::Postgres(tx) => tx.want_settles(wants).await,
         }
     }
 
@@ -129,6 +138,7 @@ impl EgressTx {
     pub async fn commit(self) -> Result<(), Error> {
         match self.backend {
             Backend::Sqlite(tx) => tx.commit().await,
+            Backend::Postgres(tx) => tx.commit().await,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong with the database, classed by what a caller can do about it.
 
+use sqlx::postgres::PgDatabaseError;
+
 use crate::secret::SecretError;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -18,8 +20,9 @@ pub enum Class {
 /// A call of the store failed. Nothing it was to do was done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another writer held the database for too long, or all connections were taken.
-    #[error("the database was busy, nothing was done ({doing}); try again")]
+    /// Another writer held the database for too long, all connections were taken, or the database went away. If it went
+    /// away during a commit, that may have been done all the same: what is tried again must bear being done twice.
+    #[error("the database was busy or away ({doing}); try again")]
     Busy {
         /// What was being done.
         doing: &'static str,
@@ -60,6 +63,16 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// The schema is not one that this program can work with.
+    #[error("the database has migrations up to {found}, this program needs {needed}; {remedy}")]
+    Schema {
+        /// The last migration there.
+        found: i64,
+        /// The one that is needed.
+        needed: i64,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// A secret could not be sealed or opened.
     #[error("a secret of shop {shop} cannot be used")]
     Secret {
@@ -77,9 +90,11 @@ impl Error {
         match self {
             Self::Busy { .. } => Class::Retry,
             Self::Constraint { .. } => Class::Constraint,
-            Self::Unusable { .. } | Self::Damaged { .. } | Self::Migration { .. } | Self::Secret { .. } => {
-                Class::Fatal
-            }
+            Self::Unusable { .. }
+            | Self::Damaged { .. }
+            | Self::Migration { .. }
+            | Self::Schema { .. }
+            | Self::Secret { .. } => Class::Fatal,
         }
     }
 
@@ -92,35 +107,90 @@ impl Error {
 /// Makes an [`Error`] of what the database said while `doing`.
 pub(crate) fn failed(doing: &'static str) -> impl Fn(sqlx::Error) -> Error {
     move |error| {
-        let busy = match &error {
-            sqlx::Error::PoolTimedOut => true,
-            // SQLITE_BUSY and SQLITE_LOCKED with their extended forms end in 5 and 6.
-            sqlx::Error::Database(database) => database
-                .code()
-                .and_then(|code| code.parse::<i64>().ok())
-                .is_some_and(|code| matches!(code & 0xff, 5 | 6)),
-            _ => false,
-        };
-        let constraint = match &error {
-            sqlx::Error::Database(database) => {
-                database.is_unique_violation()
-                    || database.is_foreign_key_violation()
-                    || database.is_check_violation()
-                    // SQLITE_CONSTRAINT with its extended forms, triggers among them, ends in 19.
-                    || database
-                        .code()
-                        .and_then(|code| code.parse::<i64>().ok())
-                        .is_some_and(|code| code & 0xff == 19)
-            }
-            _ => false,
+        let class = match &error {
+            sqlx::Error::PoolTimedOut => Class::Retry,
+            sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
+                Some(postgres) => class_of_state(postgres.code()),
+                None => class_of_sqlite(database.code().as_deref()),
+            },
+            // Only PostgreSQL is at the other end of a connection.
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => Class::Retry,
+            _ => Class::Fatal,
         };
         let source = Box::new(error);
-        if busy {
-            Error::Busy { doing, source }
-        } else if constraint {
-            Error::Constraint { doing, source }
-        } else {
-            Error::Unusable { doing, source }
+        match class {
+            Class::Retry => Error::Busy { doing, source },
+            Class::Constraint => Error::Constraint { doing, source },
+            Class::Fatal => Error::Unusable { doing, source },
         }
+    }
+}
+
+/// `SQLITE_BUSY` and `SQLITE_LOCKED` with their extended forms end in 5 and 6; `SQLITE_CONSTRAINT`, triggers among them, in
+/// 19.
+fn class_of_sqlite(code: Option<&str>) -> Class {
+    match code.and_then(|code| code.parse::<i64>().ok()).map(|code| code & 0xff) {
+        Some(5 | 6) => Class::Retry,
+        Some(19) => Class::Constraint,
+        _ => Class::Fatal,
+    }
+}
+
+/// By PostgreSQL's SQLSTATE, the first two characters of which are its class.
+fn class_of_state(state: &str) -> Class {
+    match state {
+        // Serialization failure, deadlock, statement whose outcome is unknown.
+        "40001" | "40P01" | "40003"
+        // Lock not available, or not within the time set for it.
+        | "55P03"
+        // Canceled, by the time set for a statement or by an operator.
+        | "57014"
+        // Shut down, crashed, not up yet, idle for too long.
+        | "57P01" | "57P02" | "57P03" | "57P05"
+        // The transaction was idle for too long.
+        | "25P03"
+        // It is a standby now: another has taken over.
+        | "25006"
+        // Too many connections; out of memory, which is of locks as a rule.
+        | "53300" | "53200" => Class::Retry,
+        _ => match state.get(..2) {
+            // The connection.
+            Some("08") => Class::Retry,
+            // Integrity constraints, triggers of ours among them.
+            Some("23") => Class::Constraint,
+            _ => Class::Fatal,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_postgresql_are_classed() {
+        let check = |states: &[&str], class| {
+            for state in states {
+                assert_eq!(class_of_state(state), class, "{state}");
+            }
+        };
+        check(
+            &["40P01", "40001", "55P03", "57014", "57P01", "57P02", "57P03", "08006", "08000"],
+            Class::Retry,
+        );
+        check(&["23505", "23503", "23514", "23000"], Class::Constraint);
+        check(&["53100", "42P01", "XX001", "28P01", "3D000", ""], Class::Fatal);
+    }
+
+    #[test]
+    fn codes_of_sqlite_are_classed() {
+        let check = |codes: &[&str], class| {
+            for code in codes {
+                assert_eq!(class_of_sqlite(Some(code)), class, "{code}");
+            }
+        };
+        check(&["5", "6", "261", "517"], Class::Retry);
+        check(&["19", "2067", "1555", "1811"], Class::Constraint);
+        check(&["11", "13", "10", "26"], Class::Fatal);
     }
 }

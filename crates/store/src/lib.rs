@@ -1,6 +1,6 @@
 //! Persistence behind one contract, the same on every backend: registry, orders, ledger, levels, pushes, cursors.
 //!
-//! Now on SQLite. SQL stays in each backend's own module; what is public knows no backend, and every backend passes the
+//! On SQLite and on PostgreSQL. SQL stays in each backend's own module; what is public knows no backend, and every backend passes the
 //! same tests (`tests/contract`).
 //!
 //! * A call either did all it was to do, durably, or nothing; [`Error::class`] says what can be done then.
@@ -15,10 +15,14 @@ mod egress;
 mod error;
 mod ingress;
 mod inventory;
+mod mapping;
+mod postgres;
 mod reading;
 mod registry;
 mod report;
+mod rows;
 mod secret;
+mod shards;
 mod sqlite;
 mod store;
 
@@ -35,6 +39,7 @@ pub use inventory::{
     ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted,
     Posting, Settled, ShopFilter, ShopListings, StockOpening, StockRow, Unpublished, Wanted, Wish,
 };
+pub use postgres::{PostgresOptions, migrate_postgres};
 pub use reading::{
     BreakerWord, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX,
     TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
@@ -49,5 +54,6 @@ pub use report::{
     UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
 };
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
+pub use shards::{CLOCKS_DIFFER_MAX, ShardLease, Share};
 pub use sqlite::SqliteOptions;
 pub use store::Store;

@@ -13,8 +13,8 @@ mod outbox;
 mod read;
 mod registry;
 mod returning;
-mod rows;
 mod secrets;
+mod shards;
 mod tokens;
 mod upkeep;
 
@@ -33,7 +33,6 @@ use crate::secret::SecretKey;
 
 pub(crate) use egress::SqliteEgressTx;
 pub(crate) use inventory::SqliteInventoryTx;
-use rows::STOCK_COLUMN_COUNT;
 
 /// Connections that read. Each may hold its cache, so few.
 const READERS_MAX: u32 = 4;
@@ -177,5 +176,6 @@ fn migrations() -> Migrator {
         migration(8, "sign in", include_str!("../migrations/sqlite/0008_sign_in.sql")),
         migration(9, "removed shops", include_str!("../migrations/sqlite/0009_removed_shops.sql")),
         migration(10, "dead identity", include_str!("../migrations/sqlite/0010_dead_identity.sql")),
+        migration(11, "shards", include_str!("../migrations/sqlite/0011_shards.sql")),
     ])
 }

@@ -14,6 +14,7 @@ use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold,
 use crate::inventory::{
     Approval, DeadMessage, MapOutcome, OrderRow, Posted, ShopFilter, StockRow, Unpublished, Wish,
 };
+use crate::postgres::{Postgres, PostgresOptions};
 use crate::reading::{Reading, Reread, Task, TaskKind, TaskProgress};
 use crate::registry::{
     ApiToken, Changed, EpochBegun, NewShop, OpenOrders, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets,
@@ -23,6 +24,7 @@ use crate::report::{
     Explanation, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal,
 };
 use crate::secret::SecretKey;
+use crate::shards::Share;
 use crate::sqlite::{Sqlite, SqliteOptions};
 
 /// An open database.
@@ -34,6 +36,7 @@ pub struct Store {
 #[derive(Debug)]
 enum Backend {
     Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 /// Declares calls that are the same on every backend.
@@ -44,6 +47,7 @@ macro_rules! on_every_backend {
             pub async fn $name(&self, $($argument: $kind),*) -> Result<$answer, Error> {
                 match &self.backend {
                     Backend::Sqlite(sqlite) => sqlite.$name($($argument),*).await,
+                    Backend::Postgres(postgres) => postgres.$name($($argument),*).await,
                 }
             })*
         }
@@ -57,17 +61,25 @@ impl Store {
         Ok(Self { backend: Backend::Sqlite(Sqlite::open(options, key).await?) })
     }
 
-    /// Starts a batch of inventory. There is one writer at a time; a batch that is dropped leaves nothing.
+    /// Opens a PostgreSQL database whose schema [`migrate_postgres`](crate::migrate_postgres) brought up to date, or a newer
+    /// version of it. Secrets are sealed under `key`.
+    pub async fn open_postgres(options: &PostgresOptions, key: SecretKey) -> Result<Self, Error> {
+        Ok(Self { backend: Backend::Postgres(Postgres::open(options, key).await?) })
+    }
+
+    /// Starts a batch of inventory. What it loads nobody else writes until it ends; a batch that is dropped leaves nothing.
     pub async fn begin_inventory(&self) -> Result<InventoryTx, Error> {
         match &self.backend {
             Backend::Sqlite(sqlite) => Ok(InventoryTx::sqlite(sqlite.begin_inventory().await?)),
+            Backend::Postgres(postgres) => Ok(InventoryTx::postgres(postgres.begin_inventory().await?)),
         }
     }
 
-    /// Starts a transaction of egress. There is one writer at a time; one that is dropped leaves nothing.
+    /// Starts a transaction of egress. What it loads nobody else writes until it ends; one that is dropped leaves nothing.
     pub async fn begin_egress(&self) -> Result<EgressTx, Error> {
         match &self.backend {
             Backend::Sqlite(sqlite) => Ok(EgressTx::sqlite(sqlite.begin_egress().await?)),
+            Backend::Postgres(postgres) => Ok(EgressTx::postgres(postgres.begin_egress().await?)),
         }
     }
 
@@ -75,6 +87,7 @@ impl Store {
     pub async fn ping(&self) -> Result<(), Error> {
         match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.ping().await,
+            Backend::Postgres(postgres) => postgres.ping().await,
         }
     }
 
@@ -82,6 +95,7 @@ impl Store {
     pub async fn close(&self) {
         match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.close().await,
+            Backend::Postgres(postgres) => postgres.close().await,
         }
     }
 }
@@ -219,6 +233,15 @@ on_every_backend! {
     fn note_blind(shop: ShopId, now: Timestamp) -> ();
     /// How the reading of a shop goes; `None` before the first.
     fn reading(shop: ShopId) -> Option<Reading>;
+}
+
+// Shares of shards.
+on_every_backend! {
+    /// The member is there until `now` + `lasts`, and has its fair share of the service's shards: what it held, unless it is
+    /// too much, and what is free.
+    fn share_shards(service: &str, shard_count: u32, member: &str, now: Timestamp, lasts: Duration) -> Share;
+    /// The member has stopped working on these. One that gives up its last is gone, until it asks for its share again.
+    fn release_shards(service: &str, shard_count: u32, member: &str, indexes: &[u32]) -> ();
 }
 
 // Readers. A limit above `PAGE_ROWS_MAX` is that.

@@ -130,7 +130,10 @@ impl Handler for Consumer {
 /// Whether the database is to blame, and no message.
 fn is_away(error: &store::Error) -> bool {
     match error {
-        store::Error::Busy { .. } | store::Error::Unusable { .. } | store::Error::Migration { .. } => true,
+        store::Error::Busy { .. }
+        | store::Error::Unusable { .. }
+        | store::Error::Migration { .. }
+        | store::Error::Schema { .. } => true,
         store::Error::Constraint { .. } | store::Error::Damaged { .. } | store::Error::Secret { .. } => false,
     }
 }

@@ -106,6 +106,7 @@ impl EgressTx {
     pub async fn load_notes(&mut self, stocks: &[StockId]) -> Result<Vec<PushNotes>, Error> {
         match &mut self.backend {
             Backend::Sqlite(tx) => tx.load_notes(stocks).await,
+            Backend::Postgres(tx) => tx.load_notes(stocks).await,
         }
     }
 
@@ -113,6 +114,7 @@ impl EgressTx {
     pub async fn save_notes(&mut self, notes: &[PushNotes]) -> Result<(), Error> {
         match &mut self.backend {
             Backend::Sqlite(tx) => tx.save_notes(notes).await,
+            Backend::Postgres(tx) => tx.save_notes(notes).await,
         }
     }
 }

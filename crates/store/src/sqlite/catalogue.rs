@@ -1,15 +1,13 @@
 //! Listings and the mapping of stocks to SKUs on SQLite.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
-
-use values::{HolderId, ListingId, ShopId, Sku, Step, StockId, Timestamp};
+use values::{Sku, StockId, Timestamp};
 
 use super::inventory::OUTBOX;
-use super::rows::{StockColumns, id, json, listing, listing_key, signed, stock_columns};
 use super::{Sqlite, SqliteInventoryTx, WriteTx, commit};
 use crate::error::{Error, failed};
-use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome, StockOpening, StockRow};
+use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome};
+use crate::mapping::{ListingColumns, Mapping, listing_keys, owner_keys, stock_keys};
+use crate::rows::{StockColumns, json, stock_columns};
 
 const LISTINGS: &str = "
 SELECT l.shop, l.product, l.variation, l.holder, l.sku, l.name, l.status, l.seen
@@ -67,25 +65,6 @@ SELECT l.shop, l.product, l.variation
                   AND (x.sku_id IS NULL OR x.holder IS NULL) AND x.product IS NOT NULL AND x.removed = 0)
     ON CONFLICT (shop, product, variation) DO UPDATE SET after = 0";
 
-/// A listing as it is stored: its holder, SKU text, name, status and the read that showed it.
-type Known = (Option<i64>, Option<String>, String, String, i64);
-
-type ListingColumns = (i64, i64, i64, Option<i64>, Option<String>, String, String, i64);
-
-/// What is known of the catalogue, and what becomes of it.
-#[derive(Debug, Default)]
-struct Catalogue {
-    listings: BTreeMap<(ShopId, ListingId), Known>,
-    stocks: BTreeMap<StockId, StockRow>,
-    owners: BTreeMap<(ShopId, Sku), HolderId>,
-    changed_listings: BTreeSet<(ShopId, ListingId)>,
-    changed_stocks: BTreeSet<StockId>,
-    removed_stocks: BTreeSet<StockId>,
-    /// Stocks whose lines may now be resolved.
-    resolvable: BTreeSet<StockId>,
-    marked: BTreeSet<Sku>,
-}
-
 impl SqliteInventoryTx {
     /// Takes in entries of catalogues; what each came to, in their order.
     pub(crate) async fn observe_listings(
@@ -93,9 +72,12 @@ impl SqliteInventoryTx {
         seen: &[ListingSeen],
         now: Timestamp,
     ) -> Result<Vec<ListingOutcome>, Error> {
-        let mut catalogue = load(&mut self.tx, seen).await?;
-        let outcomes = seen.iter().map(|seen| catalogue.observe(seen)).collect();
-        catalogue.save(&mut self.tx, now).await?;
+        let mut mapping = Mapping::default();
+        load_listings(&mut self.tx, &mut mapping, seen).await?;
+        load_stocks(&mut self.tx, &mut mapping, &stock_keys(seen)).await?;
+        load_owners(&mut self.tx, &mut mapping, &owner_keys(seen)).await?;
+        let outcomes = seen.iter().map(|seen| mapping.observe(seen)).collect();
+        save(&mut self.tx, &mapping, now).await?;
         Ok(outcomes)
     }
 }
@@ -126,234 +108,60 @@ impl Sqlite {
 }
 
 async fn map_stock(tx: &mut WriteTx, stock: StockId, sku: &Sku, now: Timestamp) -> Result<MapOutcome, Error> {
-    let mut catalogue = Catalogue::default();
-    catalogue.load_stocks(tx, &[(stock.shop.get(), stock.holder.get())]).await?;
-    catalogue.load_owners(tx, &[(stock.shop.get(), sku.as_str())]).await?;
-    let outcome = catalogue.map(stock, sku);
-    catalogue.save(tx, now).await?;
+    let mut mapping = Mapping::default();
+    load_stocks(tx, &mut mapping, &[(stock.shop.get(), stock.holder.get())]).await?;
+    load_owners(tx, &mut mapping, &[(stock.shop.get(), sku.as_str())]).await?;
+    let outcome = mapping.map(stock, sku);
+    save(tx, &mapping, now).await?;
     Ok(outcome)
 }
 
-async fn load(tx: &mut WriteTx, seen: &[ListingSeen]) -> Result<Catalogue, Error> {
-    let mut catalogue = Catalogue::default();
-    let keys: BTreeSet<_> = seen
-        .iter()
-        .map(|seen| {
-            let (product, variation) = listing_key(seen.listing);
-            (seen.shop.get(), product, variation)
-        })
-        .collect();
+async fn load_listings(tx: &mut WriteTx, mapping: &mut Mapping, seen: &[ListingSeen]) -> Result<(), Error> {
     let rows: Vec<ListingColumns> = sqlx::query_as(LISTINGS)
-        .bind(json(&keys))
+        .bind(json(&listing_keys(seen)))
         .fetch_all(&mut **tx)
         .await
         .map_err(failed("load listings"))?;
-    for (shop, product, variation, holder, sku, name, status, number) in rows {
-        let key = (id("shop", shop)?, listing(product, variation)?);
-        catalogue.listings.insert(key, (holder, sku, name, status, number));
-    }
-    let stocks: BTreeSet<_> = seen
-        .iter()
-        .flat_map(|seen| [Some(own_holder(seen.listing)), seen.holder].map(|holder| (seen.shop, holder)))
-        .filter_map(|(shop, holder)| Some((shop.get(), holder?.get())))
-        .collect();
-    catalogue.load_stocks(tx, &stocks.into_iter().collect::<Vec<_>>()).await?;
-    let wanted: BTreeSet<_> =
-        seen.iter().filter_map(|seen| Some((seen.shop.get(), seen.sku.as_ref()?.as_str()))).collect();
-    catalogue.load_owners(tx, &wanted.into_iter().collect::<Vec<_>>()).await?;
-    Ok(catalogue)
+    rows.into_iter().try_for_each(|row| mapping.know_listing(row))
 }
 
-/// Where a listing's quantity is kept if it keeps its own.
-fn own_holder(listing: ListingId) -> HolderId {
-    listing.variation.map_or_else(|| listing.product.into(), HolderId::from)
+async fn load_stocks(tx: &mut WriteTx, mapping: &mut Mapping, keys: &[(i64, i64)]) -> Result<(), Error> {
+    let rows: Vec<StockColumns> =
+        sqlx::query_as(STOCKS).bind(json(keys)).fetch_all(&mut **tx).await.map_err(failed("load stocks"))?;
+    for columns in rows {
+        mapping.know_stock(columns.row()?);
+    }
+    Ok(())
 }
 
-impl Catalogue {
-    async fn load_stocks(&mut self, tx: &mut WriteTx, keys: &[(i64, i64)]) -> Result<(), Error> {
-        let rows: Vec<StockColumns> = sqlx::query_as(STOCKS)
-            .bind(json(keys))
-            .fetch_all(&mut **tx)
+async fn load_owners(tx: &mut WriteTx, mapping: &mut Mapping, wanted: &[(i64, &str)]) -> Result<(), Error> {
+    let rows: Vec<(i64, String, i64)> = sqlx::query_as(OWNERS)
+        .bind(json(wanted))
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(failed("look up who has a SKU"))?;
+    rows.into_iter().try_for_each(|row| mapping.know_owner(row))
+}
+
+async fn save(tx: &mut WriteTx, mapping: &Mapping, now: Timestamp) -> Result<(), Error> {
+    write(tx, "save listings", SAVE_LISTINGS, &mapping.listing_columns()).await?;
+    let marked = mapping.marked();
+    write(tx, "add SKUs", NEW_SKUS, &marked).await?;
+    for rows in mapping.mapping_columns() {
+        write(tx, "save the mapping of stocks", SAVE_STOCKS, &rows).await?;
+    }
+    write(tx, "mark SKUs to recompute", MARK_SKUS, &marked).await?;
+    write(tx, "mark listings to resolve", MARK_LISTINGS, &mapping.resolvable()).await?;
+    let removed: Vec<_> = mapping.removed().collect();
+    if !removed.is_empty() {
+        sqlx::query(OUTBOX)
+            .bind(json(&removed))
+            .bind(now.micros())
+            .execute(&mut **tx)
             .await
-            .map_err(failed("load stocks"))?;
-        for columns in rows {
-            let row = columns.row()?;
-            self.stocks.insert(row.id, row);
-        }
-        Ok(())
+            .map_err(failed("fill the outbox"))?;
     }
-
-    async fn load_owners(&mut self, tx: &mut WriteTx, wanted: &[(i64, &str)]) -> Result<(), Error> {
-        let rows: Vec<(i64, String, i64)> = sqlx::query_as(OWNERS)
-            .bind(json(wanted))
-            .fetch_all(&mut **tx)
-            .await
-            .map_err(failed("look up who has a SKU"))?;
-        for (shop, code, holder) in rows {
-            self.owners.insert((id("shop", shop)?, super::rows::sku(&code)?), id("stock", holder)?);
-        }
-        Ok(())
-    }
-
-    fn observe(&mut self, seen: &ListingSeen) -> ListingOutcome {
-        let key = (seen.shop, seen.listing);
-        let shown: Known = (
-            seen.holder.map(HolderId::get),
-            seen.sku.as_ref().map(|sku| sku.as_str().to_owned()),
-            seen.name.clone(),
-            seen.status.clone(),
-            signed(seen.number.get()),
-        );
-        let before = self.listings.get(&key);
-        if before.is_some_and(|before| before.4 > shown.4) {
-            return ListingOutcome::Older;
-        }
-        let holder_changed = before.is_none_or(|before| before.0 != shown.0);
-        let same = before.is_some_and(|before| {
-            (&before.0, &before.1, &before.2, &before.3) == (&shown.0, &shown.1, &shown.2, &shown.3)
-        });
-        if before != Some(&shown) {
-            self.listings.insert(key, shown);
-            self.changed_listings.insert(key);
-        }
-        let own = StockId { shop: seen.shop, holder: own_holder(seen.listing) };
-        if let Some(holder) = seen.holder {
-            let stock = StockId { shop: seen.shop, holder };
-            self.ensure_stock(stock);
-            if holder_changed {
-                self.resolvable.insert(stock);
-            }
-        }
-        let outcome = if seen.holder == Some(own.holder) {
-            self.keep_own(seen, own)
-        } else {
-            self.leave_own(own);
-            ListingOutcome::Seen
-        };
-        if outcome == ListingOutcome::Seen && same { ListingOutcome::Unchanged } else { outcome }
-    }
-
-    fn ensure_stock(&mut self, stock: StockId) {
-        if let Entry::Vacant(unknown) = self.stocks.entry(stock) {
-            unknown.insert(new_stock(stock));
-            self.changed_stocks.insert(stock);
-        }
-    }
-
-    /// The listing keeps its own quantity.
-    fn keep_own(&mut self, seen: &ListingSeen, own: StockId) -> ListingOutcome {
-        let parent = seen.listing.variation.map(|_| seen.listing.product);
-        let stock = self.stocks.get_mut(&own).expect("it was just made sure of");
-        if stock.parent != parent {
-            stock.parent = parent;
-            self.changed_stocks.insert(own);
-        }
-        let mapped = stock.sku.clone();
-        if stock.removed {
-            stock.removed = false;
-            self.changed_stocks.insert(own);
-            stock.sku = None;
-            return match seen.sku.as_ref().or(mapped.as_ref()) {
-                Some(sku) => self.take_sku(own, sku),
-                None => ListingOutcome::Seen,
-            };
-        }
-        match (mapped, &seen.sku) {
-            (None, Some(sku)) => self.take_sku(own, sku),
-            (Some(mapped), Some(sku)) if mapped != *sku => ListingOutcome::Renamed { mapped },
-            _ => ListingOutcome::Seen,
-        }
-    }
-
-    /// The listing keeps no quantity of its own any more.
-    fn leave_own(&mut self, own: StockId) {
-        let Some(stock) = self.stocks.get_mut(&own).filter(|stock| !stock.removed && stock.sku.is_some())
-        else {
-            return;
-        };
-        stock.removed = true;
-        stock.revision = stock.revision.next();
-        if let Some(sku) = &stock.sku {
-            self.owners.remove(&(own.shop, sku.clone()));
-        }
-        self.changed_stocks.insert(own);
-        self.removed_stocks.insert(own);
-    }
-
-    fn take_sku(&mut self, stock: StockId, sku: &Sku) -> ListingOutcome {
-        if let Some(by) = self.owners.get(&(stock.shop, sku.clone())) {
-            return ListingOutcome::SkuTaken { by: *by };
-        }
-        self.assign(stock, sku);
-        ListingOutcome::Mapped
-    }
-
-    fn assign(&mut self, stock: StockId, sku: &Sku) {
-        self.owners.insert((stock.shop, sku.clone()), stock.holder);
-        if let Some(row) = self.stocks.get_mut(&stock) {
-            row.sku = Some(sku.clone());
-            // What it was told and what was proven before belongs to another mapping.
-            row.epoch = row.epoch.next();
-        }
-        self.changed_stocks.insert(stock);
-        self.resolvable.insert(stock);
-        self.marked.insert(sku.clone());
-    }
-
-    fn map(&mut self, stock: StockId, sku: &Sku) -> MapOutcome {
-        let Some(row) = self.stocks.get_mut(&stock) else {
-            return MapOutcome::UnknownStock;
-        };
-        if row.sku.as_ref() == Some(sku) && !row.removed {
-            return MapOutcome::Unchanged;
-        }
-        if let Some(by) = self.owners.get(&(stock.shop, sku.clone())).filter(|by| **by != stock.holder) {
-            return MapOutcome::SkuTaken { by: *by };
-        }
-        row.removed = false;
-        self.assign(stock, sku);
-        MapOutcome::Mapped
-    }
-
-    async fn save(&self, tx: &mut WriteTx, now: Timestamp) -> Result<(), Error> {
-        let listings: Vec<_> = self
-            .changed_listings
-            .iter()
-            .filter_map(|key| Some((key, self.listings.get(key)?)))
-            .map(|((shop, listing), (holder, sku, name, status, number))| {
-                let (product, variation) = listing_key(*listing);
-                (shop.get(), product, variation, holder, sku, name, status, number)
-            })
-            .collect();
-        write(tx, "save listings", SAVE_LISTINGS, &listings).await?;
-        let skus: Vec<&str> = self.marked.iter().map(Sku::as_str).collect();
-        write(tx, "add SKUs", NEW_SKUS, &skus).await?;
-        // Those that give a SKU up come first, so that another can have it in the same go.
-        let (removed, kept): (Vec<_>, Vec<_>) = self
-            .changed_stocks
-            .iter()
-            .filter_map(|stock| self.stocks.get(stock))
-            .partition(|row| row.removed);
-        for rows in [removed, kept] {
-            let rows: Vec<_> = rows.into_iter().map(mapping_columns).collect();
-            write(tx, "save the mapping of stocks", SAVE_STOCKS, &rows).await?;
-        }
-        write(tx, "mark SKUs to recompute", MARK_SKUS, &skus).await?;
-        let resolvable: Vec<_> =
-            self.resolvable.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
-        write(tx, "mark listings to resolve", MARK_LISTINGS, &resolvable).await?;
-        let removed: Vec<_> =
-            self.removed_stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
-        if !removed.is_empty() {
-            sqlx::query(OUTBOX)
-                .bind(json(&removed))
-                .bind(now.micros())
-                .execute(&mut **tx)
-                .await
-                .map_err(failed("fill the outbox"))?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 async fn write<T: serde::Serialize>(
@@ -366,39 +174,4 @@ async fn write<T: serde::Serialize>(
         sqlx::query(statement).bind(json(rows)).execute(&mut **tx).await.map_err(failed(doing))?;
     }
     Ok(())
-}
-
-fn new_stock(stock: StockId) -> StockRow {
-    StockRow {
-        id: stock,
-        sku: None,
-        parent: None,
-        step: Step::ONE,
-        buffer: None,
-        removed: false,
-        level: values::Quantity::ZERO,
-        untaken: values::Quantity::ZERO,
-        taken_total: values::Quantity::ZERO,
-        last_order_date: None,
-        last_applied_at: None,
-        order_dates: None,
-        trace: None,
-        opening: StockOpening::None,
-        epoch: values::Epoch::ZERO,
-        revision: values::Revision::ZERO,
-        settle: None,
-    }
-}
-
-fn mapping_columns(row: &StockRow) -> impl serde::Serialize + use<> {
-    (
-        row.id.shop.get(),
-        row.id.holder.get(),
-        row.sku.as_ref().map(|sku| sku.as_str().to_owned()),
-        row.parent.map(values::ProductId::get),
-        row.step.quantity().thousandths(),
-        signed(row.epoch.get()),
-        signed(row.revision.get()),
-        row.removed,
-    )
 }

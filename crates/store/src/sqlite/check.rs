@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use ledger::{Book, Listed, Order, StatusMap, level};
 use values::{Quantity, ShopId, StockId};
 
-use super::inventory::order_row;
-use super::rows::{
-    LineColumns, OrderColumns, StockColumns, id, line, quantity, sku, sku_book, stock_columns, unsigned,
-};
 use super::{Sqlite, WriteTx};
 use crate::check::{BROKEN_MAX, Broken};
 use crate::error::{Error, failed};
 use crate::registry::{Shop, ShopState};
+use crate::rows::{
+    LineColumns, OrderColumns, StockColumns, id, line, order_row, quantity, sku, sku_book, stock_columns,
+    unsigned,
+};
 
 /// SKUs checked at a time.
 const SKUS_CHUNK: i64 = 2_000;
@@ -337,7 +337,7 @@ impl Check {
             .await
             .map_err(failed("check what was published"))?;
         for (shop, holder) in ahead {
-            self.broken.push(Broken::Ahead { stock: super::rows::stock_id(shop, holder)? });
+            self.broken.push(Broken::Ahead { stock: crate::rows::stock_id(shop, holder)? });
         }
         Ok(())
     }

@@ -4,22 +4,17 @@ mod notes;
 
 use std::collections::HashMap;
 
-use push::{Base, Intent, PushRecord, StockPush, Target};
-use values::{Epoch, ReadNumber, Revision, ShopId, Step, StockId, Timestamp};
+use values::{ShopId, StockId, Timestamp};
 
-use super::rows::{id, json, micros, quantity, signed, sku, stock_id, timestamp, unsigned};
 use super::{Sqlite, WriteTx, commit};
-use crate::egress::{DueShop, PushRow, ShopLane, Told};
+use crate::egress::{DueShop, PushRow, ShopLane};
 use crate::error::{Error, failed};
 use crate::inventory::ShopFilter;
 use crate::report::PAGE_ROWS_MAX;
-
-macro_rules! push_columns {
-    () => {
-        "e.shop, e.holder, e.sku, e.target, e.base, e.intent, e.intent_owner, e.doubtful_until, e.log, e.log_floor, \
-         e.pushed, e.settled, e.due_at, e.blocked, e.told, e.removed"
-    };
-}
+use crate::rows::egress::{
+    DueShopColumns, LaneColumns, PushColumns, columns_of, due_shop, lane, push_columns, push_row,
+};
+use crate::rows::{json, micros};
 
 const LOAD: &str = concat!(
     "SELECT ",
@@ -118,19 +113,14 @@ impl Sqlite {
 
     pub(crate) async fn shops_due(&self, filter: ShopFilter, now: Timestamp) -> Result<Vec<DueShop>, Error> {
         let (of, rest) = filter.divisor_and_rest();
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(DUE_SHOPS)
+        let rows: Vec<DueShopColumns> = sqlx::query_as(DUE_SHOPS)
             .bind(now.micros())
             .bind(of)
             .bind(rest)
             .fetch_all(&self.readers)
             .await
             .map_err(failed("look for shops with pushes due"))?;
-        rows.into_iter()
-            .map(|(shop, oldest, count)| {
-                let count = unsigned("count", count)?;
-                Ok(DueShop { shop: id("shop", shop)?, oldest: timestamp(oldest), count })
-            })
-            .collect()
+        rows.into_iter().map(due_shop).collect()
     }
 
     pub(crate) async fn save_lane(&self, lane: &ShopLane) -> Result<(), Error> {
@@ -156,14 +146,7 @@ impl Sqlite {
         .fetch_optional(&self.readers)
         .await
         .map_err(failed("read how a shop takes pushes"))?;
-        Ok(row.map(|(breaker, cause, until, calls_per_minute, at)| ShopLane {
-            shop,
-            breaker,
-            cause,
-            until: until.map(timestamp),
-            calls_per_minute,
-            at: timestamp(at),
-        }))
+        row.map(|row| lane(shop, row)).transpose()
     }
 }
 
@@ -210,176 +193,6 @@ fn keys(stocks: &[StockId]) -> String {
     json(&keys)
 }
 
-type LaneColumns = (String, Option<String>, Option<i64>, u32, i64);
-
-type PushColumns = (
-    i64,
-    i64,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<i64>,
-    String,
-    Option<i64>,
-    bool,
-    i64,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-    bool,
-);
-
 fn rows_of(rows: Result<Vec<PushColumns>, sqlx::Error>) -> Result<Vec<PushRow>, Error> {
     rows.map_err(failed("read pushes"))?.into_iter().map(push_row).collect()
-}
-
-fn push_row(row: PushColumns) -> Result<PushRow, Error> {
-    let (
-        shop,
-        holder,
-        code,
-        target,
-        base,
-        intent,
-        intent_owner,
-        doubtful_until,
-        log,
-        log_floor,
-        pushed_since_settle,
-        settled,
-        due_at,
-        blocked,
-        told,
-        removed,
-    ) = row;
-    let push = StockPush {
-        target: target.as_deref().map(target_of).transpose()?,
-        base: base.as_deref().map(base_of).transpose()?,
-        intent: intent.as_deref().map(intent_of).transpose()?,
-        doubtful_until: doubtful_until.map(timestamp),
-        log: log_of(&log)?,
-        log_floor: log_floor.map(timestamp),
-        pushed_since_settle,
-        settled: ReadNumber::new(unsigned("read number", settled)?),
-    };
-    Ok(PushRow {
-        id: stock_id(shop, holder)?,
-        sku: code.as_deref().map(sku).transpose()?,
-        push,
-        intent_owner,
-        due_at: due_at.map(timestamp),
-        blocked,
-        told: told.as_deref().map(told_of).transpose()?,
-        removed,
-    })
-}
-
-fn columns_of(row: &PushRow) -> impl serde::Serialize + use<'_> {
-    let push = &row.push;
-    let target = push.target.map(|target| {
-        json(&(
-            target.epoch.get(),
-            target.revision.get(),
-            target.level.thousandths(),
-            target.untaken.thousandths(),
-            target.taken_total.thousandths(),
-            target.step.quantity().thousandths(),
-        ))
-    });
-    let base = push.base.map(|base| {
-        json(&(
-            base.epoch.get(),
-            base.quantity.thousandths(),
-            base.slack.thousandths(),
-            base.withheld.thousandths(),
-        ))
-    });
-    let intent = push.intent.map(|intent| json(&(intent.delta.thousandths(), intent.started_at.micros())));
-    let log: Vec<_> = push
-        .log
-        .iter()
-        .map(|push| {
-            (
-                micros(push.started),
-                micros(push.ended),
-                push.hub_started.micros(),
-                push.hub_ended.micros(),
-                push.delta.thousandths(),
-            )
-        })
-        .collect();
-    let told =
-        row.told.as_ref().map(|told| json(&(told.at.micros(), told.delta.thousandths(), &told.answer)));
-    (
-        row.id.shop.get(),
-        row.id.holder.get(),
-        row.sku.as_ref().map(values::Sku::as_str),
-        target,
-        base,
-        intent,
-        row.intent_owner.as_deref(),
-        micros(push.doubtful_until),
-        json(&log),
-        micros(push.log_floor),
-        push.pushed_since_settle,
-        signed(push.settled.get()),
-        micros(row.due_at),
-        row.blocked.as_deref(),
-        told,
-        row.removed,
-    )
-}
-
-fn parse<'a, T: serde::Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|_| Error::damaged(what, text))
-}
-
-fn target_of(text: &str) -> Result<Target, Error> {
-    let (epoch, revision, level, untaken, taken_total, step) =
-        parse::<(u64, u64, i64, i64, i64, i64)>("target of a stock", text)?;
-    Ok(Target {
-        epoch: Epoch::new(epoch),
-        revision: Revision::new(revision),
-        level: quantity(level),
-        untaken: quantity(untaken),
-        taken_total: quantity(taken_total),
-        step: Step::new(quantity(step)).ok_or_else(|| Error::damaged("step", step))?,
-    })
-}
-
-fn base_of(text: &str) -> Result<Base, Error> {
-    let (epoch, base, slack, withheld) = parse::<(u64, i64, i64, i64)>("base of a stock", text)?;
-    Ok(Base {
-        epoch: Epoch::new(epoch),
-        quantity: quantity(base),
-        slack: quantity(slack),
-        withheld: quantity(withheld),
-    })
-}
-
-fn intent_of(text: &str) -> Result<Intent, Error> {
-    let (delta, started_at) = parse::<(i64, i64)>("intent", text)?;
-    Ok(Intent { delta: quantity(delta), started_at: timestamp(started_at) })
-}
-
-fn log_of(text: &str) -> Result<Vec<PushRecord>, Error> {
-    let rows = parse::<Vec<(Option<i64>, Option<i64>, i64, i64, i64)>>("log of pushes", text)?;
-    let record =
-        |(started, ended, hub_started, hub_ended, delta): (Option<i64>, Option<i64>, i64, i64, i64)| {
-            PushRecord {
-                started: started.map(timestamp),
-                ended: ended.map(timestamp),
-                hub_started: timestamp(hub_started),
-                hub_ended: timestamp(hub_ended),
-                delta: quantity(delta),
-            }
-        };
-    Ok(rows.into_iter().map(record).collect())
-}
-
-fn told_of(text: &str) -> Result<Told, Error> {
-    let (at, delta, answer) = parse::<(i64, i64, String)>("last push", text)?;
-    Ok(Told { at: timestamp(at), delta: quantity(delta), answer })
 }

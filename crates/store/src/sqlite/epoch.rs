@@ -78,7 +78,7 @@ impl Sqlite {
             .map_err(failed("count the shops of a new epoch"))?;
         commit(tx).await?;
         Ok(EpochBegun {
-            shop_count: super::rows::unsigned("count", shops)?,
+            shop_count: crate::rows::unsigned("count", shops)?,
             stock_count: settles.rows_affected(),
         })
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use values::{ReadNumber, ShopId, StockId, Timestamp};
 
 use super::egress::SqliteEgressTx;
-use super::rows::{json, signed, stock_id, timestamp, unsigned};
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
+use crate::rows::ingress::{SettleColumns, cursor, settle_job, settle_rows};
+use crate::rows::{json, signed, unsigned};
 
 /// The same owner keeps its fence, so that renewing does not stop what it has begun.
 const LEASE: &str = "
@@ -107,7 +108,7 @@ impl Sqlite {
     }
 
     pub(crate) async fn cursor(&self, shop: ShopId, kind: CursorKind) -> Result<Option<Cursor>, Error> {
-        let row: Option<(i64, i64, u32)> = sqlx::query_as(
+        let row: Option<(i64, i64, i64)> = sqlx::query_as(
             "SELECT shop_time, hub_time, page FROM ingress_cursors WHERE shop = ?1 AND kind = ?2",
         )
         .bind(shop.get())
@@ -115,11 +116,7 @@ impl Sqlite {
         .fetch_optional(&self.readers)
         .await
         .map_err(failed("read a cursor"))?;
-        Ok(row.map(|(shop_time, hub_time, page)| Cursor {
-            shop_time: timestamp(shop_time),
-            hub_time: timestamp(hub_time),
-            page,
-        }))
+        row.map(cursor).transpose()
     }
 
     pub(crate) async fn save_cursor(
@@ -157,7 +154,7 @@ impl Sqlite {
         hold: Option<SettleHold>,
         limit: u32,
     ) -> Result<Vec<SettleJob>, Error> {
-        let rows: Vec<(i64, i64, String, i64, i64)> = sqlx::query_as(SETTLES_DUE)
+        let rows: Vec<SettleColumns> = sqlx::query_as(SETTLES_DUE)
             .bind(shop.get())
             .bind(now.micros())
             .bind(limit)
@@ -167,12 +164,7 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(failed("look for settles due"))?;
-        rows.into_iter()
-            .map(|(shop, holder, why, due_at, wanted)| {
-                let want = SettleWanted { stock: stock_id(shop, holder)?, why, due_at: timestamp(due_at) };
-                Ok(SettleJob { want, wanted: unsigned("count", wanted)? })
-            })
-            .collect()
+        rows.into_iter().map(settle_job).collect()
     }
 
     pub(crate) async fn settles_done(
@@ -221,13 +213,8 @@ impl super::SqliteInventoryTx {
 }
 
 async fn want_settles(tx: &mut WriteTx, wants: &[SettleWanted]) -> Result<(), Error> {
-    let mut rows: Vec<_> = wants
-        .iter()
-        .map(|want| (want.stock.shop.get(), want.stock.holder.get(), &want.why, want.due_at.micros()))
-        .collect();
-    rows.sort_unstable();
     sqlx::query(WANT_SETTLES)
-        .bind(json(&rows))
+        .bind(json(&settle_rows(wants)))
         .execute(&mut **tx)
         .await
         .map_err(failed("ask for settles"))?;

@@ -2,10 +2,11 @@
 
 use values::{OrderId, ShopId, Timestamp};
 
-use super::rows::{id, json, signed, unsigned};
 use super::{Sqlite, commit};
 use crate::error::{Error, failed};
 use crate::reading::Reread;
+use crate::rows::ingress::reread;
+use crate::rows::{json, signed};
 
 const WANT_REREADS: &str = "
 INSERT INTO ingress_rereads (shop, order_id, wanted_at, wanted)
@@ -46,9 +47,6 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(failed("look for orders to read again"))?;
-        let reread = |(order, wanted)| {
-            Ok(Reread { order: id::<OrderId>("order id", order)?, wanted: unsigned("count", wanted)? })
-        };
         rows.into_iter().map(reread).collect()
     }
 

@@ -1,16 +1,14 @@
 //! Tasks and readings of shops on SQLite.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
 use values::{ShopId, Timestamp};
 
-use super::rows::{id, micros, signed, timestamp, unsigned};
 use super::{Sqlite, commit};
 use crate::error::{Error, failed};
-use crate::reading::{
-    BreakerWord, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX,
-    Task, TaskKind, TaskProgress, TaskState,
+use crate::reading::{OPEN_TASKS_MAX, Reading, Task, TaskKind, TaskProgress};
+use crate::rows::ingress::{
+    ReadingColumns, TaskColumns, failure_text, reading, report_texts, task, task_columns,
 };
+use crate::rows::{id, micros, signed};
 
 /// What waits already is not asked for twice.
 const ADD_TASK: &str = "
@@ -18,7 +16,13 @@ INSERT INTO ingress_tasks (shop, kind, state, done, total, phase, report, create
 SELECT ?1, ?2, 'waiting', 0, NULL, '', '', ?3, ?3
  WHERE NOT EXISTS (SELECT 1 FROM ingress_tasks WHERE shop = ?1 AND kind = ?2 AND state = 'waiting')";
 
-const TASK_COLUMNS: &str = "id, shop, kind, state, done, total, phase, report, created_at, updated_at";
+const WAITING_TASKS: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM ingress_tasks WHERE shop = ?1 AND state IN ('waiting', 'running') ORDER BY id LIMIT ?2"
+);
+
+const TASK: &str = concat!("SELECT ", task_columns!(), " FROM ingress_tasks WHERE id = ?1");
 
 const REPORT_TASK: &str = "
 UPDATE ingress_tasks SET state = ?2, done = ?3, total = ?4, phase = ?5, report = ?6, updated_at = ?7 WHERE id = ?1";
@@ -45,103 +49,6 @@ const NOTE_BLIND: &str = "
 INSERT INTO ingress_readings (shop, failure, breaker, blind_at) VALUES (?1, '', 'closed', ?2)
     ON CONFLICT (shop) DO UPDATE SET blind_at = excluded.blind_at";
 
-struct TaskRow {
-    id: i64,
-    shop: i64,
-    kind: String,
-    state: String,
-    done: i64,
-    total: Option<i64>,
-    phase: String,
-    report: String,
-    created_at: i64,
-    updated_at: i64,
-}
-
-impl FromRow<'_, SqliteRow> for TaskRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            id: row.try_get("id")?,
-            shop: row.try_get("shop")?,
-            kind: row.try_get("kind")?,
-            state: row.try_get("state")?,
-            done: row.try_get("done")?,
-            total: row.try_get("total")?,
-            phase: row.try_get("phase")?,
-            report: row.try_get("report")?,
-            created_at: row.try_get("created_at")?,
-            updated_at: row.try_get("updated_at")?,
-        })
-    }
-}
-
-impl TaskRow {
-    fn parse(self) -> Result<Task, Error> {
-        let total = self.total.map(|total| unsigned("count", total)).transpose()?;
-        Ok(Task {
-            id: self.id,
-            shop: id("shop id", self.shop)?,
-            kind: TaskKind::from_word(&self.kind).ok_or_else(|| Error::damaged("task kind", self.kind))?,
-            progress: TaskProgress {
-                state: TaskState::from_word(&self.state)
-                    .ok_or_else(|| Error::damaged("task state", self.state))?,
-                done: unsigned("count", self.done)?,
-                total,
-                phase: self.phase,
-                report: self.report,
-            },
-            created_at: timestamp(self.created_at),
-            updated_at: timestamp(self.updated_at),
-        })
-    }
-}
-
-struct ReadingRow {
-    polled_at: Option<i64>,
-    failing_since: Option<i64>,
-    failure: String,
-    failed_at: Option<i64>,
-    breaker: String,
-    resting_until: Option<i64>,
-    blind_at: Option<i64>,
-    audited_at: Option<i64>,
-    catalogued_at: Option<i64>,
-}
-
-impl FromRow<'_, SqliteRow> for ReadingRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            polled_at: row.try_get("polled_at")?,
-            failing_since: row.try_get("failing_since")?,
-            failure: row.try_get("failure")?,
-            failed_at: row.try_get("failed_at")?,
-            breaker: row.try_get("breaker")?,
-            resting_until: row.try_get("resting_until")?,
-            blind_at: row.try_get("blind_at")?,
-            audited_at: row.try_get("audited_at")?,
-            catalogued_at: row.try_get("catalogued_at")?,
-        })
-    }
-}
-
-impl ReadingRow {
-    fn parse(self, shop: ShopId) -> Result<Reading, Error> {
-        Ok(Reading {
-            shop,
-            polled_at: self.polled_at.map(timestamp),
-            failing_since: self.failing_since.map(timestamp),
-            failure: self.failure,
-            failed_at: self.failed_at.map(timestamp),
-            breaker: BreakerWord::from_word(&self.breaker)
-                .ok_or_else(|| Error::damaged("breaker state", self.breaker))?,
-            resting_until: self.resting_until.map(timestamp),
-            blind_at: self.blind_at.map(timestamp),
-            audited_at: self.audited_at.map(timestamp),
-            catalogued_at: self.catalogued_at.map(timestamp),
-        })
-    }
-}
-
 impl Sqlite {
     pub(crate) async fn add_task(&self, shop: ShopId, kind: TaskKind, now: Timestamp) -> Result<i64, Error> {
         let mut tx = self.write().await?;
@@ -165,26 +72,22 @@ impl Sqlite {
     }
 
     pub(crate) async fn waiting_tasks(&self, shop: ShopId) -> Result<Vec<Task>, Error> {
-        let rows: Vec<TaskRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-            "SELECT {TASK_COLUMNS} FROM ingress_tasks WHERE shop = ?1 AND state IN ('waiting', 'running') ORDER BY id LIMIT ?2"
-        )))
-        .bind(shop.get())
-        .bind(OPEN_TASKS_MAX)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed("look for tasks"))?;
-        rows.into_iter().map(TaskRow::parse).collect()
+        let rows: Vec<TaskColumns> = sqlx::query_as(WAITING_TASKS)
+            .bind(shop.get())
+            .bind(OPEN_TASKS_MAX)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("look for tasks"))?;
+        rows.into_iter().map(task).collect()
     }
 
     pub(crate) async fn task(&self, id: i64) -> Result<Option<Task>, Error> {
-        let row: Option<TaskRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-            "SELECT {TASK_COLUMNS} FROM ingress_tasks WHERE id = ?1"
-        )))
-        .bind(id)
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(failed("read a task"))?;
-        row.map(TaskRow::parse).transpose()
+        let row: Option<TaskColumns> = sqlx::query_as(TASK)
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("read a task"))?;
+        row.map(task).transpose()
     }
 
     pub(crate) async fn report_task(
@@ -193,10 +96,7 @@ impl Sqlite {
         progress: &TaskProgress,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let phase: String = progress.phase.chars().take(TASK_PHASE_CHARS_MAX).collect();
-        // Cut JSON is none: a report that is too long is its writer's mistake, and left out.
-        let report =
-            if progress.report.len() <= TASK_REPORT_BYTES_MAX { progress.report.as_str() } else { "{}" };
+        let (phase, report) = report_texts(progress);
         let mut tx = self.write().await?;
         sqlx::query(REPORT_TASK)
             .bind(id)
@@ -234,13 +134,12 @@ impl Sqlite {
     }
 
     pub(crate) async fn save_reading(&self, reading: &Reading) -> Result<(), Error> {
-        let failure: String = reading.failure.chars().take(FAILURE_CHARS_MAX).collect();
         let mut tx = self.write().await?;
         sqlx::query(SAVE_READING)
             .bind(reading.shop.get())
             .bind(micros(reading.polled_at))
             .bind(micros(reading.failing_since))
-            .bind(failure)
+            .bind(failure_text(reading))
             .bind(micros(reading.failed_at))
             .bind(reading.breaker.as_str())
             .bind(micros(reading.resting_until))
@@ -264,7 +163,7 @@ impl Sqlite {
     }
 
     pub(crate) async fn reading(&self, shop: ShopId) -> Result<Option<Reading>, Error> {
-        let row: Option<ReadingRow> = sqlx::query_as(
+        let row: Option<ReadingColumns> = sqlx::query_as(
             "SELECT polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, audited_at,
                     catalogued_at FROM ingress_readings WHERE shop = ?1",
         )
@@ -272,6 +171,6 @@ impl Sqlite {
         .fetch_optional(&self.readers)
         .await
         .map_err(failed("look how a shop is read"))?;
-        row.map(|row| row.parse(shop)).transpose()
+        row.map(|row| reading(shop, row)).transpose()
     }
 }

@@ -5,7 +5,6 @@ mod load;
 mod save;
 mod wishes;
 
-pub(super) use load::order_row;
 pub(super) use save::OUTBOX;
 
 use std::collections::{BTreeMap, HashMap};

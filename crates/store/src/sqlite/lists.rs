@@ -1,13 +1,13 @@
 //! Readers of what needs somebody's attention, and of totals, on SQLite.
 
-use ledger::Balance;
 use values::{LineId, OrderId, ShopId, StockId};
 
 use super::Sqlite;
-use super::rows::{id, listing, quantity, sku, some_id, timestamp, unsigned};
 use crate::error::{Error, failed};
-use crate::report::{
-    Orphan, OrphanCause, PAGE_ROWS_MAX, ParkedLine, UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
+use crate::report::{Orphan, PAGE_ROWS_MAX, ParkedLine, UnmappedStock, Waiting, WarehouseTotal};
+use crate::rows::lists::{
+    OrphanColumns, ParkedColumns, TotalColumns, UnmappedColumns, orphan, parked_line, unmapped_stock,
+    waiting, warehouse_total,
 };
 
 const PARKED: &str = "
@@ -52,9 +52,6 @@ SELECT (SELECT count(*) FROM inventory_outbox), (SELECT min(since) FROM inventor
        (SELECT count(*) FROM inventory_dead), (SELECT count(*) FROM inventory_recompute_skus),
        (SELECT count(*) FROM inventory_approvals WHERE decided_at IS NULL)";
 
-type ParkedColumns = (i64, i64, i64, Option<i64>, Option<i64>, Option<i64>, i64);
-type UnmappedColumns = (i64, i64, Option<String>, Option<String>, Option<i64>);
-
 impl Sqlite {
     pub(crate) async fn parked(
         &self,
@@ -71,19 +68,7 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(failed("list parked lines"))?;
-        rows.into_iter()
-            .map(|(shop, order, line, product, variation, holder, ordered)| {
-                let sold = product.map(|product| listing(product, variation.unwrap_or(0))).transpose()?;
-                Ok(ParkedLine {
-                    shop: id("shop", shop)?,
-                    order: id("order", order)?,
-                    line: id("line", line)?,
-                    listing: sold,
-                    stock: some_id("stock", holder)?,
-                    quantity: quantity(ordered),
-                })
-            })
-            .collect()
+        rows.into_iter().map(parked_line).collect()
     }
 
     pub(crate) async fn orphaned(
@@ -92,20 +77,14 @@ impl Sqlite {
         limit: u32,
     ) -> Result<Vec<Orphan>, Error> {
         let (shop, order) = order_key(after);
-        let rows: Vec<(i64, i64, String, bool, i64)> = sqlx::query_as(ORPHANED)
+        let rows: Vec<OrphanColumns> = sqlx::query_as(ORPHANED)
             .bind(shop)
             .bind(order)
             .bind(limit.min(PAGE_ROWS_MAX))
             .fetch_all(&self.readers)
             .await
             .map_err(failed("list orphaned orders"))?;
-        rows.into_iter()
-            .map(|(shop, order, status, removed, reserved)| {
-                let cause = if removed { OrphanCause::ShopRemoved } else { OrphanCause::Gone };
-                let (shop, order) = (id("shop", shop)?, id("order", order)?);
-                Ok(Orphan { shop, order, status, reserved: quantity(reserved), cause })
-            })
-            .collect()
+        rows.into_iter().map(orphan).collect()
     }
 
     pub(crate) async fn unmapped(
@@ -121,50 +100,18 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(failed("list stocks without SKU"))?;
-        rows.into_iter()
-            .map(|(shop, holder, name, code, by)| {
-                let cause = match (code, by) {
-                    (Some(code), Some(by)) => {
-                        UnmappedCause::SkuTaken { sku: sku(&code)?, by: id("stock", by)? }
-                    }
-                    _ => UnmappedCause::NoSku,
-                };
-                let stock = super::rows::stock_id(shop, holder)?;
-                Ok(UnmappedStock { stock, name: name.unwrap_or_default(), cause })
-            })
-            .collect()
+        rows.into_iter().map(unmapped_stock).collect()
     }
 
     pub(crate) async fn warehouse_totals(&self) -> Result<Vec<WarehouseTotal>, Error> {
-        let rows: Vec<(i64, i64, i64, i64)> =
+        let rows: Vec<TotalColumns> =
             sqlx::query_as(TOTALS).fetch_all(&self.readers).await.map_err(failed("sum balances"))?;
-        rows.into_iter()
-            .map(|(warehouse, count, on_hand, reserved)| {
-                Ok(WarehouseTotal {
-                    warehouse: id("warehouse", warehouse)?,
-                    sku_count: unsigned("count", count)?,
-                    balance: Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) },
-                })
-            })
-            .collect()
+        rows.into_iter().map(warehouse_total).collect()
     }
 
     pub(crate) async fn waiting(&self) -> Result<Waiting, Error> {
-        let row: (i64, Option<i64>, i64, i64, i64, i64, i64, i64) =
+        let row =
             sqlx::query_as(WAITING).fetch_one(&self.readers).await.map_err(failed("count what waits"))?;
-        Ok(Waiting {
-            outbox_count: unsigned("count", row.0)?,
-            outbox_oldest: row.1.map(timestamp),
-            reread_count: unsigned("count", row.2)?,
-            parked_count: unsigned("count", row.3)?,
-            orphaned_count: unsigned("count", row.4)?,
-            dead_count: unsigned("count", row.5)?,
-            recompute_count: unsigned("count", row.6)?,
-            approval_count: unsigned("count", row.7)?,
-        })
+        waiting(row)
     }
-}
-
-fn order_key(after: Option<(ShopId, OrderId)>) -> (i64, i64) {
-    after.map_or((0, 0), |(shop, order)| (shop.get(), order.get()))
 }

@@ -2,11 +2,11 @@
 
 use values::{Epoch, Revision, StockId};
 
-use super::rows::{StockColumns, json, signed, stock_columns, timestamp};
-use super::{STOCK_COLUMN_COUNT, Sqlite, commit};
+use super::{Sqlite, commit};
 use crate::error::{Error, failed};
-use crate::inventory::{ShopFilter, StockRow, Unpublished};
-use sqlx::{FromRow, Row};
+use crate::inventory::{ShopFilter, Unpublished};
+use crate::rows::outbox::{UnpublishedColumns, unpublished};
+use crate::rows::{json, signed, stock_columns};
 
 /// Oldest first would need an index that each change rewrites; by key, every stock's turn comes within one round.
 const UNPUBLISHED: &str = concat!(
@@ -36,7 +36,7 @@ impl Sqlite {
     ) -> Result<Vec<Unpublished>, Error> {
         let (of, rest) = filter.divisor_and_rest();
         let (shop, holder) = after.map_or((0, 0), |stock| (stock.shop.get(), stock.holder.get()));
-        let rows = sqlx::query(UNPUBLISHED)
+        let rows: Vec<UnpublishedColumns> = sqlx::query_as(UNPUBLISHED)
             .bind(shop)
             .bind(holder)
             .bind(of)
@@ -45,21 +45,7 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(failed("read the outbox"))?;
-        rows.iter()
-            .map(|row| {
-                let columns = StockColumns::from_row(row).map_err(failed("read the outbox"))?;
-                let column =
-                    |index: usize| row.try_get(STOCK_COLUMN_COUNT + index).map_err(failed("read the outbox"));
-                let since: Option<i64> = column(0)?;
-                let (first, last): (Option<i64>, Option<i64>) = (column(1)?, column(2)?);
-                let order_dates = first.map(timestamp).zip(last.map(timestamp));
-                let since = timestamp(since.unwrap_or_default());
-                let trace: Option<String> =
-                    row.try_get(STOCK_COLUMN_COUNT + 3).map_err(failed("read the outbox"))?;
-                let trace = trace.map(Into::into);
-                Ok(Unpublished { stock: StockRow { order_dates, trace, ..columns.row()? }, since })
-            })
-            .collect()
+        rows.into_iter().map(unpublished).collect()
     }
 
     /// What changed since it was read stays.

@@ -6,14 +6,13 @@ use ledger::{Balance, Cause, Movement, MovementKind};
 use values::{OrderId, ProductId, ShopId, Sku, StockId};
 
 use super::Sqlite;
-use super::inventory::order_row;
-use super::rows::{
-    LineColumns, OrderColumns, StockColumns, bytes16, holds, id, json, line, opening, quantity, sku,
-    sku_book, stock_columns, timestamp, unsigned,
-};
 use crate::error::{Error, failed};
 use crate::inventory::{OrderRow, Posted, Posting, StockOpening, StockRow};
 use crate::report::{Explanation, MovementSum, OpenHold, Openings, PAGE_ROWS_MAX, SkuStock};
+use crate::rows::{
+    LineColumns, OrderColumns, StockColumns, bytes16, holds, id, json, line, opening, order_row, quantity,
+    sku, sku_book, stock_columns, timestamp, unsigned,
+};
 
 const SKU_PAGE: &str = "
 SELECT id, sku, movement_count, counted_at, balances FROM inventory_skus WHERE sku > ?1 ORDER BY sku LIMIT ?2";
@@ -139,7 +138,7 @@ impl Sqlite {
         .await
         .map_err(failed("look up the parents of stocks"))?;
         rows.into_iter()
-            .map(|(shop, holder, parent)| Ok((super::rows::stock_id(shop, holder)?, id("product", parent)?)))
+            .map(|(shop, holder, parent)| Ok((crate::rows::stock_id(shop, holder)?, id("product", parent)?)))
             .collect()
     }
 

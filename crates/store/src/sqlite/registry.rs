@@ -1,21 +1,18 @@
 //! Warehouses and shops on SQLite.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use ledger::{Routing, StatusMap, StatusRule};
+use ledger::Routing;
 use secrecy::ExposeSecret;
 use values::{OrderId, ShopId, Timestamp, WarehouseId};
 
-use super::returning::Known;
-use super::rows::{id, json, quantity, timestamp};
-use super::secrets::WEBHOOK_TOKEN;
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::registry::{
-    Changed, Connector, NewShop, Opening, PollSettings, Shop, ShopAdded, ShopSettings, ShopState, SignIn,
-    Warehouse, WarehouseAdded, WarehouseKind,
+    Changed, NewShop, Opening, Shop, ShopAdded, ShopSettings, Warehouse, WarehouseAdded, WarehouseKind,
 };
+use crate::rows::registry::{
+    Known, ShopColumns, WEBHOOK_TOKEN, WarehouseColumns, added_shop, done_if, millis, shop, statuses_text, warehouse,
+};
+use crate::rows::{id, json};
 use crate::secret::{random_token, token_hash};
 
 const WAREHOUSES: &str = "SELECT id, name, kind, created_at FROM registry_warehouses ORDER BY id";
@@ -87,19 +84,9 @@ impl Sqlite {
     }
 
     pub(crate) async fn warehouses(&self) -> Result<Vec<Warehouse>, Error> {
-        let rows: Vec<(i64, String, String, i64)> =
+        let rows: Vec<WarehouseColumns> =
             sqlx::query_as(WAREHOUSES).fetch_all(&self.readers).await.map_err(failed("list warehouses"))?;
-        rows.into_iter()
-            .map(|(number, name, kind, created_at)| {
-                Ok(Warehouse {
-                    id: id("warehouse", number)?,
-                    name,
-                    kind: WarehouseKind::from_word(&kind)
-                        .ok_or_else(|| Error::damaged("kind of warehouse", kind))?,
-                    created_at: timestamp(created_at),
-                })
-            })
-            .collect()
+        rows.into_iter().map(warehouse).collect()
     }
 
     pub(crate) async fn add_shop(&self, new: NewShop, now: Timestamp) -> Result<ShopAdded, Error> {
@@ -139,20 +126,7 @@ impl Sqlite {
         self.seal_secrets(&mut tx, added, &new.secrets).await?;
         self.seal(&mut tx, added, WEBHOOK_TOKEN, &token).await?;
         commit(tx).await?;
-        Ok(ShopAdded::Added {
-            shop: Shop {
-                id: id("shop", added)?,
-                name: new.name,
-                connector: new.connector,
-                settings: new.settings,
-                opening: new.opening,
-                baseline_last: None,
-                state: ShopState::Connecting,
-                created_at: now,
-            },
-            webhook_token: token,
-            returned: false,
-        })
+        added_shop(added, new, token, now)
     }
 
     /// `None`: all, the removed ones too.
@@ -280,70 +254,6 @@ pub(super) fn wanted_shops(wanted: Option<&[ShopId]>) -> Option<String> {
     wanted.map(|shops| json(&shops.iter().map(|shop| shop.get()).collect::<Vec<_>>()))
 }
 
-/// As many as a row may have here.
-pub(super) type ShopColumns = (
-    i64,
-    String,
-    String,
-    String,
-    i64,
-    i64,
-    i64,
-    i64,
-    bool,
-    String,
-    String,
-    i64,
-    Option<i64>,
-    bool,
-    String,
-    String,
-);
-
-pub(super) fn shop(row: ShopColumns) -> Result<Shop, Error> {
-    let (
-        number,
-        name,
-        connector,
-        url,
-        buffer,
-        hold,
-        orders,
-        trash,
-        private_allowed,
-        statuses,
-        state,
-        at,
-        last,
-        opening,
-        sign_in,
-        routes,
-    ) = row;
-    let warehouses: Vec<i64> =
-        serde_json::from_str(&routes).map_err(|_| Error::damaged("routing", &routes))?;
-    let warehouses =
-        warehouses.into_iter().map(|raw| id("warehouse", raw)).collect::<Result<Vec<WarehouseId>, _>>()?;
-    Ok(Shop {
-        id: id("shop", number)?,
-        name,
-        connector: Connector::from_word(&connector).ok_or_else(|| Error::damaged("connector", connector))?,
-        settings: ShopSettings {
-            url,
-            routing: Routing::new(warehouses).ok_or_else(|| Error::damaged("routing", &routes))?,
-            buffer: quantity(buffer),
-            statuses: statuses_of(&statuses)?,
-            pending_hold: duration(hold)?,
-            poll: PollSettings { orders: duration(orders)?, trash: duration(trash)? },
-            private_allowed,
-            sign_in: SignIn::from_word(&sign_in).ok_or_else(|| Error::damaged("way to sign in", sign_in))?,
-        },
-        opening: if opening { Opening::Take } else { Opening::None },
-        baseline_last: last.map(|last| id("order", last)).transpose()?,
-        state: ShopState::from_word(&state).ok_or_else(|| Error::damaged("state of a shop", state))?,
-        created_at: timestamp(at),
-    })
-}
-
 async fn unknown_warehouse(tx: &mut WriteTx, routing: &Routing) -> Result<Option<WarehouseId>, Error> {
     let wanted: Vec<i64> = routing.iter().map(WarehouseId::get).collect();
     let unknown: Option<i64> = sqlx::query_scalar(UNKNOWN_WAREHOUSES)
@@ -363,43 +273,4 @@ async fn set_routes(tx: &mut WriteTx, shop: i64, routing: &Routing) -> Result<()
         .await
         .map_err(failed("set a shop's routing"))?;
     Ok(())
-}
-
-pub(super) const fn done_if(rows_affected: u64) -> Changed {
-    if rows_affected == 0 { Changed::Unknown } else { Changed::Done }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn duration(millis: i64) -> Result<Duration, Error> {
-    u64::try_from(millis).map(Duration::from_millis).map_err(|_| Error::damaged("duration", millis))
-}
-
-const RULES: [(&str, StatusRule); 6] = [
-    ("reserve_pending", StatusRule::ReservePending),
-    ("reserve", StatusRule::Reserve),
-    ("deduct", StatusRule::Deduct),
-    ("release", StatusRule::Release),
-    ("ignore", StatusRule::Ignore),
-    ("follow", StatusRule::Follow),
-];
-
-fn statuses_text(statuses: &StatusMap) -> String {
-    let word = |wanted| RULES.iter().find(|(_, rule)| *rule == wanted).map_or("follow", |(word, _)| word);
-    let words: BTreeMap<&str, &str> = statuses.iter().map(|(status, rule)| (status, word(rule))).collect();
-    json(&words)
-}
-
-fn statuses_of(text: &str) -> Result<StatusMap, Error> {
-    let words: BTreeMap<String, String> =
-        serde_json::from_str(text).map_err(|_| Error::damaged("status map", text))?;
-    words.iter().try_fold(StatusMap::default(), |statuses, (status, word)| {
-        let (_, rule) = RULES
-            .iter()
-            .find(|(known, _)| known == word)
-            .ok_or_else(|| Error::damaged("rule of a status", word))?;
-        Ok(statuses.with(status, *rule))
-    })
 }

@@ -3,14 +3,14 @@
 use secrecy::ExposeSecret;
 use values::{OrderId, ShopId, Timestamp};
 
-use super::registry::{SHOPS, ShopColumns, shop, wanted_shops};
-use super::rows::{id, quantity, unsigned};
-use super::secrets::WEBHOOK_TOKEN;
+use super::registry::{SHOPS, wanted_shops};
 use super::{Sqlite, SqliteInventoryTx, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::registry::{
-    NewShop, OpenOrders, Opening, ShopAdded, ShopRemoved, ShopState, StillHeld, same_address,
+    NewShop, OpenOrders, Opening, ShopAdded, ShopRemoved, StillHeld,
 };
+use crate::rows::registry::{Known, ShopColumns, WEBHOOK_TOKEN, known_address, shop};
+use crate::rows::{id, quantity, unsigned};
 use crate::secret::{random_token, token_hash};
 
 const REMOVE: &str = "
@@ -58,15 +58,6 @@ SELECT ?1, 'audit', 0, ?2
 SELECT DISTINCT shop, 'order', order_id, ?2 FROM inventory_incomplete WHERE shop = ?1 AND order_id <> 0
     ON CONFLICT (shop, kind, id) DO NOTHING";
 
-/// Who has an address.
-#[derive(Debug)]
-pub(super) enum Known {
-    /// The shop of this name.
-    InService(String),
-    /// One that was removed; the last, if there were several.
-    Removed(ShopId),
-}
-
 impl Sqlite {
     pub(crate) async fn remove_shop(
         &self,
@@ -101,15 +92,12 @@ impl Sqlite {
     }
 
     pub(super) async fn find_address(&self, tx: &mut WriteTx, new: &NewShop) -> Result<Option<Known>, Error> {
-        let rows: Vec<(i64, String, String, String)> = sqlx::query_as(ADDRESSES)
+        let rows = sqlx::query_as(ADDRESSES)
             .bind(new.connector.as_str())
             .fetch_all(&mut **tx)
             .await
             .map_err(failed("look for a shop's address"))?;
-        let found = rows.into_iter().find(|(_, _, url, _)| same_address(url, &new.settings.url));
-        let Some((number, name, _, state)) = found else { return Ok(None) };
-        let removed = state == ShopState::Removed.as_str();
-        Ok(Some(if removed { Known::Removed(id("shop", number)?) } else { Known::InService(name) }))
+        known_address(rows, &new.settings.url)
     }
 
     /// A removed shop is in service again, as itself: what its orders hold, took and shipped goes on.

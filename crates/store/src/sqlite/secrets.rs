@@ -8,27 +8,17 @@ use values::ShopId;
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::registry::{Changed, ShopSecrets};
+use crate::rows::registry::{
+    WEBHOOK_SECRET_PREVIOUS, WEBHOOK_TOKEN, open_fields, secret_fields, shop_secrets,
+};
 
 const SET_SECRET: &str = "
 INSERT INTO registry_shop_secrets (shop, field, sealed) VALUES (?1, ?2, ?3)
     ON CONFLICT (shop, field) DO UPDATE SET sealed = excluded.sealed";
 
-const CONSUMER_KEY: &str = "consumer_key";
-const CONSUMER_SECRET: &str = "consumer_secret";
-const WEBHOOK_SECRET: &str = "webhook_secret";
-const WEBHOOK_SECRET_PREVIOUS: &str = "webhook_secret_previous";
-pub(super) const WEBHOOK_TOKEN: &str = "webhook_token";
-
 impl Sqlite {
     pub(crate) async fn shop_secrets(&self, shop: ShopId) -> Result<Option<ShopSecrets>, Error> {
-        let mut fields = self.open_secrets(shop).await?;
-        let (Some(consumer_key), Some(consumer_secret), Some(webhook_secret)) =
-            (fields.remove(CONSUMER_KEY), fields.remove(CONSUMER_SECRET), fields.remove(WEBHOOK_SECRET))
-        else {
-            return Ok(None);
-        };
-        let webhook_secret_previous = fields.remove(WEBHOOK_SECRET_PREVIOUS);
-        Ok(Some(ShopSecrets { consumer_key, consumer_secret, webhook_secret, webhook_secret_previous }))
+        Ok(shop_secrets(self.open_secrets(shop).await?))
     }
 
     pub(crate) async fn webhook_token(&self, shop: ShopId) -> Result<Option<SecretString>, Error> {
@@ -67,13 +57,10 @@ impl Sqlite {
         shop: i64,
         secrets: &ShopSecrets,
     ) -> Result<(), Error> {
-        self.seal(tx, shop, CONSUMER_KEY, &secrets.consumer_key).await?;
-        self.seal(tx, shop, CONSUMER_SECRET, &secrets.consumer_secret).await?;
-        self.seal(tx, shop, WEBHOOK_SECRET, &secrets.webhook_secret).await?;
-        match &secrets.webhook_secret_previous {
-            Some(previous) => self.seal(tx, shop, WEBHOOK_SECRET_PREVIOUS, previous).await,
-            None => Ok(()),
+        for (field, secret) in secret_fields(secrets) {
+            self.seal(tx, shop, field, secret).await?;
         }
+        Ok(())
     }
 
     pub(super) async fn seal(
@@ -100,14 +87,6 @@ impl Sqlite {
                 .fetch_all(&self.readers)
                 .await
                 .map_err(failed("read a shop's secrets"))?;
-        rows.into_iter()
-            .map(|(field, sealed)| {
-                let opened = self
-                    .key
-                    .open(shop.get(), &field, &sealed)
-                    .map_err(|source| Error::Secret { shop: shop.get(), source })?;
-                Ok((field, opened))
-            })
-            .collect()
+        open_fields(&self.key, shop, rows)
     }
 }

@@ -1,21 +1,13 @@
 //! Tokens of the API on SQLite: only their hashes are stored.
 
 use secrecy::{ExposeSecret, SecretString};
-use values::{MICROS_PER_SECOND, Timestamp};
+use values::Timestamp;
 
-use super::registry::done_if;
-use super::rows::timestamp;
 use super::{Sqlite, commit};
 use crate::error::{Error, failed};
 use crate::registry::{ApiToken, Changed, Scope};
-use crate::secret::{random_token, token_hash};
-
-/// A use is written down at most this often, so that reading through the API does not write each time.
-const USED_EVERY_MICROS: i64 = 60 * MICROS_PER_SECOND;
-/// Says what it is when it turns up where it should not.
-const TOKEN_PREFIX: &str = "onhand_";
-
-type TokenColumns = (i64, String, String, i64, Option<i64>, Option<i64>);
+use crate::rows::registry::{TokenColumns, done_if, is_use_stale, new_token, token};
+use crate::secret::token_hash;
 
 impl Sqlite {
     pub(crate) async fn create_token(
@@ -24,7 +16,7 @@ impl Sqlite {
         scope: Scope,
         now: Timestamp,
     ) -> Result<(ApiToken, SecretString), Error> {
-        let token: SecretString = format!("{TOKEN_PREFIX}{}", random_token().expose_secret()).into();
+        let token = new_token();
         let mut tx = self.write().await?;
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO registry_tokens (name, hash, scope, created_at) VALUES (?1, ?2, ?3, ?4) RETURNING id",
@@ -64,10 +56,7 @@ impl Sqlite {
         let Some(mut found) = row.map(token).transpose()? else {
             return Ok(None);
         };
-        let stale = found
-            .used_at
-            .is_none_or(|used_at| now.micros().saturating_sub(used_at.micros()) >= USED_EVERY_MICROS);
-        if stale {
+        if is_use_stale(&found, now) {
             let mut tx = self.write().await?;
             sqlx::query("UPDATE registry_tokens SET used_at = ?2 WHERE id = ?1")
                 .bind(found.id)
@@ -93,16 +82,4 @@ impl Sqlite {
         commit(tx).await?;
         Ok(done_if(changed.rows_affected()))
     }
-}
-
-fn token(row: TokenColumns) -> Result<ApiToken, Error> {
-    let (id, name, scope, created_at, revoked_at, used_at) = row;
-    Ok(ApiToken {
-        id,
-        name,
-        scope: Scope::from_word(&scope).ok_or_else(|| Error::damaged("scope", scope))?,
-        created_at: timestamp(created_at),
-        revoked_at: revoked_at.map(timestamp),
-        used_at: used_at.map(timestamp),
-    })
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use values::{OrderId, ShopId, Sku, Timestamp};
 
-use super::registry::done_if;
-use super::rows::{id, json, sku, timestamp};
 use super::{Sqlite, SqliteInventoryTx, commit};
 use crate::error::{Error, failed};
 use crate::inventory::{Approval, DeadMessage, Decided, NewDead};
 use crate::registry::Changed;
+use crate::rows::registry::done_if;
+use crate::rows::{id, json, sku, timestamp};
 
 const TAKE_SKUS: &str = "
 DELETE FROM inventory_recompute_skus

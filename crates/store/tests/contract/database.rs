@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Executor};
-use store::{SecretKey, SqliteOptions, Store};
+use store::{PostgresOptions, SecretKey, SqliteOptions, Store};
+use testkit::servers::postgres;
 
 /// A fresh database of one backend.
 pub(crate) trait Database: Sized {
@@ -45,4 +46,45 @@ impl Database for SqliteFile {
         connection.execute(sql).await?;
         Ok(())
     }
+}
+
+/// A PostgreSQL database, copied from one that was migrated.
+pub(crate) struct Postgres {
+    database: postgres::Database,
+}
+
+impl Postgres {
+    pub(crate) fn options(&self) -> PostgresOptions {
+        PostgresOptions::new(self.database.url().into())
+    }
+}
+
+impl Database for Postgres {
+    async fn fresh() -> anyhow::Result<Self> {
+        let migrate = |url: String| async move {
+            store::migrate_postgres(&PostgresOptions::new(url.into())).await.unwrap();
+        };
+        Ok(Self { database: postgres::Postgres::shared().database(&migrations()?, migrate).await })
+    }
+
+    async fn open_with(&self, key: u8) -> anyhow::Result<Store> {
+        Ok(Store::open_postgres(&self.options(), SecretKey::from_bytes([key; 32])).await?)
+    }
+
+    /// Statements are written for SQLite, whose tables have their schema's name before their own.
+    async fn run(&self, sql: &'static str) -> anyhow::Result<()> {
+        let names = [("inventory_", "inventory."), ("egress_", "egress.")];
+        let sql = names.iter().fold(sql.to_owned(), |sql, (before, after)| sql.replace(before, after));
+        self.database.try_run(&sql)?;
+        Ok(())
+    }
+}
+
+/// The text of all migrations.
+fn migrations() -> anyhow::Result<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/postgres");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    files.sort();
+    Ok(files.iter().map(std::fs::read_to_string).collect::<std::io::Result<_>>()?)
 }

@@ -2,21 +2,15 @@
 
 use std::collections::HashMap;
 
-use values::{HolderId, ProductId, Quantity, ReadNumber, ShopId, StockId, Timestamp};
+use values::{ProductId, ShopId, StockId, Timestamp};
 
-use super::super::rows::{id, json, micros, quantity, signed, some_id, stock_id, timestamp, unsigned};
 use super::super::{Sqlite, WriteTx};
-use super::{SqliteEgressTx, keys, parse, told_of};
-use crate::egress::{DriftFound, DueStock, PushCounts, PushNotes, SettleWish, Told};
+use super::{SqliteEgressTx, keys};
+use crate::egress::{DueStock, PushCounts, PushNotes};
 use crate::error::{Error, failed};
 use crate::report::PAGE_ROWS_MAX;
-
-macro_rules! note_columns {
-    () => {
-        "n.shop, n.holder, n.parent, n.wanted_since, n.wish, n.proof_seen, n.refusals, n.held_until, \
-         n.attempts, n.drift"
-    };
-}
+use crate::rows::egress::notes::{NoteColumns, columns_of, due_stock, note_columns, note_row, push_counts};
+use crate::rows::{json, timestamp};
 
 const LOAD: &str = concat!(
     "SELECT ",
@@ -87,12 +81,7 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(failed("look for stocks due"))?;
-        rows.into_iter()
-            .map(|(holder, parent)| {
-                let holder: HolderId = id("stock", holder)?;
-                Ok(DueStock { id: StockId { shop, holder }, parent: some_id("product", parent)? })
-            })
-            .collect()
+        rows.into_iter().map(|row| due_stock(shop, row)).collect()
     }
 
     pub(crate) async fn next_due(&self, shop: ShopId) -> Result<Option<Timestamp>, Error> {
@@ -107,13 +96,8 @@ impl Sqlite {
     }
 
     pub(crate) async fn push_counts(&self) -> Result<PushCounts, Error> {
-        let (unsettled, doubtful, blocked): (i64, i64, i64) =
-            sqlx::query_as(COUNTS).fetch_one(&self.readers).await.map_err(failed("count stocks"))?;
-        Ok(PushCounts {
-            unsettled: unsigned("count", unsettled)?,
-            doubtful: unsigned("count", doubtful)?,
-            blocked: unsigned("count", blocked)?,
-        })
+        let counts = sqlx::query_as(COUNTS).fetch_one(&self.readers).await.map_err(failed("count stocks"))?;
+        push_counts(counts)
     }
 }
 
@@ -145,58 +129,6 @@ async fn notes_in(tx: &mut WriteTx, stocks: &[StockId]) -> Result<Vec<PushNotes>
     notes_of(sqlx::query_as(LOAD).bind(keys(stocks)).fetch_all(&mut **tx).await)
 }
 
-type NoteColumns =
-    (i64, i64, Option<i64>, Option<i64>, Option<String>, i64, u32, Option<i64>, String, Option<String>);
-
 fn notes_of(rows: Result<Vec<NoteColumns>, sqlx::Error>) -> Result<Vec<PushNotes>, Error> {
     rows.map_err(failed("read notes of pushes"))?.into_iter().map(note_row).collect()
-}
-
-fn note_row(row: NoteColumns) -> Result<PushNotes, Error> {
-    let (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift) = row;
-    let attempts: Vec<serde_json::Value> = parse("attempts of a stock", &attempts)?;
-    Ok(PushNotes {
-        id: stock_id(shop, holder)?,
-        parent: some_id("product", parent)?,
-        wanted_since: wanted_since.map(timestamp),
-        wish: wish.as_deref().map(wish_of).transpose()?,
-        proof_seen: ReadNumber::new(unsigned("read number", proof_seen)?),
-        refusals,
-        held_until: held_until.map(timestamp),
-        attempts: attempts.iter().map(|attempt| told_of(&attempt.to_string())).collect::<Result<_, _>>()?,
-        drift: drift.as_deref().map(drift_of).transpose()?,
-    })
-}
-
-fn wish_of(text: &str) -> Result<SettleWish, Error> {
-    let (why, due_at, tries, asked) = parse::<(String, i64, u32, bool)>("wish for a settle", text)?;
-    Ok(SettleWish { why, due_at: timestamp(due_at), tries, asked })
-}
-
-fn drift_of(text: &str) -> Result<DriftFound, Error> {
-    let (at, kind, found) = parse::<(i64, String, i64)>("drift of a stock", text)?;
-    Ok(DriftFound { at: timestamp(at), kind, quantity: quantity(found) })
-}
-
-fn columns_of(notes: &PushNotes) -> impl serde::Serialize + use<'_> {
-    let attempt = |told: &Told| (told.at.micros(), told.delta.thousandths(), told.answer.clone());
-    let attempts: Vec<_> = notes.attempts.iter().map(attempt).collect();
-    let wish =
-        notes.wish.as_ref().map(|wish| json(&(&wish.why, wish.due_at.micros(), wish.tries, wish.asked)));
-    let drift = notes
-        .drift
-        .as_ref()
-        .map(|drift| json(&(drift.at.micros(), &drift.kind, Quantity::thousandths(drift.quantity))));
-    (
-        notes.id.shop.get(),
-        notes.id.holder.get(),
-        notes.parent.map(ProductId::get),
-        micros(notes.wanted_since),
-        wish,
-        signed(notes.proof_seen.get()),
-        notes.refusals,
-        micros(notes.held_until),
-        json(&attempts),
-        drift,
-    )
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use values::{OrderId, Quantity, ShopId, Sku, StockId, Timestamp};
 
-use super::super::rows::{id, json, quantity, stock_id};
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
+use crate::rows::{id, json, quantity, stock_id};
 
 /// An order of which no line is known yet may be on any stock, as may a line without one, unless its shop is known to keep
 /// no quantity for what it sold.

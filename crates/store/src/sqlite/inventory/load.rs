@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use ledger::{Book, Order, Resolved};
+use ledger::{Book, Resolved};
 use values::{ListingId, OrderId, ShopId, Sku, StockId};
 
-use super::super::rows::{
-    LineColumns, OrderColumns, StockColumns, applied, id, json, line, listing, listing_key, sku, sku_book,
-    some_id, stock_columns, timestamp,
-};
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
 use crate::inventory::{KeyState, ListingBook, OperationKey, OrderRow, StockRow};
+use crate::rows::{
+    LineColumns, OrderColumns, StockColumns, id, json, line, listing, listing_key, order_row, sku, sku_book,
+    some_id, stock_columns,
+};
 
 const ORDERS: &str = "
 SELECT o.shop, o.order_id, o.modified_at, o.digest, o.origin, o.last_read, o.confirmed, o.older_at,
@@ -270,41 +270,4 @@ impl SqliteInventoryTx {
             .map_err(failed("look up incomplete shops"))?;
         rows.into_iter().map(|shop| id("shop", shop)).collect()
     }
-}
-
-pub(crate) fn order_row(row: OrderColumns) -> Result<OrderRow, Error> {
-    let applied = applied(&row)?;
-    let (
-        shop,
-        order,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        _,
-        status,
-        gone,
-        reread,
-        expired,
-        expires_at,
-        unconfirmed_since,
-        predates,
-    ) = row;
-    Ok(OrderRow {
-        shop: id("shop", shop)?,
-        order: Order {
-            id: id("order", order)?,
-            applied,
-            status,
-            gone,
-            reread,
-            expired,
-            predates,
-            lines: Vec::new(),
-        },
-        expires_at: expires_at.map(timestamp),
-        unconfirmed_since: unconfirmed_since.map(timestamp),
-    })
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use ledger::{Cause, Line, SkuBook};
 use values::{OrderId, Quantity, ShopId, Sku};
 
-use super::super::rows::{
-    balances_text, hex, holds_text, json, listing_key, micros, opening_number, origin_word, settled_text,
-    signed, thousandths,
-};
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
 use crate::inventory::{Changes, OrderRow, Posted, StockRow};
+use crate::rows::{
+    balances_text, hex, holds_text, json, listing_key, micros, opening_number, origin_word, settled_text,
+    signed, thousandths,
+};
 
 const NEW_SKUS: &str = "
 INSERT INTO inventory_skus (sku, movement_count, balances)

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use values::{OrderId, ShopId, Timestamp};
 
-use super::super::rows::{id, json, timestamp};
 use super::super::{Sqlite, commit};
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
 use crate::inventory::{Incomplete, Wanted, Wish};
+use crate::rows::{id, json, timestamp};
 
 const ADD: &str = "
 INSERT INTO inventory_wishes (shop, kind, id, wanted_at)

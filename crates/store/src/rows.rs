@@ -1,69 +1,75 @@
-//! Between rows and values: what is bound as JSON, and what is read back with every value checked.
+//! Between rows and values, alike for every backend: what is bound, and what is read back with every value checked.
+
+pub(crate) mod columns;
+pub(crate) mod egress;
+pub(crate) mod ingress;
+pub(crate) mod lists;
+pub(crate) mod outbox;
+pub(crate) mod registry;
 
 use std::collections::BTreeSet;
 
-use ledger::{Applied, Balance, Digest, Hold, Line, Origin, SkuBook};
+use ledger::{Applied, Balance, Digest, Hold, Line, Order, Origin, SkuBook};
 use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row};
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use values::{
     Epoch, HolderId, ListingId, Moment, ParseIdError, ProductId, Quantity, ReadNumber, Revision, Sku, Step,
     StockId, Timestamp, VariationId,
 };
 
 use crate::error::Error;
-use crate::inventory::{Settled, StockOpening, StockRow};
+use crate::inventory::{OrderRow, Settled, StockOpening, StockRow};
 
-/// Rows as one parameter: an array of arrays, unpacked by `jsonb_each`.
-pub(super) fn json<T: Serialize + ?Sized>(rows: &T) -> String {
+/// JSON of what is stored as such. For SQLite also rows as one parameter: an array of arrays, unpacked by `jsonb_each`.
+pub(crate) fn json<T: Serialize + ?Sized>(rows: &T) -> String {
     serde_json::to_string(rows).expect("numbers and text always serialise")
 }
 
-pub(super) fn id<T: TryFrom<i64, Error = ParseIdError>>(what: &'static str, raw: i64) -> Result<T, Error> {
+pub(crate) fn id<T: TryFrom<i64, Error = ParseIdError>>(what: &'static str, raw: i64) -> Result<T, Error> {
     T::try_from(raw).map_err(|_| Error::damaged(what, raw))
 }
 
-pub(super) fn some_id<T: TryFrom<i64, Error = ParseIdError>>(
+pub(crate) fn some_id<T: TryFrom<i64, Error = ParseIdError>>(
     what: &'static str,
     raw: Option<i64>,
 ) -> Result<Option<T>, Error> {
     raw.map(|raw| id(what, raw)).transpose()
 }
 
-pub(super) fn sku(text: &str) -> Result<Sku, Error> {
+pub(crate) fn sku(text: &str) -> Result<Sku, Error> {
     text.parse().map_err(|_| Error::damaged("SKU", text))
 }
 
-pub(super) fn unsigned(what: &'static str, raw: i64) -> Result<u64, Error> {
+pub(crate) fn unsigned(what: &'static str, raw: i64) -> Result<u64, Error> {
     u64::try_from(raw).map_err(|_| Error::damaged(what, raw))
 }
 
 /// Counters never come near 2⁶³.
-pub(super) fn signed(raw: u64) -> i64 {
+pub(crate) fn signed(raw: u64) -> i64 {
     i64::try_from(raw).expect("a counter stays below 2^63")
 }
 
-pub(super) fn quantity(raw: i64) -> Quantity {
+pub(crate) fn quantity(raw: i64) -> Quantity {
     Quantity::from_thousandths(raw)
 }
 
-pub(super) fn thousandths(quantity: Option<Quantity>) -> Option<i64> {
+pub(crate) fn thousandths(quantity: Option<Quantity>) -> Option<i64> {
     quantity.map(Quantity::thousandths)
 }
 
-pub(super) fn timestamp(raw: i64) -> Timestamp {
+pub(crate) fn timestamp(raw: i64) -> Timestamp {
     Timestamp::from_micros(raw)
 }
 
-pub(super) fn micros(at: Option<Timestamp>) -> Option<i64> {
+pub(crate) fn micros(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::micros)
 }
 
-pub(super) fn bytes16(what: &'static str, raw: &[u8]) -> Result<[u8; 16], Error> {
+pub(crate) fn bytes16(what: &'static str, raw: &[u8]) -> Result<[u8; 16], Error> {
     raw.try_into().map_err(|_| Error::damaged(what, hex(raw)))
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a string cannot fail");
@@ -72,21 +78,21 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// 0 stands for none in keys.
-pub(super) fn listing_key(listing: ListingId) -> (i64, i64) {
+pub(crate) fn listing_key(listing: ListingId) -> (i64, i64) {
     (listing.product.get(), listing.variation.map_or(0, VariationId::get))
 }
 
-pub(super) fn listing(product: i64, variation: i64) -> Result<ListingId, Error> {
+pub(crate) fn listing(product: i64, variation: i64) -> Result<ListingId, Error> {
     let variation = if variation == 0 { None } else { Some(id("variation", variation)?) };
     Ok(ListingId { product: id("product", product)?, variation })
 }
 
-pub(super) fn stock_id(shop: i64, holder: i64) -> Result<StockId, Error> {
+pub(crate) fn stock_id(shop: i64, holder: i64) -> Result<StockId, Error> {
     Ok(StockId { shop: id("shop", shop)?, holder: id("stock", holder)? })
 }
 
-/// An order's own columns, in the order of [`ORDER_COLUMNS`]' queries.
-pub(super) type OrderColumns = (
+/// An order's own columns, in the order that every query of them names them.
+pub(crate) type OrderColumns = (
     i64,
     i64,
     Option<i64>,
@@ -105,7 +111,7 @@ pub(super) type OrderColumns = (
     bool,
 );
 
-pub(super) fn applied(row: &OrderColumns) -> Result<Option<Applied>, Error> {
+fn applied(row: &OrderColumns) -> Result<Option<Applied>, Error> {
     let (_, _, modified_at, digest, origin, last_read, confirmed, older_at, older_digest, ..) = row;
     let (Some(modified_at), Some(digest), Some(origin), Some(last_read)) =
         (modified_at, digest, origin, last_read)
@@ -126,7 +132,7 @@ pub(super) fn applied(row: &OrderColumns) -> Result<Option<Applied>, Error> {
     }))
 }
 
-pub(super) const fn origin_word(origin: Origin) -> &'static str {
+pub(crate) const fn origin_word(origin: Origin) -> &'static str {
     match origin {
         Origin::Webhook => "webhook",
         Origin::Read => "read",
@@ -141,9 +147,46 @@ fn origin_of(word: &str) -> Result<Origin, Error> {
     }
 }
 
+pub(crate) fn order_row(row: OrderColumns) -> Result<OrderRow, Error> {
+    let applied = applied(&row)?;
+    let (
+        shop,
+        order,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        status,
+        gone,
+        reread,
+        expired,
+        expires_at,
+        unconfirmed_since,
+        predates,
+    ) = row;
+    Ok(OrderRow {
+        shop: id("shop", shop)?,
+        order: Order {
+            id: id("order", order)?,
+            applied,
+            status,
+            gone,
+            reread,
+            expired,
+            predates,
+            lines: Vec::new(),
+        },
+        expires_at: expires_at.map(timestamp),
+        unconfirmed_since: unconfirmed_since.map(timestamp),
+    })
+}
+
 /// A line's columns: shop, order, line, product, variation, holder, SKU id, SKU, quantity, taken, restocked, ever taken,
 /// removed, holds.
-pub(super) type LineColumns = (
+pub(crate) type LineColumns = (
     i64,
     i64,
     i64,
@@ -160,7 +203,7 @@ pub(super) type LineColumns = (
     String,
 );
 
-pub(super) fn line(row: &LineColumns) -> Result<Line, Error> {
+pub(crate) fn line(row: &LineColumns) -> Result<Line, Error> {
     let (
         _,
         _,
@@ -195,7 +238,7 @@ pub(super) fn line(row: &LineColumns) -> Result<Line, Error> {
     })
 }
 
-pub(super) fn holds_text(holds: &[Hold]) -> String {
+pub(crate) fn holds_text(holds: &[Hold]) -> String {
     if holds.is_empty() {
         return "[]".to_owned();
     }
@@ -206,7 +249,7 @@ pub(super) fn holds_text(holds: &[Hold]) -> String {
     json(&rows)
 }
 
-pub(super) fn holds(text: &str) -> Result<Vec<Hold>, Error> {
+pub(crate) fn holds(text: &str) -> Result<Vec<Hold>, Error> {
     if text == "[]" {
         return Ok(Vec::new());
     }
@@ -223,7 +266,7 @@ pub(super) fn holds(text: &str) -> Result<Vec<Hold>, Error> {
         .collect()
 }
 
-pub(super) fn balances_text(book: &SkuBook) -> String {
+pub(crate) fn balances_text(book: &SkuBook) -> String {
     let warehouses: BTreeSet<_> = book.balances.keys().chain(&book.stocked).collect();
     let rows: Vec<_> = warehouses
         .into_iter()
@@ -236,7 +279,7 @@ pub(super) fn balances_text(book: &SkuBook) -> String {
     json(&rows)
 }
 
-pub(super) fn sku_book(count: i64, counted_at: Option<i64>, balances: &str) -> Result<SkuBook, Error> {
+pub(crate) fn sku_book(count: i64, counted_at: Option<i64>, balances: &str) -> Result<SkuBook, Error> {
     let rows: Vec<(i64, i64, i64, i64)> =
         serde_json::from_str(balances).map_err(|_| Error::damaged("list of balances", balances))?;
     let mut book = SkuBook {
@@ -265,17 +308,17 @@ macro_rules! stock_columns {
          s.taken_total, s.last_order_date, s.last_applied_at, s.opening, s.epoch, s.revision, s.settle"
     };
 }
-pub(super) use stock_columns;
+pub(crate) use stock_columns;
 
 /// How many columns [`stock_columns`] names.
-pub(super) const STOCK_COLUMN_COUNT: usize = 17;
+pub(crate) const STOCK_COLUMN_COUNT: usize = 17;
 
 /// The columns of a stock: its mapping, its level, and its proof.
 #[derive(Debug)]
-pub(super) struct StockColumns {
+pub(crate) struct StockColumns {
     shop: i64,
     holder: i64,
-    pub(super) sku_id: Option<i64>,
+    pub(crate) sku_id: Option<i64>,
     sku: Option<String>,
     parent: Option<i64>,
     step: i64,
@@ -292,8 +335,14 @@ pub(super) struct StockColumns {
     settle: Option<String>,
 }
 
-impl<'r> FromRow<'r, SqliteRow> for StockColumns {
-    fn from_row(row: &'r SqliteRow) -> Result<Self, sqlx::Error> {
+impl<'r, R: Row> FromRow<'r, R> for StockColumns
+where
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
         Ok(Self {
             shop: row.try_get(0)?,
             holder: row.try_get(1)?,
@@ -317,7 +366,7 @@ impl<'r> FromRow<'r, SqliteRow> for StockColumns {
 }
 
 impl StockColumns {
-    pub(super) fn row(&self) -> Result<StockRow, Error> {
+    pub(crate) fn row(&self) -> Result<StockRow, Error> {
         Ok(StockRow {
             id: StockId { shop: id("shop", self.shop)?, holder: id::<HolderId>("stock", self.holder)? },
             sku: self.sku.as_deref().map(sku).transpose()?,
@@ -341,17 +390,17 @@ impl StockColumns {
 }
 
 /// As it is stored: its place among all.
-pub(super) fn opening_number(opening: StockOpening) -> i64 {
+pub(crate) fn opening_number(opening: StockOpening) -> i64 {
     let place = StockOpening::ALL.iter().position(|other| *other == opening);
     place.and_then(|place| i64::try_from(place).ok()).expect("every one of the few is among all")
 }
 
-pub(super) fn opening(number: i64) -> Result<StockOpening, Error> {
+pub(crate) fn opening(number: i64) -> Result<StockOpening, Error> {
     let found = usize::try_from(number).ok().and_then(|place| StockOpening::ALL.get(place));
     found.copied().ok_or_else(|| Error::damaged("opening of a stock", number))
 }
 
-pub(super) fn settled_text(settled: &Settled) -> String {
+pub(crate) fn settled_text(settled: &Settled) -> String {
     json(&(
         settled.number.get(),
         thousandths(settled.shown),

@@ -1,0 +1,174 @@
+//! Listings and the mapping of stocks to SKUs on PostgreSQL.
+
+use std::collections::BTreeSet;
+
+use values::{Sku, StockId, Timestamp};
+
+use super::outbox::{PUBLISH, PublishColumns};
+use super::parameters::{all, rows, run, with};
+use super::{PgInventoryTx, Postgres, WriteTx, commit, locks, marks};
+use crate::error::Error;
+use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome};
+use crate::mapping::{ListingColumns, Mapping, listing_keys, owner_keys, stock_keys};
+use crate::rows::{StockColumns, stock_columns};
+
+const LISTINGS: &str = "
+SELECT l.shop, l.product, l.variation, l.holder, l.sku, l.name, l.status, l.seen
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w (shop, product, variation)
+  JOIN inventory.listings AS l ON l.shop = w.shop AND l.product = w.product AND l.variation = w.variation";
+
+const STOCKS: &str = concat!(
+    "SELECT ",
+    stock_columns!(),
+    " FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
+      JOIN inventory.stocks AS s ON s.shop = w.shop AND s.holder = w.holder
+      LEFT JOIN inventory.skus AS k ON k.id = s.sku_id"
+);
+
+const OWNERS: &str = "
+SELECT s.shop, k.sku, s.holder
+  FROM unnest($1::bigint[], $2::text[]) AS w (shop, sku)
+  JOIN inventory.skus AS k ON k.sku = w.sku
+  JOIN inventory.stocks AS s ON s.sku_id = k.id AND NOT s.removed AND s.shop = w.shop";
+
+const SAVE_LISTINGS: &str = "
+INSERT INTO inventory.listings (shop, product, variation, holder, sku, name, status, seen)
+SELECT w.shop, w.product, w.variation, w.holder, w.sku, w.name, w.status, w.seen
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+       AS w (shop, product, variation, holder, sku, name, status, seen)
+    ON CONFLICT (shop, product, variation) DO UPDATE SET
+       holder = excluded.holder, sku = excluded.sku, name = excluded.name, status = excluded.status,
+       seen = excluded.seen";
+
+/// In the order of the codes: two that add the same wait for each other here.
+const NEW_SKUS: &str = "
+INSERT INTO inventory.skus (sku, movement_count, balances)
+SELECT w.sku, 0, '[]' FROM unnest($1::text[]) AS w (sku)
+ WHERE NOT EXISTS (SELECT 1 FROM inventory.skus AS k WHERE k.sku = w.sku)
+ ORDER BY w.sku COLLATE \"C\"
+    ON CONFLICT (sku) DO NOTHING";
+
+/// Mapping only; the level is computed when the SKU's mark is worked off. Epoch and revision grow by what is given: a batch
+/// may have changed the revision since it was read here.
+const SAVE_STOCKS: &str = "
+INSERT INTO inventory.stocks AS s (shop, holder, sku_id, parent, step, epoch, revision, removed)
+SELECT w.shop, w.holder, k.id, w.parent, w.step, w.epoch, w.revision, w.removed
+  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+              $8::boolean[])
+       AS w (shop, holder, sku, parent, step, epoch, revision, removed)
+  LEFT JOIN inventory.skus AS k ON k.sku = w.sku
+ ORDER BY w.shop, w.holder
+    ON CONFLICT (shop, holder) DO UPDATE SET
+       sku_id = excluded.sku_id, parent = excluded.parent, step = excluded.step, removed = excluded.removed,
+       epoch = s.epoch + excluded.epoch, revision = s.revision + excluded.revision,
+       settle = CASE WHEN excluded.epoch = 0 THEN s.settle END
+RETURNING shop, holder, epoch, revision";
+
+impl PgInventoryTx {
+    /// Takes in entries of catalogues; what each came to, in their order.
+    pub(crate) async fn observe_listings(
+        &mut self,
+        seen: &[ListingSeen],
+        now: Timestamp,
+    ) -> Result<Vec<ListingOutcome>, Error> {
+        let shops: BTreeSet<i64> = seen.iter().map(|seen| seen.shop.get()).collect();
+        locks::change_mapping(&mut self.tx, shops.into_iter().collect()).await?;
+        let mut mapping = Mapping::default();
+        let listings: Vec<ListingColumns> =
+            all(&mut *self.tx, "load listings", LISTINGS, rows(&listing_keys(seen))).await?;
+        listings.into_iter().try_for_each(|row| mapping.know_listing(row))?;
+        load(&mut self.tx, &mut mapping, &stock_keys(seen), &owner_keys(seen)).await?;
+        let outcomes = seen.iter().map(|seen| mapping.observe(seen)).collect();
+        save(&mut self.tx, &mapping, now).await?;
+        Ok(outcomes)
+    }
+
+    pub(crate) async fn map_stock(
+        &mut self,
+        stock: StockId,
+        sku: &Sku,
+        now: Timestamp,
+    ) -> Result<MapOutcome, Error> {
+        map_stock(&mut self.tx, stock, sku, now).await
+    }
+}
+
+impl Postgres {
+    pub(crate) async fn map_stock(
+        &self,
+        stock: StockId,
+        sku: &Sku,
+        now: Timestamp,
+    ) -> Result<MapOutcome, Error> {
+        let mut tx = self.write().await?;
+        let outcome = map_stock(&mut tx, stock, sku, now).await?;
+        commit(tx).await?;
+        Ok(outcome)
+    }
+}
+
+async fn map_stock(tx: &mut WriteTx, stock: StockId, sku: &Sku, now: Timestamp) -> Result<MapOutcome, Error> {
+    let (shop, holder) = (stock.shop.get(), stock.holder.get());
+    locks::change_mapping(tx, vec![shop]).await?;
+    let mut mapping = Mapping::default();
+    load(tx, &mut mapping, &[(shop, holder)], &[(shop, sku.as_str())]).await?;
+    let outcome = mapping.map(stock, sku);
+    save(tx, &mapping, now).await?;
+    Ok(outcome)
+}
+
+/// Without a lock on the stocks: nobody else changes what a mapping is decided on.
+async fn load(
+    tx: &mut WriteTx,
+    mapping: &mut Mapping,
+    stocks: &[(i64, i64)],
+    owners: &[(i64, &str)],
+) -> Result<(), Error> {
+    let stocks: Vec<StockColumns> = all(&mut **tx, "load stocks", STOCKS, rows(stocks)).await?;
+    for columns in stocks {
+        mapping.know_stock(columns.row()?);
+    }
+    let owners: Vec<(i64, String, i64)> =
+        all(&mut **tx, "look up who has a SKU", OWNERS, rows(owners)).await?;
+    owners.into_iter().try_for_each(|row| mapping.know_owner(row))
+}
+
+async fn save(tx: &mut WriteTx, mapping: &Mapping, now: Timestamp) -> Result<(), Error> {
+    let listings = mapping.listing_columns();
+    if !listings.is_empty() {
+        run(&mut **tx, "save listings", SAVE_LISTINGS, rows(&listings)).await?;
+    }
+    let marked = mapping.marked();
+    if !marked.is_empty() {
+        run(&mut **tx, "add SKUs", NEW_SKUS, with(&marked)).await?;
+    }
+    let touched = mapping.touched();
+    if !touched.is_empty() {
+        locks::skus(tx, &touched).await?;
+    }
+    let mut saved = Vec::new();
+    for changed in mapping.mapping_growth() {
+        if !changed.is_empty() {
+            let rows: Vec<(i64, i64, i64, i64)> =
+                all(&mut **tx, "save the mapping of stocks", SAVE_STOCKS, rows(&changed)).await?;
+            saved.extend(rows);
+        }
+    }
+    if !marked.is_empty() {
+        run(&mut **tx, "mark SKUs to recompute", marks::SKUS, with(&marked)).await?;
+    }
+    let resolvable = mapping.resolvable();
+    if !resolvable.is_empty() {
+        run(&mut **tx, "mark listings to resolve", marks::LISTINGS, rows(&resolvable)).await?;
+    }
+    let removed: BTreeSet<(i64, i64)> = mapping.removed().collect();
+    let removed: Vec<PublishColumns<'_>> = saved
+        .into_iter()
+        .filter(|(shop, holder, ..)| removed.contains(&(*shop, *holder)))
+        .map(|(shop, holder, epoch, revision)| (shop, holder, epoch, revision, None, None, None))
+        .collect();
+    if !removed.is_empty() {
+        run(&mut **tx, "fill the outbox", PUBLISH, rows(&removed).and(now.micros())).await?;
+    }
+    Ok(())
+}

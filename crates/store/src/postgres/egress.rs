@@ -1,0 +1,217 @@
+//! Push state on PostgreSQL.
+
+mod notes;
+
+use std::collections::{BTreeSet, HashMap};
+
+use sqlx::PgExecutor;
+use values::{ShopId, StockId, Timestamp};
+
+use super::parameters::{Parameters, all, maybe, rows, run, with};
+use super::{Postgres, WriteTx, commit};
+use crate::egress::{DueShop, PushRow, ShopLane};
+use crate::error::Error;
+use crate::inventory::ShopFilter;
+use crate::report::PAGE_ROWS_MAX;
+use crate::rows::egress::{
+    DueShopColumns, LaneColumns, PushColumns, columns_of, due_shop, lane, push_columns, push_row,
+};
+use crate::rows::micros;
+
+const LOAD: &str = concat!(
+    "SELECT ",
+    push_columns!(),
+    " FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
+      JOIN egress.stocks AS e ON e.shop = w.shop AND e.holder = w.holder AND e.known"
+);
+
+/// Those that are not there are made, so that they can be locked. Two transactions that make the same wait for each other
+/// here, each in the order of the keys, before either has locked anything.
+const MAKE: &str = "
+INSERT INTO egress.stocks (shop, holder, known, log, pushed, settled, removed)
+SELECT w.shop, w.holder, false, '[]', false, 0, false
+  FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
+ WHERE NOT EXISTS (SELECT 1 FROM egress.stocks AS e WHERE e.shop = w.shop AND e.holder = w.holder)
+ ORDER BY w.shop, w.holder
+    ON CONFLICT (shop, holder) DO NOTHING";
+
+const LOCK: &str = concat!(
+    "SELECT ",
+    push_columns!(),
+    " FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
+      JOIN egress.stocks AS e ON e.shop = w.shop AND e.holder = w.holder
+     ORDER BY e.shop, e.holder FOR NO KEY UPDATE OF e"
+);
+
+const DUE: &str = concat!(
+    "SELECT ",
+    push_columns!(),
+    " FROM egress.stocks AS e WHERE e.shop = $1 AND e.due_at <= $2 ORDER BY e.due_at LIMIT $3"
+);
+
+const INTENDED: &str = concat!(
+    "SELECT ",
+    push_columns!(),
+    " FROM egress.stocks AS e WHERE e.intent IS NOT NULL AND (e.shop, e.holder) > ($1, $2)
+     ORDER BY e.shop, e.holder LIMIT $3"
+);
+
+const BLOCKED: &str = concat!(
+    "SELECT ",
+    push_columns!(),
+    " FROM egress.stocks AS e WHERE e.blocked IS NOT NULL AND e.shop = $1 AND e.holder > $2 ORDER BY e.holder LIMIT $3"
+);
+
+/// The rows are locked by whoever loaded them.
+const SAVE: &str = "
+INSERT INTO egress.stocks
+       (shop, holder, known, sku, target, base, intent, intent_owner, doubtful_until, log, log_floor, pushed, settled,
+        due_at, blocked, told, removed)
+SELECT w.shop, w.holder, true, w.sku, w.target, w.base, w.intent, w.intent_owner, w.doubtful_until, w.log,
+       w.log_floor, w.pushed, w.settled, w.due_at, w.blocked, w.told, w.removed
+  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+              $9::text[], $10::bigint[], $11::boolean[], $12::bigint[], $13::bigint[], $14::text[], $15::text[],
+              $16::boolean[])
+       AS w (shop, holder, sku, target, base, intent, intent_owner, doubtful_until, log, log_floor, pushed, settled,
+             due_at, blocked, told, removed)
+ ORDER BY w.shop, w.holder
+    ON CONFLICT (shop, holder) DO UPDATE SET
+       known = true, sku = excluded.sku, target = excluded.target, base = excluded.base, intent = excluded.intent,
+       intent_owner = excluded.intent_owner, doubtful_until = excluded.doubtful_until, log = excluded.log,
+       log_floor = excluded.log_floor, pushed = excluded.pushed, settled = excluded.settled,
+       due_at = excluded.due_at, blocked = excluded.blocked, told = excluded.told, removed = excluded.removed";
+
+const DUE_SHOPS: &str = "
+SELECT shop, min(due_at), count(*) FROM egress.stocks
+ WHERE due_at <= $1 AND ($2 = 0 OR shop % nullif($2, 0) = $3) GROUP BY shop ORDER BY shop";
+
+const SAVE_LANE: &str = "
+INSERT INTO egress.shops (shop, breaker, cause, until, calls_per_minute, at) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (shop) DO UPDATE SET
+       breaker = excluded.breaker, cause = excluded.cause, until = excluded.until,
+       calls_per_minute = excluded.calls_per_minute, at = excluded.at";
+
+const LANE: &str = "SELECT breaker, cause, until, calls_per_minute, at FROM egress.shops WHERE shop = $1";
+
+/// A transaction of egress on PostgreSQL. What it loads nobody else loads until it ends; load everything in one call, since
+/// each call locks in the order of the keys.
+#[derive(Debug)]
+pub(crate) struct PgEgressTx {
+    pub(super) tx: WriteTx,
+    loaded: HashMap<StockId, PushRow>,
+}
+
+impl Postgres {
+    pub(crate) async fn begin_egress(&self) -> Result<PgEgressTx, Error> {
+        Ok(PgEgressTx { tx: self.write().await?, loaded: HashMap::new() })
+    }
+
+    pub(crate) async fn pushes(&self, stocks: &[StockId]) -> Result<Vec<PushRow>, Error> {
+        pushes(&self.pool, LOAD, keys(stocks)).await
+    }
+
+    pub(crate) async fn pushes_due(
+        &self,
+        shop: ShopId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<PushRow>, Error> {
+        pushes(&self.pool, DUE, with(shop.get()).and(now.micros()).and(page(limit))).await
+    }
+
+    pub(crate) async fn open_intents(
+        &self,
+        after: Option<StockId>,
+        limit: u32,
+    ) -> Result<Vec<PushRow>, Error> {
+        let (shop, holder) = after.map_or((0, 0), |stock| (stock.shop.get(), stock.holder.get()));
+        pushes(&self.pool, INTENDED, with(shop).and(holder).and(page(limit))).await
+    }
+
+    pub(crate) async fn pushes_blocked(
+        &self,
+        shop: ShopId,
+        after: Option<StockId>,
+        limit: u32,
+    ) -> Result<Vec<PushRow>, Error> {
+        let holder = after.map_or(0, |stock| stock.holder.get());
+        pushes(&self.pool, BLOCKED, with(shop.get()).and(holder).and(page(limit))).await
+    }
+
+    pub(crate) async fn shops_due(&self, filter: ShopFilter, now: Timestamp) -> Result<Vec<DueShop>, Error> {
+        let (of, rest) = filter.divisor_and_rest();
+        let parameters = with(now.micros()).and(i64::from(of)).and(i64::from(rest));
+        let rows: Vec<DueShopColumns> =
+            all(&self.pool, "look for shops with pushes due", DUE_SHOPS, parameters).await?;
+        rows.into_iter().map(due_shop).collect()
+    }
+
+    pub(crate) async fn save_lane(&self, lane: &ShopLane) -> Result<(), Error> {
+        let parameters = with(lane.shop.get())
+            .and(&lane.breaker)
+            .and(&lane.cause)
+            .and(micros(lane.until))
+            .and(i64::from(lane.calls_per_minute))
+            .and(lane.at.micros());
+        run(&self.pool, "save how a shop takes pushes", SAVE_LANE, parameters).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn lane(&self, shop: ShopId) -> Result<Option<ShopLane>, Error> {
+        let row: Option<LaneColumns> =
+            maybe(&self.pool, "read how a shop takes pushes", LANE, with(shop.get())).await?;
+        row.map(|row| lane(shop, row)).transpose()
+    }
+}
+
+impl PgEgressTx {
+    pub(crate) async fn load(&mut self, stocks: &[StockId]) -> Result<Vec<PushRow>, Error> {
+        run(&mut *self.tx, "make room for pushes", MAKE, keys(stocks)).await?;
+        let found = pushes(&mut *self.tx, LOCK, keys(stocks)).await?;
+        self.loaded.extend(found.into_iter().map(|row| (row.id, row)));
+        let loaded = &mut self.loaded;
+        let row = |stock: &StockId| loaded.entry(*stock).or_insert_with(|| PushRow::unknown(*stock)).clone();
+        Ok(stocks.iter().map(row).collect())
+    }
+
+    pub(crate) async fn save(&mut self, rows_now: &[PushRow]) -> Result<(), Error> {
+        let changed: Vec<&PushRow> =
+            rows_now.iter().filter(|row| self.loaded.get(&row.id) != Some(*row)).collect();
+        let columns: Vec<_> = changed.iter().map(|row| columns_of(row)).collect();
+        if !columns.is_empty() {
+            run(&mut *self.tx, "save pushes", SAVE, rows(&columns)).await?;
+        }
+        for row in changed {
+            self.loaded.insert(row.id, row.clone());
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        commit(self.tx).await
+    }
+}
+
+/// Those of the stocks that egress knows, as a transaction sees them.
+pub(super) async fn pushes_in(tx: &mut WriteTx, stocks: &[StockId]) -> Result<Vec<PushRow>, Error> {
+    pushes(&mut **tx, LOAD, keys(stocks)).await
+}
+
+async fn pushes<'e>(
+    on: impl PgExecutor<'e>,
+    statement: &'static str,
+    parameters: Parameters,
+) -> Result<Vec<PushRow>, Error> {
+    let rows: Vec<PushColumns> = all(on, "read pushes", statement, parameters).await?;
+    rows.into_iter().map(push_row).collect()
+}
+
+/// Each once.
+fn keys(stocks: &[StockId]) -> Parameters {
+    let keys: BTreeSet<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
+    rows(&keys.into_iter().collect::<Vec<_>>())
+}
+
+fn page(limit: u32) -> i64 {
+    i64::from(limit.min(PAGE_ROWS_MAX))
+}

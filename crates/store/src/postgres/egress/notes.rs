@@ -1,0 +1,121 @@
+//! Notes of egress on PostgreSQL. They are locked with the stocks that they are of: those are loaded first.
+
+use std::collections::HashMap;
+
+use sqlx::PgExecutor;
+use values::{ProductId, ShopId, StockId, Timestamp};
+
+use super::super::Postgres;
+use super::super::parameters::{Parameters, all, none, one, rows, run, with};
+use super::{PgEgressTx, keys, page};
+use crate::egress::{DueStock, PushCounts, PushNotes};
+use crate::error::Error;
+use crate::rows::egress::notes::{NoteColumns, columns_of, due_stock, note_columns, note_row, push_counts};
+use crate::rows::timestamp;
+
+const LOAD: &str = concat!(
+    "SELECT ",
+    note_columns!(),
+    " FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
+      JOIN egress.notes AS n ON n.shop = w.shop AND n.holder = w.holder"
+);
+
+const DRIFTED: &str = concat!(
+    "SELECT ",
+    note_columns!(),
+    " FROM egress.notes AS n WHERE n.drift IS NOT NULL AND n.shop = $1 AND n.holder > $2 ORDER BY n.holder LIMIT $3"
+);
+
+const SAVE: &str = "
+INSERT INTO egress.notes
+       (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift)
+SELECT w.shop, w.holder, w.parent, w.wanted_since, w.wish, w.proof_seen, w.refusals, w.held_until, w.attempts, w.drift
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
+              $8::bigint[], $9::text[], $10::text[])
+       AS w (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift)
+ ORDER BY w.shop, w.holder
+    ON CONFLICT (shop, holder) DO UPDATE SET
+       parent = excluded.parent, wanted_since = excluded.wanted_since, wish = excluded.wish,
+       proof_seen = excluded.proof_seen, refusals = excluded.refusals, held_until = excluded.held_until,
+       attempts = excluded.attempts, drift = excluded.drift";
+
+/// By product, so that what one call can carry stands together.
+const DUE: &str = "
+SELECT e.holder, n.parent
+  FROM egress.stocks AS e LEFT JOIN egress.notes AS n ON n.shop = e.shop AND n.holder = e.holder
+ WHERE e.shop = $1 AND e.due_at <= $2 AND (coalesce(n.parent, 0), e.holder) > ($3, $4)
+ ORDER BY coalesce(n.parent, 0), e.holder LIMIT $5";
+
+const NEXT_DUE: &str = "SELECT min(due_at) FROM egress.stocks WHERE shop = $1 AND due_at IS NOT NULL";
+
+const COUNTS: &str = "
+SELECT (SELECT count(*) FROM egress.notes WHERE wish IS NOT NULL),
+       (SELECT count(*) FROM egress.stocks WHERE doubtful_until IS NOT NULL AND NOT removed),
+       (SELECT count(*) FROM egress.stocks WHERE blocked IS NOT NULL)";
+
+impl Postgres {
+    pub(crate) async fn push_notes(&self, stocks: &[StockId]) -> Result<Vec<PushNotes>, Error> {
+        notes(&self.pool, LOAD, keys(stocks)).await
+    }
+
+    pub(crate) async fn pushes_drifted(
+        &self,
+        shop: ShopId,
+        after: Option<StockId>,
+        limit: u32,
+    ) -> Result<Vec<PushNotes>, Error> {
+        let holder = after.map_or(0, |stock| stock.holder.get());
+        notes(&self.pool, DRIFTED, with(shop.get()).and(holder).and(page(limit))).await
+    }
+
+    pub(crate) async fn stocks_due(
+        &self,
+        shop: ShopId,
+        now: Timestamp,
+        after: Option<DueStock>,
+        limit: u32,
+    ) -> Result<Vec<DueStock>, Error> {
+        let parent = after.and_then(|due| due.parent).map_or(0, ProductId::get);
+        let holder = after.map_or(0, |due| due.id.holder.get());
+        let parameters = with(shop.get()).and(now.micros()).and(parent).and(holder).and(page(limit));
+        let rows: Vec<(i64, Option<i64>)> = all(&self.pool, "look for stocks due", DUE, parameters).await?;
+        rows.into_iter().map(|row| due_stock(shop, row)).collect()
+    }
+
+    pub(crate) async fn next_due(&self, shop: ShopId) -> Result<Option<Timestamp>, Error> {
+        let (due,): (Option<i64>,) =
+            one(&self.pool, "look for the next stock due", NEXT_DUE, with(shop.get())).await?;
+        Ok(due.map(timestamp))
+    }
+
+    pub(crate) async fn push_counts(&self) -> Result<PushCounts, Error> {
+        push_counts(one(&self.pool, "count stocks", COUNTS, none()).await?)
+    }
+}
+
+impl PgEgressTx {
+    pub(crate) async fn load_notes(&mut self, stocks: &[StockId]) -> Result<Vec<PushNotes>, Error> {
+        let found = notes(&mut *self.tx, LOAD, keys(stocks)).await?;
+        let found: HashMap<StockId, PushNotes> = found.into_iter().map(|notes| (notes.id, notes)).collect();
+        let notes = |stock: &StockId| found.get(stock).cloned().unwrap_or_else(|| PushNotes::unknown(*stock));
+        Ok(stocks.iter().map(notes).collect())
+    }
+
+    pub(crate) async fn save_notes(&mut self, notes: &[PushNotes]) -> Result<(), Error> {
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let columns: Vec<_> = notes.iter().map(columns_of).collect();
+        run(&mut *self.tx, "save notes of pushes", SAVE, rows(&columns)).await?;
+        Ok(())
+    }
+}
+
+async fn notes<'e>(
+    on: impl PgExecutor<'e>,
+    statement: &'static str,
+    parameters: Parameters,
+) -> Result<Vec<PushNotes>, Error> {
+    let rows: Vec<NoteColumns> = all(on, "read notes of pushes", statement, parameters).await?;
+    rows.into_iter().map(note_row).collect()
+}

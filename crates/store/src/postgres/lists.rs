@@ -1,0 +1,97 @@
+//! Readers of what needs somebody's attention, and of totals, on PostgreSQL.
+
+use values::{LineId, OrderId, ShopId, StockId};
+
+use super::Postgres;
+use super::parameters::{all, none, one, with};
+use crate::error::Error;
+use crate::report::{Orphan, PAGE_ROWS_MAX, ParkedLine, UnmappedStock, Waiting, WarehouseTotal};
+use crate::rows::lists::{
+    OrphanColumns, ParkedColumns, TotalColumns, UnmappedColumns, orphan, parked_line, unmapped_stock,
+    waiting, warehouse_total,
+};
+
+const PARKED: &str = "
+SELECT shop, order_id, line, product, variation, holder, quantity
+  FROM inventory.lines
+ WHERE sku_id IS NULL AND NOT removed AND (shop, order_id, line) > ($1, $2, $3)
+ ORDER BY shop, order_id, line LIMIT $4";
+
+const ORPHANED: &str = "
+SELECT o.shop, o.order_id, o.status,
+       (SELECT coalesce(sum(l.reserved), 0)::bigint
+          FROM inventory.lines AS l WHERE l.shop = o.shop AND l.order_id = o.order_id)
+  FROM inventory.orders AS o
+ WHERE o.gone AND o.open AND (o.shop, o.order_id) > ($1, $2) ORDER BY o.shop, o.order_id LIMIT $3";
+
+const UNMAPPED: &str = "
+SELECT s.shop, s.holder, l.name, l.sku,
+       (SELECT t.holder FROM inventory.skus AS k JOIN inventory.stocks AS t
+            ON t.sku_id = k.id AND NOT t.removed AND t.shop = s.shop WHERE k.sku = l.sku)
+  FROM inventory.stocks AS s LEFT JOIN inventory.listings AS l
+    ON l.shop = s.shop AND l.product = coalesce(s.parent, s.holder)
+   AND l.variation = CASE WHEN s.parent IS NULL THEN 0 ELSE s.holder END
+ WHERE s.sku_id IS NULL AND NOT s.removed AND s.shop = $1 AND s.holder > $2 ORDER BY s.holder LIMIT $3";
+
+const TOTALS: &str = "
+SELECT (b ->> 0)::bigint AS warehouse, count(*), sum((b ->> 1)::bigint)::bigint, sum((b ->> 2)::bigint)::bigint
+  FROM inventory.skus AS k, json_array_elements(k.balances::json) AS b GROUP BY warehouse ORDER BY warehouse";
+
+const WAITING: &str = "
+SELECT (SELECT count(*) FROM inventory.outbox), (SELECT min(since) FROM inventory.outbox),
+       (SELECT count(*) FROM inventory.rereads),
+       (SELECT count(*) FROM inventory.lines WHERE sku_id IS NULL AND NOT removed),
+       (SELECT count(*) FROM inventory.orders WHERE gone AND open),
+       (SELECT count(*) FROM inventory.dead), (SELECT count(DISTINCT sku_id) FROM inventory.recompute_skus),
+       (SELECT count(*) FROM inventory.approvals WHERE decided_at IS NULL)";
+
+impl Postgres {
+    pub(crate) async fn parked(
+        &self,
+        after: Option<(ShopId, OrderId, LineId)>,
+        limit: u32,
+    ) -> Result<Vec<ParkedLine>, Error> {
+        let (shop, order, line) =
+            after.map_or((0, 0, 0), |(shop, order, line)| (shop.get(), order.get(), line.get()));
+        let parameters = with(shop).and(order).and(line).and(page(limit));
+        let rows: Vec<ParkedColumns> = all(&self.pool, "list parked lines", PARKED, parameters).await?;
+        rows.into_iter().map(parked_line).collect()
+    }
+
+    pub(crate) async fn orphaned(
+        &self,
+        after: Option<(ShopId, OrderId)>,
+        limit: u32,
+    ) -> Result<Vec<Orphan>, Error> {
+        let (shop, order) = after.map_or((0, 0), |(shop, order)| (shop.get(), order.get()));
+        let parameters = with(shop).and(order).and(page(limit));
+        let rows: Vec<OrphanColumns> = all(&self.pool, "list orphaned orders", ORPHANED, parameters).await?;
+        rows.into_iter().map(orphan).collect()
+    }
+
+    pub(crate) async fn unmapped(
+        &self,
+        shop: ShopId,
+        after: Option<StockId>,
+        limit: u32,
+    ) -> Result<Vec<UnmappedStock>, Error> {
+        let holder = after.map_or(0, |stock| stock.holder.get());
+        let parameters = with(shop.get()).and(holder).and(page(limit));
+        let rows: Vec<UnmappedColumns> =
+            all(&self.pool, "list stocks without SKU", UNMAPPED, parameters).await?;
+        rows.into_iter().map(unmapped_stock).collect()
+    }
+
+    pub(crate) async fn warehouse_totals(&self) -> Result<Vec<WarehouseTotal>, Error> {
+        let rows: Vec<TotalColumns> = all(&self.pool, "sum balances", TOTALS, none()).await?;
+        rows.into_iter().map(warehouse_total).collect()
+    }
+
+    pub(crate) async fn waiting(&self) -> Result<Waiting, Error> {
+        waiting(one(&self.pool, "count what waits", WAITING, none()).await?)
+    }
+}
+
+fn page(limit: u32) -> i64 {
+    i64::from(limit.min(PAGE_ROWS_MAX))
+}

@@ -1,0 +1,31 @@
+//! Locks that more than one part takes, in the order that all keep to: the mapping of shops, then SKUs.
+
+use super::WriteTx;
+use super::parameters::{run, with};
+use crate::error::Error;
+
+/// Against a catalogue of the same shop, and against who resolves its listings.
+const CHANGE_MAPPING: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
+
+const KEEP_MAPPING: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE";
+
+const SKUS: &str = "SELECT id FROM inventory.skus WHERE sku = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+
+/// Until the end of the transaction nobody else changes which stocks of these shops have which SKU.
+pub(super) async fn change_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<(), Error> {
+    run(&mut **tx, "lock the mapping of shops", CHANGE_MAPPING, with(shops)).await?;
+    Ok(())
+}
+
+/// Until the end of the transaction nobody changes it: a listing that was not mapped is not mapped while its line is being
+/// saved, so that whoever maps it finds the line. Before any SKU is locked.
+pub(super) async fn keep_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<(), Error> {
+    run(&mut **tx, "keep the mapping of shops", KEEP_MAPPING, with(shops)).await?;
+    Ok(())
+}
+
+/// The SKUs that are there, in the order of their ids.
+pub(super) async fn skus(tx: &mut WriteTx, codes: &[&str]) -> Result<(), Error> {
+    run(&mut **tx, "lock SKUs", SKUS, with(codes)).await?;
+    Ok(())
+}

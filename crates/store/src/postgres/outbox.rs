@@ -1,0 +1,82 @@
+//! The levels that are to be published, on PostgreSQL. Relays may race: what is published twice is told apart by its
+//! revision, and only what is still as it was published is taken away.
+
+use values::{Epoch, Revision, StockId};
+
+use super::Postgres;
+use super::parameters::{all, rows, run, with};
+use crate::error::Error;
+use crate::inventory::{ShopFilter, Unpublished};
+use crate::rows::outbox::{UnpublishedColumns, unpublished};
+use crate::rows::{signed, stock_columns};
+
+/// Oldest first would need an index that each change rewrites; by key, every stock's turn comes within one round.
+const UNPUBLISHED: &str = concat!(
+    "SELECT ",
+    stock_columns!(),
+    ", o.since, o.order_first, o.order_last, o.trace FROM inventory.outbox AS o
+      JOIN inventory.stocks AS s ON s.shop = o.shop AND s.holder = o.holder
+      LEFT JOIN inventory.skus AS k ON k.id = s.sku_id
+     WHERE (o.shop, o.holder) > ($1, $2) AND ($3 = 0 OR o.shop % nullif($3, 0) = $4)
+     ORDER BY o.shop, o.holder LIMIT $5"
+);
+
+/// Locked rows are left: whoever has one changes it, or takes it away himself.
+const PUBLISHED: &str = "
+DELETE FROM inventory.outbox AS o
+ USING (SELECT x.shop, x.holder
+          FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS w (shop, holder, epoch, revision)
+          JOIN inventory.outbox AS x
+            ON x.shop = w.shop AND x.holder = w.holder AND x.epoch = w.epoch AND x.revision = w.revision
+           FOR UPDATE OF x SKIP LOCKED) AS p
+ WHERE o.shop = p.shop AND o.holder = p.holder";
+
+/// These stocks have another (epoch, revision) since `$8`; of a batch with its order dates and trace. Their rows are locked.
+pub(super) const PUBLISH: &str = "
+INSERT INTO inventory.outbox AS o (shop, holder, epoch, revision, since, order_first, order_last, trace)
+SELECT w.shop, w.holder, w.epoch, w.revision, $8, w.order_first, w.order_last, w.trace
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+       AS w (shop, holder, epoch, revision, order_first, order_last, trace)
+ ORDER BY w.shop, w.holder
+    ON CONFLICT (shop, holder) DO UPDATE SET
+       epoch = excluded.epoch, revision = excluded.revision, trace = coalesce(excluded.trace, o.trace),
+       order_first = least(o.order_first, excluded.order_first),
+       order_last = greatest(o.order_last, excluded.order_last)";
+
+/// Every stock that has a SKU, of shop `$2` or of all, has another (epoch, revision) since `$1`.
+pub(super) const PUBLISH_ALL: &str = "
+INSERT INTO inventory.outbox AS o (shop, holder, epoch, revision, since)
+SELECT shop, holder, epoch, revision, $1 FROM inventory.stocks
+ WHERE sku_id IS NOT NULL AND ($2::bigint IS NULL OR shop = $2) ORDER BY shop, holder
+    ON CONFLICT (shop, holder) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision";
+
+/// A row of [`PUBLISH`]: shop, holder, epoch, revision, first and last order date, trace.
+pub(super) type PublishColumns<'a> = (i64, i64, i64, i64, Option<i64>, Option<i64>, Option<&'a str>);
+
+impl Postgres {
+    pub(crate) async fn levels_to_publish(
+        &self,
+        filter: ShopFilter,
+        after: Option<StockId>,
+        limit: u32,
+    ) -> Result<Vec<Unpublished>, Error> {
+        let (of, rest) = filter.divisor_and_rest();
+        let (shop, holder) = after.map_or((0, 0), |stock| (stock.shop.get(), stock.holder.get()));
+        let parameters = with(shop).and(holder).and(i64::from(of)).and(i64::from(rest)).and(i64::from(limit));
+        let rows: Vec<UnpublishedColumns> =
+            all(&self.pool, "read the outbox", UNPUBLISHED, parameters).await?;
+        rows.into_iter().map(unpublished).collect()
+    }
+
+    /// What changed since it was read stays.
+    pub(crate) async fn mark_published(&self, levels: &[(StockId, Epoch, Revision)]) -> Result<(), Error> {
+        let published: Vec<(i64, i64, i64, i64)> = levels
+            .iter()
+            .map(|(stock, epoch, revision)| {
+                (stock.shop.get(), stock.holder.get(), signed(epoch.get()), signed(revision.get()))
+            })
+            .collect();
+        run(&self.pool, "mark levels as published", PUBLISHED, rows(&published)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! The schema: brought up to date by a step of its own, and looked at by every service that opens the database.
+
+use sqlx::ConnectOptions;
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::PgPool;
+use sqlx::{Connection, SqlSafeStr};
+
+use super::PostgresOptions;
+use crate::error::{Class, Error, failed};
+
+/// Longest that a migration waits for a lock, in milliseconds: for another that migrates, or for those who use the table.
+const LOCK_WAIT_MS_MAX: &str = "60000";
+const SCHEMA: &str = "onhand";
+const TABLE: &str = "onhand.migrations";
+/// The last migration.
+const LATEST: i64 = 5;
+
+/// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.
+pub async fn migrate_postgres(options: &PostgresOptions) -> Result<(), Error> {
+    let connect =
+        options.connect()?.options([("lock_timeout", LOCK_WAIT_MS_MAX), ("statement_timeout", "0")]);
+    let mut connection = connect.connect().await.map_err(failed("open the database"))?;
+    let migrated = migrations().run_direct(None, &mut connection, false).await;
+    let unlocked = match &migrated {
+        Ok(()) => Ok(()),
+        // The lock goes with the connection.
+        Err(_) => connection.unlock().await,
+    };
+    let closed = connection.close().await;
+    migrated.and(unlocked).map_err(not_migrated)?;
+    closed.map_err(failed("close the database"))
+}
+
+fn not_migrated(error: MigrateError) -> Error {
+    let (MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _)) = error else {
+        return Error::Migration { source: Box::new(error) };
+    };
+    match failed("migrate")(cause) {
+        busy if busy.class() == Class::Retry => busy,
+        other => Error::Migration { source: Box::new(other) },
+    }
+}
+
+/// Newer migrations do not matter unless they say so: they only add.
+pub(super) async fn check(pool: &PgPool) -> Result<(), Error> {
+    let doing = "look at the schema";
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('onhand.migrations') IS NOT NULL")
+        .fetch_one(pool)
+        .await
+        .map_err(failed(doing))?;
+    let (found, known_count): (i64, i64) = if there {
+        sqlx::query_as(
+            "SELECT coalesce(max(version), 0), count(*) FILTER (WHERE version <= $1)
+               FROM onhand.migrations WHERE success",
+        )
+        .bind(LATEST)
+        .fetch_one(pool)
+        .await
+        .map_err(failed(doing))?
+    } else {
+        (0, 0)
+    };
+    if known_count < LATEST {
+        return Err(Error::Schema { found, needed: LATEST, remedy: "run `onhand migrate`" });
+    }
+    let oldest: i64 = sqlx::query_scalar("SELECT oldest FROM onhand.contract")
+        .fetch_one(pool)
+        .await
+        .map_err(failed(doing))?;
+    if oldest > LATEST {
+        return Err(Error::Schema { found, needed: LATEST, remedy: "run a newer version of onhand" });
+    }
+    Ok(())
+}
+
+/// Never edit one that was released: add another. First what is added, a release later what is taken away; what older
+/// programs cannot do without raises `oldest` of `onhand.contract`.
+fn migrations() -> Migrator {
+    let migration = |version, description: &'static str, sql: &'static str| {
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let mut migrator = Migrator::with_migrations(vec![
+        migration(1, "registry", include_str!("../../migrations/postgres/0001_registry.sql")),
+        migration(2, "inventory", include_str!("../../migrations/postgres/0002_inventory.sql")),
+        migration(3, "egress", include_str!("../../migrations/postgres/0003_egress.sql")),
+        migration(4, "ingress", include_str!("../../migrations/postgres/0004_ingress.sql")),
+        migration(LATEST, "shards", include_str!("../../migrations/postgres/0005_shards.sql")),
+    ]);
+    migrator.create_schema(SCHEMA);
+    migrator.dangerous_set_table_name(TABLE);
+    // Those of a newer version stay as they are.
+    migrator.set_ignore_missing(true);
+    migrator
+}

@@ -1,0 +1,48 @@
+//! Rows as parameters of a statement: SQLite is given one text for all of them, PostgreSQL an array for each column.
+
+use serde::Serialize;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgHasArrayType};
+use sqlx::{Arguments, Encode, Postgres, Type};
+
+/// A row that either database can be given many of at once. Tuples of numbers, words and truths are.
+pub(crate) trait Columns<'q>: Serialize + Sized {
+    /// Adds one array for each column, in their order.
+    fn add(rows: &[Self], arguments: &mut PgArguments) -> Result<(), BoxDynError>;
+}
+
+/// Something a column can have.
+pub(crate) trait Cell<'q>:
+    Clone + Serialize + PgHasArrayType + Type<Postgres> + Encode<'q, Postgres>
+{
+}
+
+impl<'q, T> Cell<'q> for T where T: Clone + Serialize + PgHasArrayType + Type<Postgres> + Encode<'q, Postgres> {}
+
+macro_rules! columns {
+    ($($cell:ident $index:tt),+) => {
+        impl<'q, $($cell: Cell<'q>),+> Columns<'q> for ($($cell,)+) {
+            fn add(rows: &[Self], arguments: &mut PgArguments) -> Result<(), BoxDynError> {
+                $(arguments.add(rows.iter().map(|row| row.$index.clone()).collect::<Vec<_>>())?;)+
+                Ok(())
+            }
+        }
+    };
+}
+
+columns!(A 0);
+columns!(A 0, B 1);
+columns!(A 0, B 1, C 2);
+columns!(A 0, B 1, C 2, D 3);
+columns!(A 0, B 1, C 2, D 3, E 4);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13, O 14);
+columns!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, M 12, N 13, O 14, P 15);

@@ -1,0 +1,41 @@
+//! What waits in the outbox, as a row.
+
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+
+use super::{STOCK_COLUMN_COUNT, StockColumns, timestamp};
+use crate::error::Error;
+use crate::inventory::{StockRow, Unpublished};
+
+/// The columns of a stock, then since when it waits, the first and the last order date, and the trace.
+#[derive(Debug)]
+pub(crate) struct UnpublishedColumns {
+    stock: StockColumns,
+    since: i64,
+    first: Option<i64>,
+    last: Option<i64>,
+    trace: Option<String>,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for UnpublishedColumns
+where
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            stock: StockColumns::from_row(row)?,
+            since: row.try_get(STOCK_COLUMN_COUNT)?,
+            first: row.try_get(STOCK_COLUMN_COUNT + 1)?,
+            last: row.try_get(STOCK_COLUMN_COUNT + 2)?,
+            trace: row.try_get(STOCK_COLUMN_COUNT + 3)?,
+        })
+    }
+}
+
+pub(crate) fn unpublished(row: UnpublishedColumns) -> Result<Unpublished, Error> {
+    let order_dates = row.first.map(timestamp).zip(row.last.map(timestamp));
+    let stock = StockRow { order_dates, trace: row.trace.map(Into::into), ..row.stock.row()? };
+    Ok(Unpublished { stock, since: timestamp(row.since) })
+}

@@ -1,0 +1,92 @@
+//! Shares of shards on SQLite.
+
+use std::time::Duration;
+
+use values::Timestamp;
+
+use super::{Sqlite, WriteTx, commit};
+use crate::error::{Error, failed};
+use crate::rows::json;
+use crate::shards::{Shards, Share};
+
+const MEMBERS: &str = "SELECT member, until FROM shards_members WHERE service = ?1 AND shard_count = ?2";
+
+const LEASES: &str = "
+SELECT shard, member, fence, until FROM shards_leases WHERE service = ?1 AND shard_count = ?2";
+
+const FORGET_MEMBERS: &str = "DELETE FROM shards_members WHERE service = ?1 AND shard_count = ?2";
+
+const SAVE_MEMBERS: &str = "
+INSERT INTO shards_members (service, shard_count, member, until)
+SELECT ?1, ?2, value ->> 0, value ->> 1 FROM jsonb_each(?3)";
+
+const SAVE_LEASES: &str = "
+INSERT INTO shards_leases (service, shard_count, shard, member, fence, until)
+SELECT ?1, ?2, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?3) WHERE true
+    ON CONFLICT (service, shard_count, shard) DO UPDATE SET
+       member = excluded.member, fence = excluded.fence, until = excluded.until";
+
+impl Sqlite {
+    pub(crate) async fn share_shards(
+        &self,
+        service: &str,
+        shard_count: u32,
+        member: &str,
+        now: Timestamp,
+        lasts: Duration,
+    ) -> Result<Share, Error> {
+        let mut tx = self.write().await?;
+        let mut shards = load(&mut tx, service, shard_count).await?;
+        let share = shards.share(shard_count, member, now, lasts);
+        save(&mut tx, service, shard_count, &shards).await?;
+        commit(tx).await?;
+        Ok(share)
+    }
+
+    pub(crate) async fn release_shards(
+        &self,
+        service: &str,
+        shard_count: u32,
+        member: &str,
+        indexes: &[u32],
+    ) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        let mut shards = load(&mut tx, service, shard_count).await?;
+        shards.release(member, indexes);
+        save(&mut tx, service, shard_count, &shards).await?;
+        commit(tx).await
+    }
+}
+
+async fn load(tx: &mut WriteTx, service: &str, shard_count: u32) -> Result<Shards, Error> {
+    let doing = "read who works on which shard";
+    let members = sqlx::query_as(MEMBERS)
+        .bind(service)
+        .bind(shard_count)
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(failed(doing))?;
+    let leases = sqlx::query_as(LEASES)
+        .bind(service)
+        .bind(shard_count)
+        .fetch_all(&mut **tx)
+        .await
+        .map_err(failed(doing))?;
+    Shards::load(members, leases)
+}
+
+async fn save(tx: &mut WriteTx, service: &str, shard_count: u32, shards: &Shards) -> Result<(), Error> {
+    let steps = [
+        (FORGET_MEMBERS, None),
+        (SAVE_MEMBERS, Some(json(&shards.member_columns()))),
+        (SAVE_LEASES, Some(json(&shards.lease_columns()))),
+    ];
+    for (statement, rows) in steps {
+        let mut step = sqlx::query(statement).bind(service).bind(shard_count);
+        if let Some(rows) = rows {
+            step = step.bind(rows);
+        }
+        step.execute(&mut **tx).await.map_err(failed("note who works on which shard"))?;
+    }
+    Ok(())
+}
