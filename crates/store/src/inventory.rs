@@ -366,7 +366,10 @@ pub enum ListingOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MapOutcome {
     /// It is mapped.
-    Mapped,
+    Mapped {
+        /// The SKU it had before.
+        before: Option<Sku>,
+    },
     /// It was already.
     Unchanged,
     /// The shop has no such stock.

@@ -212,8 +212,9 @@ impl Mapping {
             return MapOutcome::SkuTaken { by: *by };
         }
         row.removed = false;
+        let before = row.sku.clone();
         self.assign(stock, sku);
-        MapOutcome::Mapped
+        MapOutcome::Mapped { before }
     }
 
     pub(crate) fn listing_columns(&self) -> Vec<ListingColumns> {

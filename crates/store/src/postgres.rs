@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Connection, Postgres as Driver, Transaction};
+use sqlx::{ConnectOptions, Connection, Postgres as Driver, Transaction};
 
 use crate::error::{Error, failed};
 use crate::secret::SecretKey;
@@ -44,7 +44,7 @@ pub use schema::migrate_postgres;
 /// Connections of one process. Each is a process of the server: `max_connections` there is shared by all replicas.
 const CONNECTIONS_MAX: u32 = 16;
 /// How long a call waits for a connection before it is told that the database is busy.
-const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(30);
+const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// A connection that nobody used for this long is closed.
 const IDLE_MAX: Duration = Duration::from_mins(10);
 /// A connection is closed after this, used or not: its server process forgets what it gathered, and a name that leads to
@@ -55,7 +55,7 @@ const TRIED_AFTER: Duration = Duration::from_secs(5);
 /// Longest that the server works on one statement, in milliseconds.
 const STATEMENT_MS_MAX: &str = "30000";
 /// Longest that a statement waits for one lock, in milliseconds. Batches are short.
-const LOCK_WAIT_MS_MAX: &str = "10000";
+const LOCK_WAIT_MS_MAX: &str = "5000";
 /// Longest that a transaction may wait for its process, in milliseconds: locks of one that hangs are given back.
 const IDLE_IN_TRANSACTION_MS_MAX: &str = "60000";
 /// Prepared statements kept for each connection; more than there are.
@@ -113,6 +113,11 @@ pub(crate) type WriteTx = Transaction<'static, Driver>;
 impl Postgres {
     /// Opens a database whose schema is what this program knows.
     pub(crate) async fn open(options: &PostgresOptions, key: SecretKey) -> Result<Self, Error> {
+        let connect = options.connect_bounded()?;
+        // Not through the pool: that would try until its time is up, and not say why.
+        let mut first = connect.connect().await.map_err(failed("open the database"))?;
+        schema::check(&mut first).await?;
+        first.close().await.map_err(failed("open the database"))?;
         let pool = PgPoolOptions::new()
             .max_connections(options.connections_max)
             .acquire_timeout(ACQUIRE_WAIT_MAX)
@@ -127,10 +132,7 @@ impl Postgres {
                     Ok(true)
                 })
             })
-            .connect_with(options.connect_bounded()?)
-            .await
-            .map_err(failed("open the database"))?;
-        schema::check(&pool).await?;
+            .connect_lazy_with(connect);
         Ok(Self { pool, key: Arc::new(key) })
     }
 

@@ -40,11 +40,10 @@ pub(crate) async fn map(
     occasion: &Occasion,
     summary: &mut Summary,
 ) -> Result<MapOutcome, store::Error> {
-    let before = tx.load_stocks(&[stock], &[]).await?.into_iter().find_map(|row| row.sku);
     let outcome = tx.map_stock(stock, sku, occasion.now).await?;
-    if outcome == MapOutcome::Mapped {
+    if let MapOutcome::Mapped { before } = &outcome {
         begin(tx, &BTreeSet::from([stock]), occasion, summary).await?;
-        if let Some(before) = before {
+        if let Some(before) = before.clone() {
             relevel(tx, [before].into(), occasion, summary).await?;
         }
         resolve(tx, RESOLVED_MAX, occasion, summary).await?;

@@ -2,7 +2,7 @@
 
 use sqlx::ConnectOptions;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
-use sqlx::postgres::PgPool;
+use sqlx::postgres::PgConnection;
 use sqlx::{Connection, SqlSafeStr};
 
 use super::PostgresOptions;
@@ -42,10 +42,10 @@ fn not_migrated(error: MigrateError) -> Error {
 }
 
 /// Newer migrations do not matter unless they say so: they only add.
-pub(super) async fn check(pool: &PgPool) -> Result<(), Error> {
+pub(super) async fn check(connection: &mut PgConnection) -> Result<(), Error> {
     let doing = "look at the schema";
     let there: bool = sqlx::query_scalar("SELECT to_regclass('onhand.migrations') IS NOT NULL")
-        .fetch_one(pool)
+        .fetch_one(&mut *connection)
         .await
         .map_err(failed(doing))?;
     let (found, known_count): (i64, i64) = if there {
@@ -54,7 +54,7 @@ pub(super) async fn check(pool: &PgPool) -> Result<(), Error> {
                FROM onhand.migrations WHERE success",
         )
         .bind(LATEST)
-        .fetch_one(pool)
+        .fetch_one(&mut *connection)
         .await
         .map_err(failed(doing))?
     } else {
@@ -64,7 +64,7 @@ pub(super) async fn check(pool: &PgPool) -> Result<(), Error> {
         return Err(Error::Schema { found, needed: LATEST, remedy: "run `onhand migrate`" });
     }
     let oldest: i64 = sqlx::query_scalar("SELECT oldest FROM onhand.contract")
-        .fetch_one(pool)
+        .fetch_one(&mut *connection)
         .await
         .map_err(failed(doing))?;
     if oldest > LATEST {

@@ -166,7 +166,10 @@ pub(crate) async fn mapping_by_hand_starts_an_epoch<D: Database>() -> anyhow::Re
     let first = store.stocks_of_shop(shop, None, 9).await?.remove(0).epoch;
     assert!(first > Epoch::ZERO);
     assert_eq!(store.map_stock(stock(shop, 1), &sku("A"), NOW).await?, MapOutcome::Unchanged);
-    assert_eq!(store.map_stock(stock(shop, 1), &sku("New"), NOW).await?, MapOutcome::Mapped);
+    assert_eq!(
+        store.map_stock(stock(shop, 1), &sku("New"), NOW).await?,
+        MapOutcome::Mapped { before: Some(sku("A")) }
+    );
     assert_eq!(store.map_stock(stock(shop, 9), &sku("New"), NOW).await?, MapOutcome::UnknownStock);
     let row = store.stocks_of_shop(shop, None, 9).await?.remove(0);
     assert_eq!((row.sku, row.epoch), (Some(sku("New")), first.next()));

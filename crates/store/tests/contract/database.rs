@@ -55,7 +55,21 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) fn options(&self) -> PostgresOptions {
-        PostgresOptions::new(self.database.url().into())
+        PostgresOptions::new(self.url().into())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.database.url()
+    }
+
+    /// The first column of every row that these statements answer.
+    pub(crate) fn ask(&self, sql: &str) -> Vec<String> {
+        self.database.run(sql)
+    }
+
+    /// The same, with what the server says against it.
+    pub(crate) fn try_ask(&self, sql: &str) -> std::io::Result<Vec<String>> {
+        self.database.try_run(sql)
     }
 }
 

@@ -13,9 +13,12 @@ mod egress_notes;
 mod epoch;
 mod ingress;
 mod ingress_tasks;
+mod many_writers;
 mod orders;
 mod outbox;
+mod postgres_schema;
 mod registry;
+mod shards;
 mod upkeep;
 mod wishes;
 mod world;
@@ -82,6 +85,7 @@ contract! { sqlite on crate::database::SqliteFile:
         a_task_is_asked_for_once_until_it_runs, an_order_wanted_again_meanwhile_stays, shops_with_work_are_found,
         a_reading_round_trips,
     }
+    shards { a_member_alone_has_everything, members_share, a_dead_member_loses_its_shards }
 }
 
 contract! { postgres on crate::database::Postgres:
@@ -102,4 +106,5 @@ contract! { postgres on crate::database::Postgres:
         a_task_is_asked_for_once_until_it_runs, an_order_wanted_again_meanwhile_stays, shops_with_work_are_found,
         a_reading_round_trips,
     }
+    shards { a_member_alone_has_everything, members_share, a_dead_member_loses_its_shards }
 }

@@ -133,7 +133,7 @@ pub(super) async fn map(
     let holder = holder_of(&parts.store, shop.id, listing).await?.ok_or_else(unknown)?;
     let stock = values::StockId { shop: shop.id, holder };
     let unchanged = match parts.inventory.map(stock, &sku, &caller.requester()).await? {
-        MapOutcome::Mapped => false,
+        MapOutcome::Mapped { .. } => false,
         MapOutcome::Unchanged => true,
         MapOutcome::UnknownStock => return Err(unknown()),
         MapOutcome::SkuTaken { by } => {

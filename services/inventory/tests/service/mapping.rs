@@ -80,7 +80,10 @@ async fn a_remapped_stock_sells_the_new_sku_from_then_on() {
     world.tell([seen(shop, 1, read(2, 200), "processing", 100, &[(1, 2, Some(2))])]).await;
     let epoch = world.stock(stock).await.epoch;
     let inventory = world.inventory();
-    assert_eq!(inventory.map(stock, &sku("NEW"), &clerk()).await.unwrap(), MapOutcome::Mapped);
+    assert_eq!(
+        inventory.map(stock, &sku("NEW"), &clerk()).await.unwrap(),
+        MapOutcome::Mapped { before: Some(sku("A")) }
+    );
     assert_eq!(inventory.map(stock, &sku("NEW"), &clerk()).await.unwrap(), MapOutcome::Unchanged);
     assert_eq!(
         inventory.map(stock_id(shop, 99), &sku("X"), &clerk()).await.unwrap(),
