@@ -20,6 +20,7 @@ mod outbox;
 mod parameters;
 mod read;
 mod registry;
+mod returning;
 mod schema;
 mod secrets;
 mod shards;

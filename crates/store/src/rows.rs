@@ -13,8 +13,8 @@ use ledger::{Applied, Balance, Digest, Hold, Line, Order, Origin, SkuBook};
 use serde::Serialize;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use values::{
-    Epoch, HolderId, ListingId, Moment, ParseIdError, ProductId, Quantity, ReadNumber, Revision, Sku, Step,
-    StockId, Timestamp, VariationId,
+    Epoch, HolderId, ListingId, Moment, OrderId, ParseIdError, ProductId, Quantity, ReadNumber, Revision,
+    ShopId, Sku, Step, StockId, Timestamp, VariationId,
 };
 
 use crate::error::Error;
@@ -89,6 +89,10 @@ pub(crate) fn listing(product: i64, variation: i64) -> Result<ListingId, Error> 
 
 pub(crate) fn stock_id(shop: i64, holder: i64) -> Result<StockId, Error> {
     Ok(StockId { shop: id("shop", shop)?, holder: id("stock", holder)? })
+}
+
+pub(crate) fn order_keys(rows: Vec<(i64, i64)>) -> Result<Vec<(ShopId, OrderId)>, Error> {
+    rows.into_iter().map(|(shop, order)| Ok((id("shop", shop)?, id("order", order)?))).collect()
 }
 
 /// An order's own columns, in the order that every query of them names them.

@@ -39,7 +39,10 @@ CREATE TABLE inventory.shops (
     created_at          BIGINT  NOT NULL,
     -- The first trusted reading of a stock opens its SKU.
     opening             BOOLEAN NOT NULL,
-    sign_in             TEXT    NOT NULL CHECK (sign_in IN ('header', 'query'))
+    sign_in             TEXT    NOT NULL CHECK (sign_in IN ('header', 'query')),
+    -- Of a removed shop: what its open orders hold is let go, in bounded chunks; else it stays held until somebody
+    -- releases it, or the shop comes back.
+    releases            BOOLEAN NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX shops_by_name ON inventory.shops (name) WHERE state <> 'removed';
 

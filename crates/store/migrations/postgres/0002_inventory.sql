@@ -8,7 +8,7 @@ CREATE TABLE inventory.skus (
     sku            TEXT   COLLATE "C" NOT NULL UNIQUE,
     movement_count BIGINT NOT NULL,
     counted_at     BIGINT,
-    -- [[warehouse, on hand, reserved], …]
+    -- [[warehouse, on hand, reserved, 1 if something else than orders said what is there], …]
     balances       TEXT   NOT NULL
 ) WITH (fillfactor = 70);
 
@@ -226,7 +226,9 @@ CREATE TABLE inventory.dead (
     payload  BYTEA  NOT NULL,
     reason   TEXT   NOT NULL,
     attempts BIGINT NOT NULL,
-    at       BIGINT NOT NULL
+    at       BIGINT NOT NULL,
+    -- It is kept once for each: of the message, or what the transport gave it.
+    identity TEXT   UNIQUE
 );
 CREATE INDEX dead_by_shop ON inventory.dead (shop);
 

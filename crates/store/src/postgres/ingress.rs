@@ -8,7 +8,7 @@ use super::egress::PgEgressTx;
 use super::parameters::{all, maybe, rows, run, with};
 use super::{Postgres, WriteTx};
 use crate::error::Error;
-use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleJob, SettleWanted};
+use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 use crate::rows::ingress::{SettleColumns, cursor, settle_job, settle_rows};
 use crate::rows::{signed, unsigned};
 
@@ -47,8 +47,12 @@ SELECT DISTINCT ON (w.shop, w.holder) w.shop, w.holder, w.why, w.due_at, count(*
        due_at = least(s.due_at, excluded.due_at), wanted = s.wanted + excluded.wanted";
 
 const SETTLES_DUE: &str = "
-SELECT shop, holder, why, due_at, wanted FROM ingress.settles
- WHERE shop = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3";
+SELECT s.shop, s.holder, s.why, s.due_at, s.wanted FROM ingress.settles AS s
+ WHERE s.shop = $1 AND s.due_at <= $2
+   AND ($4::bigint IS NULL OR s.due_at <= $6 OR NOT EXISTS
+       (SELECT 1 FROM inventory.stocks AS i
+         WHERE i.shop = s.shop AND i.holder = s.holder AND i.last_order_date BETWEEN $4 AND $5))
+ ORDER BY s.due_at LIMIT $3";
 
 /// What was asked for again meanwhile stays due as it was.
 const SETTLES_DONE: &str = "
@@ -132,9 +136,15 @@ impl Postgres {
         &self,
         shop: ShopId,
         now: Timestamp,
+        hold: Option<SettleHold>,
         limit: u32,
     ) -> Result<Vec<SettleJob>, Error> {
-        let parameters = with(shop.get()).and(now.micros()).and(i64::from(limit));
+        let parameters = with(shop.get())
+            .and(now.micros())
+            .and(i64::from(limit))
+            .and(hold.map(|hold| hold.dated_from.micros()))
+            .and(hold.map(|hold| hold.dated_to.micros()))
+            .and(hold.map(|hold| hold.due_since.micros()));
         let rows: Vec<SettleColumns> =
             all(&self.pool, "look for settles due", SETTLES_DUE, parameters).await?;
         rows.into_iter().map(settle_job).collect()

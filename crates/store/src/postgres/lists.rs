@@ -18,11 +18,17 @@ SELECT shop, order_id, line, product, variation, holder, quantity
  ORDER BY shop, order_id, line LIMIT $4";
 
 const ORPHANED: &str = "
-SELECT o.shop, o.order_id, o.status,
+WITH orphans AS (
+  SELECT shop, order_id, status, false AS removed FROM inventory.orders
+   WHERE gone AND open AND shop NOT IN (SELECT id FROM inventory.shops WHERE state = 'removed')
+  UNION ALL
+  SELECT o.shop, o.order_id, o.status, true
+    FROM inventory.shops AS s JOIN inventory.orders AS o ON o.shop = s.id AND o.open
+   WHERE s.state = 'removed')
+SELECT o.shop, o.order_id, o.status, o.removed,
        (SELECT coalesce(sum(l.reserved), 0)::bigint
           FROM inventory.lines AS l WHERE l.shop = o.shop AND l.order_id = o.order_id)
-  FROM inventory.orders AS o
- WHERE o.gone AND o.open AND (o.shop, o.order_id) > ($1, $2) ORDER BY o.shop, o.order_id LIMIT $3";
+  FROM orphans AS o WHERE (o.shop, o.order_id) > ($1, $2) ORDER BY o.shop, o.order_id LIMIT $3";
 
 const UNMAPPED: &str = "
 SELECT s.shop, s.holder, l.name, l.sku,
@@ -41,7 +47,10 @@ const WAITING: &str = "
 SELECT (SELECT count(*) FROM inventory.outbox), (SELECT min(since) FROM inventory.outbox),
        (SELECT count(*) FROM inventory.rereads),
        (SELECT count(*) FROM inventory.lines WHERE sku_id IS NULL AND NOT removed),
-       (SELECT count(*) FROM inventory.orders WHERE gone AND open),
+       (SELECT count(*) FROM inventory.orders
+         WHERE gone AND open AND shop NOT IN (SELECT id FROM inventory.shops WHERE state = 'removed'))
+       + (SELECT count(*) FROM inventory.shops AS s JOIN inventory.orders AS o ON o.shop = s.id AND o.open
+           WHERE s.state = 'removed'),
        (SELECT count(*) FROM inventory.dead), (SELECT count(DISTINCT sku_id) FROM inventory.recompute_skus),
        (SELECT count(*) FROM inventory.approvals WHERE decided_at IS NULL)";
 

@@ -5,14 +5,15 @@ use secrecy::ExposeSecret;
 use values::{OrderId, ShopId, Timestamp, WarehouseId};
 
 use super::parameters::{all, maybe, none, rows, run, with};
-use super::{Postgres, WriteTx, commit, marks, outbox};
+use super::{Postgres, WriteTx, commit, marks};
 use crate::error::Error;
 use crate::registry::{
     Changed, NewShop, Opening, Shop, ShopAdded, ShopSettings, Warehouse, WarehouseAdded, WarehouseKind,
 };
 use crate::rows::id;
 use crate::rows::registry::{
-    ShopColumns, WEBHOOK_TOKEN, WarehouseColumns, added_shop, done_if, millis, shop, statuses_text, warehouse,
+    Known, ShopColumns, WEBHOOK_TOKEN, WarehouseColumns, added_shop, done_if, millis, shop, statuses_text,
+    warehouse,
 };
 use crate::secret::{random_token, token_hash};
 
@@ -22,7 +23,7 @@ const ADD_WAREHOUSE: &str = "
 INSERT INTO inventory.warehouses (name, kind, created_at) VALUES ($1, $2, $3)
     ON CONFLICT (name) DO NOTHING RETURNING id";
 
-const SHOPS: &str = "
+pub(super) const SHOPS: &str = "
 SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms, private_allowed, statuses,
        state, created_at, baseline_last, opening, sign_in,
        (SELECT coalesce(json_agg(warehouse ORDER BY position)::text, '[]')
@@ -61,16 +62,6 @@ const ACTIVATE: &str = "UPDATE inventory.shops SET state = 'active' WHERE id = $
 
 const SET_BASELINE: &str = "UPDATE inventory.shops SET baseline_last = $2 WHERE id = $1";
 
-const REMOVE: &str = "UPDATE inventory.shops SET state = 'removed' WHERE id = $1 AND state <> 'removed'";
-
-/// Told to egress once more, as removed.
-const REMOVE_STOCKS: &str = "
-UPDATE inventory.stocks AS s SET removed = true, revision = s.revision + 1
-  FROM (SELECT shop, holder FROM inventory.stocks WHERE shop = $1 AND NOT removed ORDER BY holder FOR UPDATE) AS w
- WHERE s.shop = w.shop AND s.holder = w.holder";
-
-const FORGET_SECRETS: &str = "DELETE FROM inventory.shop_secrets WHERE shop = $1";
-
 impl Postgres {
     pub(crate) async fn add_warehouse(
         &self,
@@ -95,6 +86,12 @@ impl Postgres {
         let settings = &new.settings;
         if let Some(unknown) = unknown_warehouse(&mut tx, &settings.routing).await? {
             return Ok(ShopAdded::UnknownWarehouse(unknown));
+        }
+        match self.find_address(&mut tx, &new).await? {
+            Some(Known::InService(name)) if name == new.name => return Ok(ShopAdded::NameTaken),
+            Some(Known::InService(name)) => return Ok(ShopAdded::AddressTaken(name)),
+            Some(Known::Removed(shop)) => return self.return_shop(tx, shop, &new, now).await,
+            None => {}
         }
         let token = random_token();
         let parameters = with(&new.name)
@@ -143,20 +140,6 @@ impl Postgres {
 
     pub(crate) async fn activate_shop(&self, shop: ShopId) -> Result<Changed, Error> {
         Ok(done_if(run(&self.pool, "activate a shop", ACTIVATE, with(shop.get())).await?))
-    }
-
-    pub(crate) async fn remove_shop(&self, shop: ShopId, now: Timestamp) -> Result<Changed, Error> {
-        let mut tx = self.write().await?;
-        let shop = shop.get();
-        if run(&mut *tx, "remove a shop", REMOVE, with(shop)).await? == 0 {
-            return Ok(Changed::Unknown);
-        }
-        run(&mut *tx, "remove a shop's stocks", REMOVE_STOCKS, with(shop)).await?;
-        let parameters = with(now.micros()).and(Some(shop));
-        run(&mut *tx, "publish a shop's removal", outbox::PUBLISH_ALL, parameters).await?;
-        run(&mut *tx, "forget a shop's secrets", FORGET_SECRETS, with(shop)).await?;
-        commit(tx).await?;
-        Ok(Changed::Done)
     }
 }
 
@@ -214,7 +197,7 @@ async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) ->
     Ok(Changed::Done)
 }
 
-fn shop_numbers(shops: &[ShopId]) -> Vec<i64> {
+pub(super) fn shop_numbers(shops: &[ShopId]) -> Vec<i64> {
     shops.iter().map(|shop| shop.get()).collect()
 }
 

@@ -76,7 +76,7 @@ impl Sqlite {
         after: Option<(ShopId, OrderId)>,
         limit: u32,
     ) -> Result<Vec<Orphan>, Error> {
-        let (shop, order) = order_key(after);
+        let (shop, order) = after.map_or((0, 0), |(shop, order)| (shop.get(), order.get()));
         let rows: Vec<OrphanColumns> = sqlx::query_as(ORPHANED)
             .bind(shop)
             .bind(order)

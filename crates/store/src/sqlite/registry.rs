@@ -10,7 +10,8 @@ use crate::registry::{
     Changed, NewShop, Opening, Shop, ShopAdded, ShopSettings, Warehouse, WarehouseAdded, WarehouseKind,
 };
 use crate::rows::registry::{
-    Known, ShopColumns, WEBHOOK_TOKEN, WarehouseColumns, added_shop, done_if, millis, shop, statuses_text, warehouse,
+    Known, ShopColumns, WEBHOOK_TOKEN, WarehouseColumns, added_shop, done_if, millis, shop, statuses_text,
+    warehouse,
 };
 use crate::rows::{id, json};
 use crate::secret::{random_token, token_hash};

@@ -6,11 +6,9 @@ use values::{OrderId, ShopId, Timestamp};
 use super::registry::{SHOPS, wanted_shops};
 use super::{Sqlite, SqliteInventoryTx, WriteTx, commit};
 use crate::error::{Error, failed};
-use crate::registry::{
-    NewShop, OpenOrders, Opening, ShopAdded, ShopRemoved, StillHeld,
-};
+use crate::registry::{NewShop, OpenOrders, Opening, ShopAdded, ShopRemoved, StillHeld};
 use crate::rows::registry::{Known, ShopColumns, WEBHOOK_TOKEN, known_address, shop};
-use crate::rows::{id, quantity, unsigned};
+use crate::rows::{order_keys, quantity, unsigned};
 use crate::secret::{random_token, token_hash};
 
 const REMOVE: &str = "
@@ -147,7 +145,7 @@ impl SqliteInventoryTx {
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("find orders of removed shops"))?;
-        rows.into_iter().map(|(shop, order)| Ok((id("shop", shop)?, id("order", order)?))).collect()
+        order_keys(rows)
     }
 }
 
