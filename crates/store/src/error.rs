@@ -108,13 +108,12 @@ impl Error {
 pub(crate) fn failed(doing: &'static str) -> impl Fn(sqlx::Error) -> Error {
     move |error| {
         let class = match &error {
-            sqlx::Error::PoolTimedOut => Class::Retry,
+            // Only PostgreSQL is at the other end of a connection.
+            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => Class::Retry,
             sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
                 Some(postgres) => class_of_state(postgres.code()),
                 None => class_of_sqlite(database.code().as_deref()),
             },
-            // Only PostgreSQL is at the other end of a connection.
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => Class::Retry,
             _ => Class::Fatal,
         };
         let source = Box::new(error);
