@@ -1,4 +1,5 @@
-//! Only inventory writes orders, ledger, levels and registry: the other services do not even name the calls that do.
+//! Only inventory writes orders, ledger, levels and registry: the other services do not even name the calls that do, and the
+//! statements of each owner stand in files of its own.
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,21 @@ const WRITES: &[&str] = &[
     "mark_published",
 ];
 
+/// Where the statements are.
+const BACKENDS: &[&str] = &["crates/store/src/sqlite", "crates/store/src/postgres"];
+
+/// Files named for an owner other than inventory; what else there is, is inventory's.
+const OWNERS: &[&str] = &["egress", "ingress", "shards"];
+
+/// Inventory's tables, and the registry's, which are inventory's too; on PostgreSQL both are in one schema.
+const INVENTORYS: &[&str] = &["inventory", "registry"];
+
+/// Files that may write to everybody's tables, each with the reason.
+const ALL_OWNERS: &[(&str, &str)] = &[
+    ("epoch.rs", "after a restore nobody else is at work, and all of it belongs together"),
+    ("returning.rs", "a shop that comes back is read from the start in the same moment"),
+];
+
 pub(super) fn check(root: &Path, files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     let mut violations = Vec::new();
     for path in files.iter().filter(|path| READERS.iter().any(|reader| path.starts_with(reader))) {
@@ -30,6 +46,12 @@ pub(super) fn check(root: &Path, files: &[PathBuf]) -> anyhow::Result<Vec<String
         let text =
             std::fs::read_to_string(&full).with_context(|| format!("cannot read {}", full.display()))?;
         violations.extend(check_file(path, &text));
+    }
+    for path in files.iter().filter(|path| BACKENDS.iter().any(|backend| path.starts_with(backend))) {
+        let full = root.join(path);
+        let text =
+            std::fs::read_to_string(&full).with_context(|| format!("cannot read {}", full.display()))?;
+        violations.extend(check_statements(path, &text));
     }
     Ok(violations)
 }
@@ -40,6 +62,41 @@ fn check_file(path: &Path, text: &str) -> Vec<String> {
     let code = if is_tests { "" } else { text.split("#[cfg(test)]").next().unwrap_or_default() };
     let named = WRITES.iter().filter(|write| code.contains(&format!(".{write}(")));
     named.map(|write| format!("{}: calls {write}, which is for inventory alone", path.display())).collect()
+}
+
+fn check_statements(path: &Path, text: &str) -> Vec<String> {
+    if ALL_OWNERS.iter().any(|(file, _)| path.ends_with(file)) {
+        return Vec::new();
+    }
+    let below = BACKENDS.iter().find_map(|backend| path.strip_prefix(backend).ok()).unwrap_or(path);
+    let first = below.iter().next().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let owner = OWNERS.iter().copied().find(|owner| first.starts_with(owner));
+    let may_write = |table: &str| {
+        let schema = table.split(['_', '.']).next().unwrap_or_default();
+        owner.map_or_else(|| INVENTORYS.contains(&schema), |owner| schema == owner)
+    };
+    let foreign = written_tables(text).filter(|table| !may_write(table));
+    let owner = owner.unwrap_or("inventory");
+    foreign.map(|table| format!("{}: writes {table}, which is not {owner}'s", path.display())).collect()
+}
+
+/// The tables that statements insert into, update, or delete from.
+fn written_tables(text: &str) -> impl Iterator<Item = &str> {
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || "\"();,".contains(c))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let mut tables = Vec::new();
+    for (index, window) in words.windows(3).enumerate() {
+        let before = index.checked_sub(1).and_then(|before| words.get(before)).copied().unwrap_or_default();
+        match window {
+            ["INSERT", "INTO", table] | ["DELETE", "FROM", table] => tables.push(*table),
+            // `DO UPDATE SET`, `FOR UPDATE OF`, `FOR NO KEY UPDATE`, `BEFORE UPDATE ON` name no table.
+            ["UPDATE", table, _] if !["DO", "FOR", "KEY", "BEFORE"].contains(&before) => tables.push(*table),
+            _ => {}
+        }
+    }
+    tables.into_iter()
 }
 
 #[cfg(test)]
@@ -58,6 +115,26 @@ mod tests {
         assert!(
             check("services/egress/src/lane.rs", &format!("#[cfg(test)]\nmod tests {{ {call} }}")).is_empty()
         );
+    }
+
+    #[test]
+    fn statements_stand_in_the_files_of_their_owner() {
+        let check = |path: &str, text: &str| check_statements(Path::new(path), text).len();
+        let upsert = "INSERT INTO egress.stocks AS s (shop) VALUES ($1) ON CONFLICT DO UPDATE SET shop = $1";
+        assert_eq!(check("crates/store/src/postgres/egress/notes.rs", upsert), 0);
+        assert_eq!(check("crates/store/src/postgres/outbox.rs", upsert), 1);
+        assert_eq!(check("crates/store/src/postgres/ingress_tasks.rs", upsert), 1);
+        assert_eq!(check("crates/store/src/postgres/epoch.rs", upsert), 0);
+        let others = [
+            ("\"DELETE FROM inventory.outbox WHERE shop = $1\"", 0, 1),
+            ("WITH x AS (UPDATE registry_shops SET name = ?1)", 0, 1),
+            ("SELECT id FROM egress.stocks FOR NO KEY UPDATE OF e", 0, 0),
+            ("UPDATE ingress_cursors SET page = 1", 1, 1),
+        ];
+        for (sql, by_inventory, by_egress) in others {
+            assert_eq!(check("crates/store/src/sqlite/registry.rs", sql), by_inventory, "{sql}");
+            assert_eq!(check("crates/store/src/sqlite/egress.rs", sql), by_egress, "{sql}");
+        }
     }
 
     #[test]
