@@ -3,7 +3,7 @@
 //! Transactions are READ COMMITTED: each statement sees what is committed when it begins. What is decided on is locked, and
 //! locks are taken in one order: shops (their mapping), orders, SKUs, stocks, then what waits (outbox, settles, wishes,
 //! marks); of each kind sorted by key. A row that is not there yet cannot be locked, so it is inserted first. What only waits
-//! to be worked off is never waited for: `SKIP LOCKED`. Why it is so: docs/adr/0011.
+//! to be worked off is never waited for: `SKIP LOCKED`. Why it is so: docs/adr/0013.
 
 mod catalogue;
 mod check;

@@ -35,14 +35,6 @@ CREATE TABLE inventory.movements (
     trace          BYTEA,
     PRIMARY KEY (sku_id, number)
 ) PARTITION BY HASH (sku_id);
-CREATE TABLE inventory.movements_0 PARTITION OF inventory.movements FOR VALUES WITH (MODULUS 8, REMAINDER 0);
-CREATE TABLE inventory.movements_1 PARTITION OF inventory.movements FOR VALUES WITH (MODULUS 8, REMAINDER 1);
-CREATE TABLE inventory.movements_2 PARTITION OF inventory.movements FOR VALUES WITH (MODULUS 8, REMAINDER 2);
-CREATE TABLE inventory.movements_3 PARTITION OF inventory.movements FOR VALUES WITH (MODULUS 8, REMAINDER 3);
-CREATE TABLE inventory.movements_4 PARTITION OF inventory.movements FOR VALUES WITH (MODULUS 8, REMAINDER 4);
-CREATE TABLE inventory.movements_5 PARTITION OF inventory.movements FOR VALUES WITH (MODULUS 8, REMAINDER 5);
-CREATE TABLE inventory.movements_6 PARTITION OF inventory.movements FOR VALUES WITH (MODULUS 8, REMAINDER 6);
-CREATE TABLE inventory.movements_7 PARTITION OF inventory.movements FOR VALUES WITH (MODULUS 8, REMAINDER 7);
 
 CREATE FUNCTION inventory.movements_are_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -52,8 +44,16 @@ CREATE TRIGGER movements_stay BEFORE UPDATE ON inventory.movements
     FOR EACH ROW EXECUTE FUNCTION inventory.movements_are_append_only();
 CREATE TRIGGER movements_are_kept BEFORE DELETE ON inventory.movements
     FOR EACH ROW EXECUTE FUNCTION inventory.movements_are_append_only();
-CREATE TRIGGER movements_are_not_emptied BEFORE TRUNCATE ON inventory.movements
-    FOR EACH STATEMENT EXECUTE FUNCTION inventory.movements_are_append_only();
+-- Each part could be emptied by its own name.
+DO $$
+BEGIN
+    FOR part IN 0..7 LOOP
+        EXECUTE format('CREATE TABLE inventory.movements_%s PARTITION OF inventory.movements
+                            FOR VALUES WITH (MODULUS 8, REMAINDER %s)', part, part);
+        EXECUTE format('CREATE TRIGGER movements_are_not_emptied BEFORE TRUNCATE ON inventory.movements_%s
+                            FOR EACH STATEMENT EXECUTE FUNCTION inventory.movements_are_append_only()', part);
+    END LOOP;
+END $$;
 
 CREATE TABLE inventory.orders (
     shop         BIGINT  NOT NULL,

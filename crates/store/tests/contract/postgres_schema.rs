@@ -71,6 +71,7 @@ async fn movements_stay_whatever_is_tried() {
         ("UPDATE inventory.movements SET on_hand = 2", "append-only"),
         ("DELETE FROM inventory.movements", "append-only"),
         ("TRUNCATE inventory.movements", "append-only"),
+        ("TRUNCATE inventory.movements_0", "append-only"),
         (movement, "duplicate key"),
     ];
     for (sql, why) in attempts {
