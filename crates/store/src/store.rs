@@ -24,7 +24,7 @@ use crate::report::{
     Explanation, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal,
 };
 use crate::secret::SecretKey;
-use crate::shards::Share;
+use crate::shards::{Shards, Share};
 use crate::sqlite::{Sqlite, SqliteOptions};
 
 /// An open database.
@@ -236,12 +236,42 @@ on_every_backend! {
 }
 
 // Shares of shards.
-on_every_backend! {
+impl Store {
     /// The member is there until `now` + `lasts`, and has its fair share of the service's shards: what it held, unless it is
     /// too much, and what is free.
-    fn share_shards(service: &str, shard_count: u32, member: &str, now: Timestamp, lasts: Duration) -> Share;
+    pub async fn share_shards(
+        &self,
+        service: &str,
+        shard_count: u32,
+        member: &str,
+        now: Timestamp,
+        lasts: Duration,
+    ) -> Result<Share, Error> {
+        self.with_shards(service, shard_count, |shards| shards.share(shard_count, member, now, lasts)).await
+    }
+
     /// The member has stopped working on these. One that gives up its last is gone, until it asks for its share again.
-    fn release_shards(service: &str, shard_count: u32, member: &str, indexes: &[u32]) -> ();
+    pub async fn release_shards(
+        &self,
+        service: &str,
+        shard_count: u32,
+        member: &str,
+        indexes: &[u32],
+    ) -> Result<(), Error> {
+        self.with_shards(service, shard_count, |shards| shards.release(member, indexes)).await
+    }
+
+    async fn with_shards<T>(
+        &self,
+        service: &str,
+        shard_count: u32,
+        decide: impl FnOnce(&mut Shards) -> T,
+    ) -> Result<T, Error> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.with_shards(service, shard_count, decide).await,
+            Backend::Postgres(postgres) => postgres.with_shards(service, shard_count, decide).await,
+        }
+    }
 }
 
 // Readers. A limit above `PAGE_ROWS_MAX` is that.

@@ -1,13 +1,9 @@
 //! Shares of shards on PostgreSQL: one row for each service is locked by whoever is given his share.
 
-use std::time::Duration;
-
-use values::Timestamp;
-
 use super::parameters::{all, rows, run, with};
 use super::{Postgres, WriteTx, commit};
 use crate::error::Error;
-use crate::shards::{Shards, Share};
+use crate::shards::Shards;
 
 const MAKE: &str = "
 INSERT INTO shards.services (service, shard_count) VALUES ($1, $2) ON CONFLICT (service, shard_count) DO NOTHING";
@@ -36,34 +32,19 @@ SELECT $5, $6, w.shard, w.member, w.fence, w.until
        member = excluded.member, fence = excluded.fence, until = excluded.until";
 
 impl Postgres {
-    pub(crate) async fn share_shards(
+    /// Decides on the shards of a service while nobody else does.
+    pub(crate) async fn with_shards<T>(
         &self,
         service: &str,
         shard_count: u32,
-        member: &str,
-        now: Timestamp,
-        lasts: Duration,
-    ) -> Result<Share, Error> {
+        decide: impl FnOnce(&mut Shards) -> T,
+    ) -> Result<T, Error> {
         let mut tx = self.write().await?;
         let mut shards = load(&mut tx, service, shard_count).await?;
-        let share = shards.share(shard_count, member, now, lasts);
+        let decided = decide(&mut shards);
         save(&mut tx, service, shard_count, &shards).await?;
         commit(tx).await?;
-        Ok(share)
-    }
-
-    pub(crate) async fn release_shards(
-        &self,
-        service: &str,
-        shard_count: u32,
-        member: &str,
-        indexes: &[u32],
-    ) -> Result<(), Error> {
-        let mut tx = self.write().await?;
-        let mut shards = load(&mut tx, service, shard_count).await?;
-        shards.release(member, indexes);
-        save(&mut tx, service, shard_count, &shards).await?;
-        commit(tx).await
+        Ok(decided)
     }
 }
 

@@ -1,13 +1,9 @@
 //! Shares of shards on SQLite.
 
-use std::time::Duration;
-
-use values::Timestamp;
-
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::rows::json;
-use crate::shards::{Shards, Share};
+use crate::shards::Shards;
 
 const MEMBERS: &str = "SELECT member, until FROM shards_members WHERE service = ?1 AND shard_count = ?2";
 
@@ -27,34 +23,19 @@ SELECT ?1, ?2, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_eac
        member = excluded.member, fence = excluded.fence, until = excluded.until";
 
 impl Sqlite {
-    pub(crate) async fn share_shards(
+    /// Decides on the shards of a service while nobody else does.
+    pub(crate) async fn with_shards<T>(
         &self,
         service: &str,
         shard_count: u32,
-        member: &str,
-        now: Timestamp,
-        lasts: Duration,
-    ) -> Result<Share, Error> {
+        decide: impl FnOnce(&mut Shards) -> T,
+    ) -> Result<T, Error> {
         let mut tx = self.write().await?;
         let mut shards = load(&mut tx, service, shard_count).await?;
-        let share = shards.share(shard_count, member, now, lasts);
+        let decided = decide(&mut shards);
         save(&mut tx, service, shard_count, &shards).await?;
         commit(tx).await?;
-        Ok(share)
-    }
-
-    pub(crate) async fn release_shards(
-        &self,
-        service: &str,
-        shard_count: u32,
-        member: &str,
-        indexes: &[u32],
-    ) -> Result<(), Error> {
-        let mut tx = self.write().await?;
-        let mut shards = load(&mut tx, service, shard_count).await?;
-        shards.release(member, indexes);
-        save(&mut tx, service, shard_count, &shards).await?;
-        commit(tx).await
+        Ok(decided)
     }
 }
 
