@@ -98,10 +98,24 @@ impl Error {
         }
     }
 
+    /// Where another transaction may have added the same row: a row that is there already is no mistake of the caller's, who
+    /// finds it when he tries again.
+    pub(crate) fn met(self) -> Self {
+        match self {
+            Self::Constraint { doing, source } if is_double(&source) => Self::Busy { doing, source },
+            other => other,
+        }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "numbers, texts and borrowed texts alike")]
     pub(crate) fn damaged(what: &'static str, stored: impl ToString) -> Self {
         Self::Damaged { what, text: stored.to_string() }
     }
+}
+
+fn is_double(source: &Cause) -> bool {
+    let error = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    error.is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// Makes an [`Error`] of what the database said while `doing`.

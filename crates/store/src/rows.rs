@@ -1,11 +1,15 @@
 //! Between rows and values, alike for every backend: what is bound, and what is read back with every value checked.
 
+pub(crate) mod batch;
 pub(crate) mod columns;
 pub(crate) mod egress;
 pub(crate) mod ingress;
 pub(crate) mod lists;
 pub(crate) mod outbox;
+pub(crate) mod read;
 pub(crate) mod registry;
+pub(crate) mod upkeep;
+pub(crate) mod wishes;
 
 use std::collections::BTreeSet;
 
@@ -82,6 +86,15 @@ pub(crate) fn listing_key(listing: ListingId) -> (i64, i64) {
     (listing.product.get(), listing.variation.map_or(0, VariationId::get))
 }
 
+/// The keys of listings, each once.
+pub(crate) fn wanted_listings(listings: &[(ShopId, ListingId)]) -> BTreeSet<(i64, i64, i64)> {
+    let key = |(shop, listing): &(ShopId, ListingId)| {
+        let (product, variation) = listing_key(*listing);
+        (shop.get(), product, variation)
+    };
+    listings.iter().map(key).collect()
+}
+
 pub(crate) fn listing(product: i64, variation: i64) -> Result<ListingId, Error> {
     let variation = if variation == 0 { None } else { Some(id("variation", variation)?) };
     Ok(ListingId { product: id("product", product)?, variation })
@@ -93,6 +106,26 @@ pub(crate) fn stock_id(shop: i64, holder: i64) -> Result<StockId, Error> {
 
 pub(crate) fn order_keys(rows: Vec<(i64, i64)>) -> Result<Vec<(ShopId, OrderId)>, Error> {
     rows.into_iter().map(|(shop, order)| Ok((id("shop", shop)?, id("order", order)?))).collect()
+}
+
+/// Those of the stocks that a doubtful order is on; one without holder is on all of its shop.
+pub(crate) fn stocks_in_doubt(stocks: &[StockId], doubtful: Vec<(i64, Option<i64>)>) -> BTreeSet<StockId> {
+    let rows: BTreeSet<(i64, Option<i64>)> = doubtful.into_iter().collect();
+    let is_doubtful = |stock: &&StockId| {
+        let shop = stock.shop.get();
+        rows.contains(&(shop, None)) || rows.contains(&(shop, Some(stock.holder.get())))
+    };
+    stocks.iter().filter(is_doubtful).copied().collect()
+}
+
+/// The sums by their place among `count`; zero where there is none.
+pub(crate) fn effects(count: usize, sums: Vec<(i64, i64)>) -> Vec<Quantity> {
+    let mut effects = vec![Quantity::ZERO; count];
+    for (place, sum) in sums {
+        let effect = usize::try_from(place).ok().and_then(|place| effects.get_mut(place));
+        *effect.expect("the place is one that was asked for") = quantity(sum);
+    }
+    effects
 }
 
 /// An order's own columns, in the order that every query of them names them.
@@ -370,6 +403,11 @@ where
 }
 
 impl StockColumns {
+    /// Its SKU was added after the statement that read it had begun.
+    pub(crate) const fn is_torn(&self) -> bool {
+        self.sku_id.is_some() && self.sku.is_none()
+    }
+
     pub(crate) fn row(&self) -> Result<StockRow, Error> {
         Ok(StockRow {
             id: StockId { shop: id("shop", self.shop)?, holder: id::<HolderId>("stock", self.holder)? },

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use values::{Sku, StockId, Timestamp};
 
-use super::outbox::{PUBLISH, PublishColumns};
+use super::outbox::PUBLISH;
 use super::parameters::{all, rows, run, with};
 use super::{PgInventoryTx, Postgres, WriteTx, commit, locks, marks};
 use crate::error::Error;
 use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome};
 use crate::mapping::{ListingColumns, Mapping, listing_keys, owner_keys, stock_keys};
+use crate::rows::batch::ToPublish;
 use crate::rows::{StockColumns, stock_columns};
 
 const LISTINGS: &str = "
@@ -162,7 +163,7 @@ async fn save(tx: &mut WriteTx, mapping: &Mapping, now: Timestamp) -> Result<(),
         run(&mut **tx, "mark listings to resolve", marks::LISTINGS, rows(&resolvable)).await?;
     }
     let removed: BTreeSet<(i64, i64)> = mapping.removed().collect();
-    let removed: Vec<PublishColumns<'_>> = saved
+    let removed: Vec<ToPublish<'_>> = saved
         .into_iter()
         .filter(|(shop, holder, ..)| removed.contains(&(*shop, *holder)))
         .map(|(shop, holder, epoch, revision)| (shop, holder, epoch, revision, None, None, None))

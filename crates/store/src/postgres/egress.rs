@@ -7,12 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 use sqlx::PgExecutor;
 use values::{ShopId, StockId, Timestamp};
 
-use super::parameters::{Parameters, all, maybe, rows, run, with};
+use super::parameters::{Parameters, all, maybe, page, rows, run, with};
 use super::{Postgres, WriteTx, commit};
 use crate::egress::{DueShop, PushRow, ShopLane};
 use crate::error::Error;
 use crate::inventory::ShopFilter;
-use crate::report::PAGE_ROWS_MAX;
 use crate::rows::egress::{
     DueShopColumns, LaneColumns, PushColumns, columns_of, due_shop, lane, push_columns, push_row,
 };
@@ -210,8 +209,4 @@ async fn pushes<'e>(
 fn keys(stocks: &[StockId]) -> Parameters {
     let keys: BTreeSet<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
     rows(&keys.into_iter().collect::<Vec<_>>())
-}
-
-fn page(limit: u32) -> i64 {
-    i64::from(limit.min(PAGE_ROWS_MAX))
 }

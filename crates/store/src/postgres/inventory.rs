@@ -5,53 +5,50 @@ mod load;
 mod save;
 mod wishes;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::SkuBook;
-use values::{OrderId, ShopId, Sku, StockId};
+use values::{ShopId, Sku};
 
+use super::parameters::{run, with};
 use super::{Postgres, WriteTx};
 use crate::error::Error;
-use crate::inventory::{OrderRow, StockRow};
+use crate::loaded::Loaded;
+
+/// SKUs that were only made to lock them, and are of nothing.
+const FORGET_SKUS: &str = "
+DELETE FROM inventory.skus AS k
+ WHERE k.id = ANY ($1) AND k.movement_count = 0
+   AND NOT EXISTS (SELECT 1 FROM inventory.stocks AS s WHERE s.sku_id = k.id AND NOT s.removed)
+   AND NOT EXISTS (SELECT 1 FROM inventory.recompute_skus AS m WHERE m.sku_id = k.id)";
 
 /// A batch on PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct PgInventoryTx {
     pub(super) tx: WriteTx,
-    orders: HashMap<(ShopId, OrderId), OrderRow>,
-    stocks: HashMap<StockId, StockRow>,
-    skus: BTreeMap<Sku, LoadedSku>,
-}
-
-#[derive(Debug, Default)]
-struct LoadedSku {
-    /// `None`: not stored yet.
-    id: Option<i64>,
-    /// As it was loaded, if it was.
-    book: Option<SkuBook>,
+    pub(super) loaded: Loaded,
+    /// Shops whose mapping stays as it is until the end.
+    kept: BTreeSet<ShopId>,
+    /// SKUs that were made to be locked and that nothing was written for yet.
+    made: BTreeMap<Sku, i64>,
 }
 
 impl Postgres {
     pub(crate) async fn begin_inventory(&self) -> Result<PgInventoryTx, Error> {
         Ok(PgInventoryTx {
             tx: self.write().await?,
-            orders: HashMap::new(),
-            stocks: HashMap::new(),
-            skus: BTreeMap::new(),
+            loaded: Loaded::default(),
+            kept: BTreeSet::new(),
+            made: BTreeMap::new(),
         })
     }
 }
 
 impl PgInventoryTx {
-    pub(crate) async fn commit(self) -> Result<(), Error> {
+    pub(crate) async fn commit(mut self) -> Result<(), Error> {
+        if !self.made.is_empty() {
+            let made: Vec<i64> = self.made.into_values().collect();
+            run(&mut *self.tx, "forget SKUs that nothing was written for", FORGET_SKUS, with(made)).await?;
+        }
         super::commit(self.tx).await
-    }
-
-    pub(super) fn know_sku(&mut self, sku: &Sku, id: i64) {
-        self.skus.entry(sku.clone()).or_default().id = Some(id);
-    }
-
-    fn sku_id(&self, sku: &Sku) -> Option<i64> {
-        self.skus.get(sku).and_then(|loaded| loaded.id)
     }
 }

@@ -3,9 +3,9 @@
 use values::{LineId, OrderId, ShopId, StockId};
 
 use super::Postgres;
-use super::parameters::{all, none, one, with};
+use super::parameters::{all, none, one, page, with};
 use crate::error::Error;
-use crate::report::{Orphan, PAGE_ROWS_MAX, ParkedLine, UnmappedStock, Waiting, WarehouseTotal};
+use crate::report::{Orphan, ParkedLine, UnmappedStock, Waiting, WarehouseTotal};
 use crate::rows::lists::{
     OrphanColumns, ParkedColumns, TotalColumns, UnmappedColumns, orphan, parked_line, unmapped_stock,
     waiting, warehouse_total,
@@ -99,8 +99,4 @@ impl Postgres {
     pub(crate) async fn waiting(&self) -> Result<Waiting, Error> {
         waiting(one(&self.pool, "count what waits", WAITING, none()).await?)
     }
-}
-
-fn page(limit: u32) -> i64 {
-    i64::from(limit.min(PAGE_ROWS_MAX))
 }

@@ -50,9 +50,6 @@ SELECT shop, holder, epoch, revision, $1 FROM inventory.stocks
  WHERE sku_id IS NOT NULL AND ($2::bigint IS NULL OR shop = $2) ORDER BY shop, holder
     ON CONFLICT (shop, holder) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision";
 
-/// A row of [`PUBLISH`]: shop, holder, epoch, revision, first and last order date, trace.
-pub(super) type PublishColumns<'a> = (i64, i64, i64, i64, Option<i64>, Option<i64>, Option<&'a str>);
-
 impl Postgres {
     pub(crate) async fn levels_to_publish(
         &self,

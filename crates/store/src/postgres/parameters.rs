@@ -5,6 +5,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Encode, FromRow, PgExecutor, Postgres, Type};
 
 use crate::error::{Error, failed};
+use crate::report::PAGE_ROWS_MAX;
 use crate::rows::columns::Columns;
 
 /// The parameters of one statement, in their order.
@@ -39,6 +40,11 @@ impl Parameters {
     fn bound(self, doing: &'static str) -> Result<PgArguments, Error> {
         self.0.map_err(|source| failed(doing)(sqlx::Error::Encode(source)))
     }
+}
+
+/// The parameter of a page's limit.
+pub(super) fn page(limit: u32) -> i64 {
+    i64::from(limit.min(PAGE_ROWS_MAX))
 }
 
 /// Runs a statement; how many rows it touched.

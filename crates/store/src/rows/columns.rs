@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgHasArrayType};
-use sqlx::{Arguments, Encode, Postgres, Type};
+use sqlx::{Encode, Postgres, Type};
 
 /// A row that either database can be given many of at once. Tuples of numbers, words and truths are.
 pub(crate) trait Columns<'q>: Serialize + Sized {
@@ -19,11 +19,20 @@ pub(crate) trait Cell<'q>:
 
 impl<'q, T> Cell<'q> for T where T: Clone + Serialize + PgHasArrayType + Type<Postgres> + Encode<'q, Postgres> {}
 
+/// Adds an array for each of these members of the rows.
+macro_rules! add_columns {
+    ($rows:expr, $arguments:expr, $($index:tt),+) => {{
+        use sqlx::Arguments as _;
+        $($arguments.add($rows.iter().map(|row| row.$index.clone()).collect::<Vec<_>>())?;)+
+    }};
+}
+pub(crate) use add_columns;
+
 macro_rules! columns {
     ($($cell:ident $index:tt),+) => {
         impl<'q, $($cell: Cell<'q>),+> Columns<'q> for ($($cell,)+) {
             fn add(rows: &[Self], arguments: &mut PgArguments) -> Result<(), BoxDynError> {
-                $(arguments.add(rows.iter().map(|row| row.$index.clone()).collect::<Vec<_>>())?;)+
+                add_columns!(rows, arguments, $($index),+);
                 Ok(())
             }
         }

@@ -7,53 +7,25 @@ mod wishes;
 
 pub(super) use save::OUTBOX;
 
-use std::collections::{BTreeMap, HashMap};
-
-use ledger::SkuBook;
-use values::{OrderId, ShopId, Sku, StockId};
-
 use super::{Sqlite, WriteTx};
 use crate::error::Error;
-use crate::inventory::{OrderRow, StockRow};
+use crate::loaded::Loaded;
 
 /// A batch on SQLite.
 #[derive(Debug)]
 pub(crate) struct SqliteInventoryTx {
     pub(super) tx: WriteTx,
-    orders: HashMap<(ShopId, OrderId), OrderRow>,
-    stocks: HashMap<StockId, StockRow>,
-    skus: BTreeMap<Sku, LoadedSku>,
-}
-
-#[derive(Debug, Default)]
-struct LoadedSku {
-    /// `None`: not stored yet.
-    id: Option<i64>,
-    /// As it was loaded, if it was.
-    book: Option<SkuBook>,
+    pub(super) loaded: Loaded,
 }
 
 impl Sqlite {
     pub(crate) async fn begin_inventory(&self) -> Result<SqliteInventoryTx, Error> {
-        Ok(SqliteInventoryTx {
-            tx: self.write().await?,
-            orders: HashMap::new(),
-            stocks: HashMap::new(),
-            skus: BTreeMap::new(),
-        })
+        Ok(SqliteInventoryTx { tx: self.write().await?, loaded: Loaded::default() })
     }
 }
 
 impl SqliteInventoryTx {
     pub(crate) async fn commit(self) -> Result<(), Error> {
         super::commit(self.tx).await
-    }
-
-    pub(super) fn know_sku(&mut self, sku: &Sku, id: i64) {
-        self.skus.entry(sku.clone()).or_default().id = Some(id);
-    }
-
-    fn sku_id(&self, sku: &Sku) -> Option<i64> {
-        self.skus.get(sku).and_then(|loaded| loaded.id)
     }
 }

@@ -1,17 +1,19 @@
 //! Readers on SQLite: stock, orders, movements, and why a number is what it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ledger::{Balance, Cause, Movement, MovementKind};
 use values::{OrderId, ProductId, ShopId, Sku, StockId};
 
 use super::Sqlite;
 use crate::error::{Error, failed};
-use crate::inventory::{OrderRow, Posted, Posting, StockOpening, StockRow};
-use crate::report::{Explanation, MovementSum, OpenHold, Openings, PAGE_ROWS_MAX, SkuStock};
+use crate::inventory::{OrderRow, Posted, StockRow};
+use crate::report::{Explanation, Openings, PAGE_ROWS_MAX, SkuStock};
+use crate::rows::read::{
+    HoldColumns, MovementColumns, SkuColumns, SumColumns, movement_sum, open_hold, openings, posted,
+    sku_stocks,
+};
 use crate::rows::{
-    LineColumns, OrderColumns, StockColumns, bytes16, holds, id, json, line, opening, order_row, quantity,
-    sku, sku_book, stock_columns, timestamp, unsigned,
+    LineColumns, OrderColumns, StockColumns, id, json, line, order_row, stock_columns, stock_id, unsigned,
 };
 
 const SKU_PAGE: &str = "
@@ -65,8 +67,6 @@ SELECT l.shop, l.order_id, o.status, l.line, l.holds
   FROM inventory_lines AS l JOIN inventory_orders AS o ON o.shop = l.shop AND o.order_id = l.order_id
  WHERE l.sku_id = ?1 AND l.reserved <> 0 ORDER BY l.shop, l.order_id, l.position LIMIT ?2";
 
-type SkuColumns = (i64, String, i64, Option<i64>, String);
-
 impl Sqlite {
     pub(crate) async fn stock_page(&self, after: Option<&Sku>, limit: u32) -> Result<Vec<SkuStock>, Error> {
         let mut tx = self.snapshot().await?;
@@ -110,17 +110,7 @@ impl Sqlite {
         .fetch_all(&self.readers)
         .await
         .map_err(failed("count the openings of a shop"))?;
-        let mut openings = Openings::default();
-        for (number, count) in rows {
-            let place = match opening(number)? {
-                StockOpening::None => continue,
-                StockOpening::Awaited => &mut openings.awaited_count,
-                StockOpening::Opened => &mut openings.opened_count,
-                StockOpening::LeftAlone => &mut openings.left_alone_count,
-            };
-            *place = unsigned("count", count)?;
-        }
-        Ok(openings)
+        openings(rows)
     }
 
     /// The parents of those stocks that are variations'.
@@ -138,7 +128,7 @@ impl Sqlite {
         .await
         .map_err(failed("look up the parents of stocks"))?;
         rows.into_iter()
-            .map(|(shop, holder, parent)| Ok((crate::rows::stock_id(shop, holder)?, id("product", parent)?)))
+            .map(|(shop, holder, parent)| Ok((stock_id(shop, holder)?, id("product", parent)?)))
             .collect()
     }
 
@@ -196,10 +186,10 @@ impl Sqlite {
         let Some(sku_id) = rows.first().map(|row| row.0) else {
             return Ok(None);
         };
-        let sums: Vec<(i64, String, i64, i64, i64)> =
+        let sums: Vec<SumColumns> =
             sqlx::query_as(SUMS).bind(sku_id).fetch_all(&mut *tx).await.map_err(failed("sum movements"))?;
         let sums = sums.into_iter().map(movement_sum).collect::<Result<_, _>>()?;
-        let held: Vec<(i64, i64, String, i64, String)> = sqlx::query_as(HOLDS)
+        let held: Vec<HoldColumns> = sqlx::query_as(HOLDS)
             .bind(sku_id)
             .bind(PAGE_ROWS_MAX)
             .fetch_all(&mut *tx)
@@ -223,7 +213,7 @@ impl Sqlite {
 }
 
 async fn sku_rows(tx: &mut super::WriteTx, skus: &[Sku]) -> Result<Vec<SkuColumns>, Error> {
-    let texts: std::collections::BTreeSet<&str> = skus.iter().map(Sku::as_str).collect();
+    let texts: BTreeSet<&str> = skus.iter().map(Sku::as_str).collect();
     sqlx::query_as(SKUS).bind(json(&texts)).fetch_all(&mut **tx).await.map_err(failed("read SKUs"))
 }
 
@@ -234,111 +224,5 @@ async fn with_stocks(tx: &mut super::WriteTx, skus: Vec<SkuColumns>) -> Result<V
         .fetch_all(&mut **tx)
         .await
         .map_err(failed("read the stocks of SKUs"))?;
-    let mut by_sku: BTreeMap<i64, Vec<StockRow>> = BTreeMap::new();
-    for columns in stocks {
-        if let Some(sku_id) = columns.sku_id {
-            by_sku.entry(sku_id).or_default().push(columns.row()?);
-        }
-    }
-    skus.into_iter()
-        .map(|(sku_id, code, count, counted_at, balances)| {
-            Ok(SkuStock {
-                sku: sku(&code)?,
-                book: sku_book(count, counted_at, &balances)?,
-                stocks: by_sku.remove(&sku_id).unwrap_or_default(),
-            })
-        })
-        .collect()
-}
-
-type MovementColumns = (
-    i64,
-    i64,
-    String,
-    i64,
-    i64,
-    i64,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    i64,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<Vec<u8>>,
-);
-
-fn posted(of: &Sku, row: MovementColumns) -> Result<Posted, Error> {
-    let (
-        number,
-        warehouse,
-        kind,
-        on_hand_delta,
-        reserved_delta,
-        on_hand,
-        reserved,
-        shop,
-        order,
-        line,
-        at,
-        actor,
-        reason,
-        operation,
-        trace,
-    ) = row;
-    let cause = match (shop, order, line) {
-        (Some(shop), Some(order), Some(line)) => {
-            Cause::Order { shop: id("shop", shop)?, order: id("order", order)?, line: id("line", line)? }
-        }
-        _ => Cause::Operation,
-    };
-    Ok(Posted {
-        movement: Movement {
-            sku: of.clone(),
-            number: unsigned("movement number", number)?,
-            warehouse: id("warehouse", warehouse)?,
-            kind: movement_kind(&kind)?,
-            on_hand_delta: quantity(on_hand_delta),
-            reserved_delta: quantity(reserved_delta),
-            after: Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) },
-            cause,
-        },
-        posting: Posting {
-            at: timestamp(at),
-            actor: actor.map(Into::into),
-            reason: reason.map(Into::into),
-            operation: operation.map(Into::into),
-            trace: trace.map(|trace| bytes16("trace id", &trace)).transpose()?,
-        },
-    })
-}
-
-fn movement_kind(word: &str) -> Result<MovementKind, Error> {
-    MovementKind::ALL
-        .into_iter()
-        .find(|kind| kind.as_str() == word)
-        .ok_or_else(|| Error::damaged("kind of movement", word))
-}
-
-fn movement_sum(row: (i64, String, i64, i64, i64)) -> Result<MovementSum, Error> {
-    let (warehouse, kind, count, on_hand, reserved) = row;
-    Ok(MovementSum {
-        warehouse: id("warehouse", warehouse)?,
-        kind: movement_kind(&kind)?,
-        count: unsigned("count", count)?,
-        on_hand: quantity(on_hand),
-        reserved: quantity(reserved),
-    })
-}
-
-fn open_hold(row: (i64, i64, String, i64, String)) -> Result<OpenHold, Error> {
-    let (shop, order, status, line, held) = row;
-    Ok(OpenHold {
-        shop: id("shop", shop)?,
-        order: id("order", order)?,
-        status,
-        line: id("line", line)?,
-        holds: holds(&held)?,
-    })
+    sku_stocks(skus, &stocks)
 }

@@ -6,10 +6,11 @@ use values::{OrderId, ShopId, Sku, Timestamp};
 
 use super::{Sqlite, SqliteInventoryTx, commit};
 use crate::error::{Error, failed};
-use crate::inventory::{Approval, DeadMessage, Decided, NewDead};
+use crate::inventory::{Approval, DeadMessage, Decided};
 use crate::registry::Changed;
 use crate::rows::registry::done_if;
-use crate::rows::{id, json, sku, timestamp};
+use crate::rows::upkeep::{ApprovalColumns, DeadColumns, approval, dead};
+use crate::rows::{id, json, order_keys, sku};
 
 const TAKE_SKUS: &str = "
 DELETE FROM inventory_recompute_skus
@@ -47,7 +48,7 @@ impl SqliteInventoryTx {
         rows.into_iter()
             .map(|(code, sku_id)| {
                 let sku = sku(&code)?;
-                self.know_sku(&sku, sku_id);
+                self.loaded.know_sku(&sku, sku_id);
                 Ok(sku)
             })
             .collect()
@@ -252,30 +253,4 @@ impl Sqlite {
             .map_err(failed("mark SKUs to recompute"))?;
         commit(tx).await
     }
-}
-
-fn order_keys(rows: Vec<(i64, i64)>) -> Result<OrderKeys, Error> {
-    rows.into_iter().map(|(shop, order)| Ok((id("shop", shop)?, id("order", order)?))).collect()
-}
-
-type ApprovalColumns = (i64, String, String, Vec<u8>, i64, Option<String>, Option<bool>, Option<i64>);
-
-fn approval(row: ApprovalColumns) -> Approval {
-    let (number, kind, summary, payload, at, actor, approved, decided_at) = row;
-    let decided = match (actor, approved, decided_at) {
-        (Some(actor), Some(approved), Some(at)) => Some(Decided { actor, approved, at: timestamp(at) }),
-        _ => None,
-    };
-    Approval { id: number, kind, summary, payload, at: timestamp(at), decided }
-}
-
-type DeadColumns = (i64, Option<i64>, String, Vec<u8>, String, u32, i64, Option<String>);
-
-fn dead(row: DeadColumns) -> Result<DeadMessage, Error> {
-    let (number, shop, kind, payload, reason, attempts, at, identity) = row;
-    let shop = shop.map(|shop| id("shop", shop)).transpose()?;
-    Ok(DeadMessage {
-        id: number,
-        message: NewDead { identity, shop, kind, payload, reason, attempts, at: timestamp(at) },
-    })
 }

@@ -84,7 +84,7 @@ pub(crate) async fn wrong_reserved_is_found<D: Database>() -> anyhow::Result<()>
 
 pub(crate) async fn a_wrong_order_sum_is_found<D: Database>() -> anyhow::Result<()> {
     for damage in [
-        "UPDATE inventory_orders SET open = 0 WHERE order_id = 1",
+        "UPDATE inventory_orders SET open = false WHERE order_id = 1",
         "UPDATE inventory_lines SET reserved = 2000 WHERE order_id = 1 AND position = 1",
     ] {
         let (shop, broken) = found::<D>(damage).await?;

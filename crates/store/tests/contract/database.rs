@@ -85,9 +85,15 @@ impl Database for Postgres {
         Ok(Store::open_postgres(&self.options(), SecretKey::from_bytes([key; 32])).await?)
     }
 
-    /// Statements are written for SQLite, whose tables have their schema's name before their own.
+    /// Statements are written for SQLite, whose tables have their schema's name before their own, and whose triggers have a
+    /// name for themselves.
     async fn run(&self, sql: &'static str) -> anyhow::Result<()> {
-        let names = [("inventory_", "inventory."), ("egress_", "egress.")];
+        let names = [
+            ("inventory_movements_stay;", "movements_stay ON inventory.movements;"),
+            ("inventory_movements_are_kept;", "movements_are_kept ON inventory.movements;"),
+            ("inventory_", "inventory."),
+            ("egress_", "egress."),
+        ];
         let sql = names.iter().fold(sql.to_owned(), |sql, (before, after)| sql.replace(before, after));
         self.database.try_run(&sql)?;
         Ok(())

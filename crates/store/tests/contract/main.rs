@@ -23,9 +23,13 @@ mod upkeep;
 mod wishes;
 mod world;
 
-/// Runs every test of the contract on a backend.
+/// Runs every test of the contract on every backend.
 macro_rules! contract {
-    ($backend:ident on $database:ty: $($module:ident { $($test:ident),* $(,)? })*) => {
+    ($($module:ident { $($test:ident),* $(,)? })*) => {
+        contract! { sqlite on crate::database::SqliteFile: $($module { $($test),* })* }
+        contract! { postgres on crate::database::Postgres: $($module { $($test),* })* }
+    };
+    ($backend:ident on $database:ty: $($module:ident { $($test:ident),* })*) => {
         mod $backend {
             $(mod $module {
                 $(#[tokio::test]
@@ -37,7 +41,7 @@ macro_rules! contract {
     };
 }
 
-contract! { sqlite on crate::database::SqliteFile:
+contract! {
     registry {
         warehouses_have_unique_names, a_shop_comes_back_as_it_was_added, names_and_warehouses_of_shops_are_checked,
         a_removed_shop_gives_its_name_and_secrets_up, secrets_are_unreadable_under_another_key,
@@ -80,27 +84,6 @@ contract! { sqlite on crate::database::SqliteFile:
         a_reader_has_the_shop_for_itself, a_stale_fence_gets_nothing, read_numbers_are_never_given_twice,
         a_stock_is_settled_once, a_settle_wanted_meanwhile_stays_due,
         a_settle_that_can_prove_nothing_yet_is_left_for_later,
-    }
-    ingress_tasks {
-        a_task_is_asked_for_once_until_it_runs, an_order_wanted_again_meanwhile_stays, shops_with_work_are_found,
-        a_reading_round_trips,
-    }
-    shards { a_member_alone_has_everything, members_share, a_dead_member_loses_its_shards }
-}
-
-contract! { postgres on crate::database::Postgres:
-    registry {
-        warehouses_have_unique_names, a_shop_comes_back_as_it_was_added, names_and_warehouses_of_shops_are_checked,
-        a_removed_shop_gives_its_name_and_secrets_up, secrets_are_unreadable_under_another_key,
-        secrets_can_be_rotated, tokens_are_known_by_their_hash_only, opening_twice_changes_nothing,
-    }
-    egress {
-        push_state_round_trips, an_intent_survives_its_process, due_stocks_come_by_shop, lanes_are_shown,
-    }
-    egress_notes { notes_round_trip, what_is_due_comes_by_product }
-    ingress {
-        a_reader_has_the_shop_for_itself, a_stale_fence_gets_nothing, read_numbers_are_never_given_twice,
-        a_stock_is_settled_once, a_settle_wanted_meanwhile_stays_due,
     }
     ingress_tasks {
         a_task_is_asked_for_once_until_it_runs, an_order_wanted_again_meanwhile_stays, shops_with_work_are_found,

@@ -1,48 +1,232 @@
 //! Loading what a batch touches: one statement for each kind of row, however many there are. Orders are locked first, then
-//! SKUs, then stocks, each in the order of its keys; a row that is to be written and is not there yet is made first.
+//! SKUs, then stocks, each in the order of its keys.
+//!
+//! A SKU that is not there yet is made, so that two transactions that meet at it wait for each other. An order that is not
+//! there is not: messages of one order come one after the other as a rule, so each new order would be written twice for
+//! nothing. It is inserted when it is saved, and whoever comes second is told to try again.
 
 use std::collections::BTreeSet;
 
 use ledger::Book;
 use values::{ListingId, OrderId, ShopId, Sku, StockId};
 
+use super::super::locks;
+use super::super::parameters::{all, rows, run, with};
 use super::PgInventoryTx;
 use crate::error::Error;
 use crate::inventory::{KeyState, ListingBook, OperationKey, OrderRow, StockRow};
+use crate::loaded::{BookColumns, KeyColumns, ListingColumns, key_states};
+use crate::rows::{LineColumns, OrderColumns, StockColumns, id, sku, stock_columns, wanted_listings};
+
+/// Of orders that another transaction has just changed, the row as it is by then.
+const ORDERS: &str = "
+SELECT o.shop, o.order_id, o.modified_at, o.digest, o.origin, o.last_read, o.confirmed, o.older_at,
+       o.older_digest, o.status, o.gone, o.reread, o.expired, o.expires_at,
+       o.unconfirmed_since, o.predates
+  FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, order_id)
+  JOIN inventory.orders AS o ON o.shop = w.shop AND o.order_id = w.order_id
+ ORDER BY o.shop, o.order_id FOR NO KEY UPDATE OF o";
+
+/// After the orders are locked, in a statement of its own: it sees what was committed by then.
+const LINES: &str = "
+SELECT l.shop, l.order_id, l.line, l.product, l.variation, l.holder, l.sku_id, k.sku, l.quantity, l.taken,
+       l.restocked, l.ever_taken, l.removed, l.holds
+  FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, order_id)
+  JOIN inventory.lines AS l ON l.shop = w.shop AND l.order_id = w.order_id
+  LEFT JOIN inventory.skus AS k ON k.id = l.sku_id
+ ORDER BY l.shop, l.order_id, l.position";
+
+/// A listing's SKU is that of its stock. Where the shop keeps no quantity, or another stock of the shop has the SKU, it is
+/// known by its code, if the hub keeps stock of that: its orders count all the same.
+const LISTINGS: &str = "
+SELECT l.shop, l.product, l.variation, l.holder, k.id, k.sku
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w (shop, product, variation)
+  JOIN inventory.listings AS l ON l.shop = w.shop AND l.product = w.product AND l.variation = w.variation
+  LEFT JOIN inventory.stocks AS s ON s.shop = l.shop AND s.holder = l.holder AND NOT s.removed
+  LEFT JOIN inventory.skus AS k
+    ON k.id = coalesce(s.sku_id,
+                       CASE WHEN coalesce(l.holder = CASE WHEN l.variation = 0 THEN l.product ELSE l.variation END,
+                                          true)
+                            THEN (SELECT u.id FROM inventory.skus AS u WHERE u.sku = l.sku) END)";
+
+const SKU_IDS: &str = "SELECT k.sku, k.id FROM inventory.skus AS k WHERE k.sku = ANY ($1)";
+
+const BOOKS: &str = "
+SELECT k.sku, k.id, k.movement_count, k.counted_at, k.balances
+  FROM inventory.skus AS k WHERE k.sku = ANY ($1) ORDER BY k.id FOR NO KEY UPDATE";
+
+/// In the order of the codes: two that make the same wait for each other here.
+const MAKE_SKUS: &str = "
+INSERT INTO inventory.skus (sku, movement_count, balances)
+SELECT w.sku, 0, '[]' FROM unnest($1::text[]) AS w (sku) ORDER BY w.sku COLLATE \"C\"
+    ON CONFLICT (sku) DO NOTHING
+RETURNING sku, id";
+
+/// SKUs come before stocks: those of the stocks named are locked first, in the same go.
+const STOCKS: &str = concat!(
+    "WITH owners AS MATERIALIZED
+       (SELECT k.id FROM inventory.skus AS k
+         WHERE k.id IN (SELECT s.sku_id FROM unnest($2::bigint[], $3::bigint[]) AS w (shop, holder)
+                          JOIN inventory.stocks AS s ON s.shop = w.shop AND s.holder = w.holder)
+         ORDER BY k.id FOR NO KEY UPDATE),
+     wanted AS MATERIALIZED
+       (SELECT s.shop, s.holder FROM inventory.stocks AS s WHERE s.sku_id = ANY ($1) AND NOT s.removed
+         UNION
+        SELECT w.shop, w.holder FROM unnest($2::bigint[], $3::bigint[]) AS w (shop, holder))
+SELECT ",
+    stock_columns!(),
+    " FROM wanted AS w JOIN inventory.stocks AS s ON s.shop = w.shop AND s.holder = w.holder
+      LEFT JOIN inventory.skus AS k ON k.id = s.sku_id
+     WHERE (SELECT count(*) FROM owners) >= 0
+     ORDER BY s.shop, s.holder FOR NO KEY UPDATE OF s"
+);
+
+/// Whoever asks for the same key waits until this transaction has ended, and then finds what it answered.
+const LOCK_OPERATIONS: &str = "
+SELECT pg_advisory_xact_lock(w.key)
+  FROM (SELECT DISTINCT hashtextextended(w.actor || chr(31) || w.key, 0) AS key
+          FROM unnest($1::text[], $2::text[]) AS w (actor, key) ORDER BY key) AS w";
+
+const OPERATIONS: &str = "
+SELECT o.actor, o.key, o.digest, o.outcome
+  FROM unnest($1::text[], $2::text[]) AS w (actor, key)
+  JOIN inventory.operations AS o ON o.actor = w.actor AND o.key = w.key";
+
+const INCOMPLETE: &str = "
+SELECT w.shop FROM unnest($1::bigint[]) AS w (shop)
+ WHERE EXISTS (SELECT 1 FROM inventory.incomplete AS i WHERE i.shop = w.shop)
+    OR EXISTS (SELECT 1 FROM inventory.dead AS d WHERE d.shop = w.shop)
+    OR EXISTS (SELECT 1 FROM inventory.dead AS d WHERE d.shop IS NULL)
+    OR EXISTS (SELECT 1 FROM inventory.recompute_listings AS r WHERE r.shop = w.shop)";
 
 impl PgInventoryTx {
-    pub(crate) async fn load_orders(&mut self, _keys: &[(ShopId, OrderId)]) -> Result<Vec<OrderRow>, Error> {
-        unimplemented!()
+    /// The orders in the order asked for; those never seen are unknown ones.
+    pub(crate) async fn load_orders(&mut self, keys: &[(ShopId, OrderId)]) -> Result<Vec<OrderRow>, Error> {
+        self.keep_mapping(keys.iter().map(|(shop, _)| *shop)).await?;
+        let wanted: BTreeSet<_> = keys.iter().map(|(shop, order)| (shop.get(), order.get())).collect();
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let found: Vec<OrderColumns> = all(&mut *self.tx, "load orders", ORDERS, rows(&wanted)).await?;
+        let known = self.loaded.know_orders(found)?;
+        if !known.is_empty() {
+            let lines: Vec<LineColumns> = all(&mut *self.tx, "load order lines", LINES, rows(&known)).await?;
+            self.loaded.know_lines(&lines)?;
+        }
+        Ok(self.loaded.orders(keys))
+    }
+
+    async fn keep_mapping(&mut self, shops: impl Iterator<Item = ShopId>) -> Result<(), Error> {
+        let shops: BTreeSet<ShopId> = shops.filter(|shop| !self.kept.contains(shop)).collect();
+        if shops.is_empty() {
+            return Ok(());
+        }
+        locks::keep_mapping(&mut self.tx, shops.iter().map(|shop| shop.get()).collect()).await?;
+        self.kept.extend(shops);
+        Ok(())
     }
 
     pub(crate) async fn resolve_listings(
         &mut self,
-        _listings: &[(ShopId, ListingId)],
-        _texts: &[Sku],
+        listings: &[(ShopId, ListingId)],
+        texts: &[Sku],
     ) -> Result<ListingBook, Error> {
-        unimplemented!()
+        self.keep_mapping(listings.iter().map(|(shop, _)| *shop)).await?;
+        let wanted: Vec<_> = wanted_listings(listings).into_iter().collect();
+        let found: Vec<ListingColumns> = if wanted.is_empty() {
+            Vec::new()
+        } else {
+            all(&mut *self.tx, "resolve listings", LISTINGS, rows(&wanted)).await?
+        };
+        let mut book = self.loaded.listings(found)?;
+        self.find_skus(texts).await?;
+        let is_known = |sku: &&Sku| self.loaded.sku_id(sku).is_some() && !self.made.contains_key(*sku);
+        book.skus = texts.iter().filter(is_known).cloned().collect();
+        Ok(book)
     }
 
-    pub(crate) async fn load_books(&mut self, _skus: &[Sku]) -> Result<Book, Error> {
-        unimplemented!()
+    /// Learns the ids of those SKUs that are stored and not known yet.
+    async fn find_skus<'a>(&mut self, skus: impl IntoIterator<Item = &'a Sku>) -> Result<(), Error> {
+        let unknown: Vec<&str> = self.loaded.unknown_skus(skus).into_iter().collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let found = all(&mut *self.tx, "look up SKUs", SKU_IDS, with(unknown)).await?;
+        self.loaded.know_sku_ids(found)
     }
 
+    /// The books of the SKUs; one never seen is empty. Nobody else moves them until the end.
+    pub(crate) async fn load_books(&mut self, skus: &[Sku]) -> Result<Book, Error> {
+        self.lock_books(skus.iter()).await?;
+        self.make_skus(skus.iter()).await?;
+        Ok(self.loaded.books(skus))
+    }
+
+    async fn lock_books(&mut self, skus: impl Iterator<Item = &Sku>) -> Result<(), Error> {
+        let codes: BTreeSet<&str> = skus.map(Sku::as_str).collect();
+        if codes.is_empty() {
+            return Ok(());
+        }
+        let codes: Vec<&str> = codes.into_iter().collect();
+        let found: Vec<BookColumns> = all(&mut *self.tx, "load SKUs", BOOKS, with(codes)).await?;
+        self.loaded.know_books(found)
+    }
+
+    /// Makes those of the SKUs that are not stored. One that somebody else has made meanwhile is locked and loaded.
+    pub(super) async fn make_skus<'a>(
+        &mut self,
+        skus: impl Iterator<Item = &'a Sku> + Clone,
+    ) -> Result<(), Error> {
+        let missing: Vec<&str> = self.loaded.unknown_skus(skus.clone()).into_iter().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let made: Vec<(String, i64)> = all(&mut *self.tx, "add SKUs", MAKE_SKUS, with(missing)).await?;
+        for (code, sku_id) in made {
+            self.made.insert(sku(&code)?, sku_id);
+            self.loaded.know_books(vec![(code, sku_id, 0, None, "[]".to_owned())])?;
+        }
+        let met: Vec<&Sku> = skus.filter(|sku| self.loaded.sku_id(sku).is_none()).collect();
+        self.lock_books(met.into_iter()).await
+    }
+
+    /// The stocks named, and all stocks mapped to the SKUs.
     pub(crate) async fn load_stocks(
         &mut self,
-        _stocks: &[StockId],
-        _skus: &[Sku],
+        stocks: &[StockId],
+        skus: &[Sku],
     ) -> Result<Vec<StockRow>, Error> {
-        unimplemented!()
+        let unlocked = self.loaded.unloaded_skus(skus);
+        self.lock_books(unlocked.into_iter()).await?;
+        let sku_ids: Vec<i64> = self.loaded.sku_ids(skus).into_iter().collect();
+        let named: BTreeSet<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
+        let (shops, holders): (Vec<i64>, Vec<i64>) = named.into_iter().unzip();
+        loop {
+            let parameters = with(&sku_ids).and(&shops).and(&holders);
+            let found: Vec<StockColumns> = all(&mut *self.tx, "load stocks", STOCKS, parameters).await?;
+            // One that was mapped to a new SKU while this waited for its row: it is locked by now, and read again.
+            if !found.iter().any(StockColumns::is_torn) {
+                return self.loaded.know_stocks(&found);
+            }
+        }
     }
 
+    /// What is known of each key, in the order asked for.
     pub(crate) async fn operation_keys(
         &mut self,
-        _keys: &[(OperationKey, [u8; 16])],
+        keys: &[(OperationKey, [u8; 16])],
     ) -> Result<Vec<KeyState>, Error> {
-        unimplemented!()
+        let wanted: BTreeSet<_> = keys.iter().map(|(key, _)| (&*key.actor, &*key.key)).collect();
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        run(&mut *self.tx, "lock operation keys", LOCK_OPERATIONS, rows(&wanted)).await?;
+        let found: Vec<KeyColumns> =
+            all(&mut *self.tx, "look up operation keys", OPERATIONS, rows(&wanted)).await?;
+        Ok(key_states(keys, found))
     }
 
-    pub(crate) async fn incomplete_shops(&mut self, _shops: &[ShopId]) -> Result<BTreeSet<ShopId>, Error> {
-        unimplemented!()
+    /// Those of the shops whose picture is incomplete.
+    pub(crate) async fn incomplete_shops(&mut self, shops: &[ShopId]) -> Result<BTreeSet<ShopId>, Error> {
+        let wanted: Vec<i64> = shops.iter().map(|shop| shop.get()).collect();
+        let found: Vec<(i64,)> =
+            all(&mut *self.tx, "look up incomplete shops", INCOMPLETE, with(wanted)).await?;
+        found.into_iter().map(|(shop,)| id("shop", shop)).collect()
     }
 }

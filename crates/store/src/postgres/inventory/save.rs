@@ -1,11 +1,185 @@
-//! Writing what a batch changed: one statement for each kind of row, in the order of the keys.
+//! Writing what a batch changed: one statement for each kind of row, in the order of the keys. What it had loaded is locked.
 
+use values::ShopId;
+
+use super::super::outbox::PUBLISH;
+use super::super::parameters::{rows, run, with};
 use super::PgInventoryTx;
 use crate::error::Error;
 use crate::inventory::Changes;
+use crate::loaded::Loaded;
+use crate::rows::batch::{saved_marks, saved_operations};
+use crate::rows::columns::Columns;
+
+/// Rows of orders as parameters, with the columns that follow from others.
+macro_rules! saved_orders {
+    () => {
+        "(SELECT w.shop, w.order_id, w.modified_at, decode(w.digest, 'hex') AS digest, w.origin, w.last_read, w.confirmed,
+                 w.older_at, decode(w.older_digest, 'hex') AS older_digest, w.status, w.gone, w.reread, w.expired,
+                 w.expires_at, w.open, w.unconfirmed_since, w.predates,
+                 w.reread OR w.unconfirmed_since IS NOT NULL AS doubtful
+            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::boolean[],
+                        $8::bigint[], $9::text[], $10::text[], $11::boolean[], $12::boolean[], $13::boolean[],
+                        $14::bigint[], $15::boolean[], $16::bigint[], $17::boolean[])
+                 AS w (shop, order_id, modified_at, digest, origin, last_read, confirmed, older_at, older_digest, status,
+                       gone, reread, expired, expires_at, open, unconfirmed_since, predates))"
+    };
+}
+
+/// One that another transaction has added meanwhile is an error, and to be tried again: it was decided without it.
+const NEW_ORDERS: &str = concat!(
+    "INSERT INTO inventory.orders
+            (shop, order_id, modified_at, digest, origin, last_read, confirmed, older_at, older_digest, status, gone,
+             reread, expired, expires_at, open, unconfirmed_since, predates, doubtful)
+     SELECT * FROM ",
+    saved_orders!(),
+    " AS w ORDER BY w.shop, w.order_id"
+);
+
+const ORDERS: &str = concat!(
+    "UPDATE inventory.orders AS o
+        SET modified_at = w.modified_at, digest = w.digest, origin = w.origin, last_read = w.last_read,
+            confirmed = w.confirmed, older_at = w.older_at, older_digest = w.older_digest, status = w.status,
+            gone = w.gone, reread = w.reread, expired = w.expired, expires_at = w.expires_at, open = w.open,
+            unconfirmed_since = w.unconfirmed_since, predates = w.predates, doubtful = w.doubtful
+       FROM ",
+    saved_orders!(),
+    " AS w WHERE o.shop = w.shop AND o.order_id = w.order_id"
+);
+
+const LINES: &str = "
+INSERT INTO inventory.lines
+       (shop, order_id, position, line, product, variation, holder, sku_id, quantity, taken, restocked, ever_taken,
+        removed, reserved, not_taken, holds)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+                     $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::boolean[],
+                     $14::bigint[], $15::bigint[], $16::text[])
+    ON CONFLICT (shop, order_id, position) DO UPDATE SET
+       line = excluded.line, product = excluded.product, variation = excluded.variation,
+       holder = excluded.holder, sku_id = excluded.sku_id, quantity = excluded.quantity, taken = excluded.taken,
+       restocked = excluded.restocked, ever_taken = excluded.ever_taken, removed = excluded.removed,
+       reserved = excluded.reserved, not_taken = excluded.not_taken, holds = excluded.holds";
+
+const LINES_CUT: &str = "
+DELETE FROM inventory.lines AS l
+ USING unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w (shop, order_id, count)
+ WHERE l.shop = w.shop AND l.order_id = w.order_id AND l.position >= w.count";
+
+const REREADS: &str = "
+INSERT INTO inventory.rereads (shop, order_id, wanted_at)
+SELECT w.shop, w.order_id, $3 FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, order_id)
+ ORDER BY w.shop, w.order_id
+    ON CONFLICT (shop, order_id) DO NOTHING";
+
+const REREADS_DONE: &str = "
+DELETE FROM inventory.rereads AS r
+ USING unnest($1::bigint[], $2::bigint[]) AS w (shop, order_id)
+ WHERE r.shop = w.shop AND r.order_id = w.order_id";
+
+const MOVEMENTS: &str = "
+INSERT INTO inventory.movements
+       (sku_id, number, warehouse, kind, on_hand_delta, reserved_delta, on_hand, reserved, shop, order_id, line, at,
+        actor, reason, operation, trace)
+SELECT w.sku_id, w.number, w.warehouse, w.kind, w.on_hand_delta, w.reserved_delta, w.on_hand, w.reserved, w.shop,
+       w.order_id, w.line, w.at, w.actor, w.reason, w.operation, decode(w.trace, 'hex')
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
+              $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::text[],
+              $15::text[], $16::text[])
+       AS w (sku_id, number, warehouse, kind, on_hand_delta, reserved_delta, on_hand, reserved, shop, order_id, line,
+             at, actor, reason, operation, trace)";
+
+const SKUS: &str = "
+UPDATE inventory.skus AS k
+   SET movement_count = w.movement_count, counted_at = w.counted_at, balances = w.balances
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) AS w (id, movement_count, counted_at, balances)
+ WHERE k.id = w.id";
+
+const STOCKS: &str = "
+UPDATE inventory.stocks AS s
+   SET level = w.level, untaken = w.untaken, taken_total = w.taken_total, last_order_date = w.last_order_date,
+       epoch = w.epoch, revision = w.revision, last_applied_at = w.last_applied_at, opening = w.opening,
+       settle = w.settle
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+              $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
+       AS w (shop, holder, level, untaken, taken_total, last_order_date, epoch, revision, last_applied_at, opening,
+             settle)
+ WHERE s.shop = w.shop AND s.holder = w.holder";
+
+/// Nobody else remembers one meanwhile: they were locked when they were asked for.
+const OPERATIONS: &str = "
+INSERT INTO inventory.operations (actor, key, digest, outcome, at)
+SELECT w.actor, w.key, decode(w.digest, 'hex'), w.outcome, w.at
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS w (actor, key, digest, outcome, at)";
+
+const INCOMPLETE: &str = "
+INSERT INTO inventory.incomplete (shop, order_id, reason, at)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[])
+    ON CONFLICT (shop, order_id, reason) DO NOTHING";
+
+const DEAD: &str = "
+INSERT INTO inventory.dead (shop, kind, payload, reason, attempts, at, identity)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (identity) DO NOTHING";
 
 impl PgInventoryTx {
-    pub(crate) async fn save(&mut self, _changes: &Changes<'_>) -> Result<(), Error> {
-        unimplemented!()
+    pub(crate) async fn save(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
+        let now = Some(changes.now.micros());
+        let written = Loaded::written_skus(changes);
+        self.make_skus(written.iter()).await?;
+        self.made.retain(|sku, _| !written.contains(sku));
+        let orders = self.loaded.order_writes(changes);
+        self.write("add orders", NEW_ORDERS, &orders.new, None).await.map_err(Error::met)?;
+        self.write("save orders", ORDERS, &orders.changed, None).await?;
+        self.write("save order lines", LINES, &orders.lines, None).await?;
+        self.write("remove order lines", LINES_CUT, &orders.cut, None).await?;
+        let movements = self.loaded.movement_writes(changes.movements);
+        self.write("append movements", MOVEMENTS, &movements, None).await?;
+        let skus = self.loaded.sku_writes(changes);
+        self.write("save SKUs", SKUS, &skus, None).await?;
+        let (stocks, unpublished) = self.loaded.stock_writes(changes);
+        self.write("save levels", STOCKS, &stocks, None).await?;
+        self.write("fill the outbox", PUBLISH, &unpublished, now).await?;
+        self.write("remember re-reads", REREADS, &orders.rereads, now).await?;
+        self.write("forget re-reads", REREADS_DONE, &orders.rereads_done, None).await?;
+        self.save_exceptions(changes).await
+    }
+
+    /// Runs a statement whose rows are an array for each column, and the time if it has one; nothing if there are none.
+    async fn write<'q, T: Columns<'q>>(
+        &mut self,
+        doing: &'static str,
+        statement: &'static str,
+        written: &[T],
+        now: Option<i64>,
+    ) -> Result<(), Error> {
+        if written.is_empty() {
+            return Ok(());
+        }
+        let parameters = rows(written);
+        let parameters = match now {
+            Some(now) => parameters.and(now),
+            None => parameters,
+        };
+        run(&mut *self.tx, doing, statement, parameters).await?;
+        Ok(())
+    }
+
+    /// What most batches have none of.
+    async fn save_exceptions(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
+        let operations = saved_operations(changes.operations);
+        self.write("remember operation keys", OPERATIONS, &operations, None).await?;
+        let incomplete = saved_marks(changes.incomplete);
+        self.write("mark shops incomplete", INCOMPLETE, &incomplete, None).await?;
+        for dead in changes.dead {
+            let parameters = with(dead.shop.map(ShopId::get))
+                .and(&dead.kind)
+                .and(&dead.payload)
+                .and(&dead.reason)
+                .and(i64::from(dead.attempts))
+                .and(dead.at.micros())
+                .and(&dead.identity);
+            run(&mut *self.tx, "keep a dead message", DEAD, parameters).await?;
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use values::{OrderId, Quantity, ShopId, Sku, StockId, Timestamp};
 
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
-use crate::rows::{id, json, quantity, stock_id};
+use crate::rows::{effects, id, json, quantity, stock_id, stocks_in_doubt};
 
 /// An order of which no line is known yet may be on any stock, as may a line without one, unless its shop is known to keep
 /// no quantity for what it sold.
@@ -47,12 +47,7 @@ impl SqliteInventoryTx {
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("look for doubtful orders"))?;
-        let rows: BTreeSet<(i64, Option<i64>)> = rows.into_iter().collect();
-        let doubtful = |stock: &&StockId| {
-            let shop = stock.shop.get();
-            rows.contains(&(shop, None)) || rows.contains(&(shop, Some(stock.holder.get())))
-        };
-        Ok(stocks.iter().filter(doubtful).copied().collect())
+        Ok(stocks_in_doubt(stocks, rows))
     }
 
     pub(crate) async fn held_not_taken(
@@ -90,12 +85,7 @@ impl SqliteInventoryTx {
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("sum what orders did"))?;
-        let mut effects = vec![Quantity::ZERO; wanted.len()];
-        for (index, sum) in rows {
-            let effect = usize::try_from(index).ok().and_then(|index| effects.get_mut(index));
-            *effect.expect("the index is one that was asked for") = quantity(sum);
-        }
-        Ok(effects)
+        Ok(effects(wanted.len(), rows))
     }
 
     pub(crate) async fn unconfirmed_orders(

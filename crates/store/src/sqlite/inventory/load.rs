@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use ledger::{Book, Resolved};
+use ledger::Book;
 use values::{ListingId, OrderId, ShopId, Sku, StockId};
 
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
 use crate::inventory::{KeyState, ListingBook, OperationKey, OrderRow, StockRow};
-use crate::rows::{
-    LineColumns, OrderColumns, StockColumns, id, json, line, listing, listing_key, order_row, sku, sku_book,
-    some_id, stock_columns,
-};
+use crate::loaded::{BookColumns, KeyColumns, ListingColumns, key_states};
+use crate::rows::{LineColumns, OrderColumns, StockColumns, id, json, stock_columns, wanted_listings};
 
 const ORDERS: &str = "
 SELECT o.shop, o.order_id, o.modified_at, o.digest, o.origin, o.last_read, o.confirmed, o.older_at,
@@ -44,7 +42,7 @@ const SKU_IDS: &str = "
 SELECT k.sku, k.id FROM jsonb_each(?1) AS w CROSS JOIN inventory_skus AS k ON k.sku = w.value";
 
 const BOOKS: &str = "
-SELECT k.sku, k.movement_count, k.counted_at, k.balances
+SELECT k.sku, k.id, k.movement_count, k.counted_at, k.balances
   FROM jsonb_each(?1) AS w CROSS JOIN inventory_skus AS k ON k.id = w.value";
 
 const STOCKS: &str = concat!(
@@ -74,8 +72,6 @@ SELECT w.value FROM jsonb_each(?1) AS w
     OR EXISTS (SELECT 1 FROM inventory_dead AS d WHERE d.shop IS NULL)
     OR EXISTS (SELECT 1 FROM inventory_recompute_listings AS r WHERE r.shop = w.value)";
 
-type ListingColumns = (i64, i64, i64, Option<i64>, Option<i64>, Option<String>);
-
 impl SqliteInventoryTx {
     /// The orders in the order asked for; those never seen are unknown ones.
     pub(crate) async fn load_orders(&mut self, keys: &[(ShopId, OrderId)]) -> Result<Vec<OrderRow>, Error> {
@@ -85,19 +81,11 @@ impl SqliteInventoryTx {
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("load orders"))?;
-        let known: Vec<_> = rows.iter().map(|row| (row.0, row.1)).collect();
-        for row in rows {
-            let order = order_row(row)?;
-            self.orders.insert((order.shop, order.order.id), order);
-        }
+        let known = self.loaded.know_orders(rows)?;
         if !known.is_empty() {
             self.load_lines(&known).await?;
         }
-        let loaded = &mut self.orders;
-        let row = |(shop, order): &(ShopId, OrderId)| {
-            loaded.entry((*shop, *order)).or_insert_with(|| OrderRow::unknown(*shop, *order)).clone()
-        };
-        Ok(keys.iter().map(row).collect())
+        Ok(self.loaded.orders(keys))
     }
 
     async fn load_lines(&mut self, orders: &[(i64, i64)]) -> Result<(), Error> {
@@ -106,17 +94,7 @@ impl SqliteInventoryTx {
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("load order lines"))?;
-        for row in rows {
-            let line = line(&row)?;
-            if let (Some(sku), Some(sku_id)) = (&line.sku, row.6) {
-                self.know_sku(sku, sku_id);
-            }
-            let key = (id("shop", row.0)?, id("order", row.1)?);
-            if let Some(order) = self.orders.get_mut(&key) {
-                order.order.lines.push(line);
-            }
-        }
-        Ok(())
+        self.loaded.know_lines(&rows)
     }
 
     pub(crate) async fn resolve_listings(
@@ -124,29 +102,15 @@ impl SqliteInventoryTx {
         listings: &[(ShopId, ListingId)],
         texts: &[Sku],
     ) -> Result<ListingBook, Error> {
-        let wanted: BTreeSet<_> = listings
-            .iter()
-            .map(|(shop, listing)| {
-                let (product, variation) = listing_key(*listing);
-                (shop.get(), product, variation)
-            })
-            .collect();
+        let wanted = wanted_listings(listings);
         let rows: Vec<ListingColumns> = sqlx::query_as(LISTINGS)
             .bind(json(&wanted))
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("resolve listings"))?;
-        let mut book = ListingBook::default();
-        for (shop, product, variation, holder, sku_id, code) in rows {
-            let mapped = code.as_deref().map(sku).transpose()?;
-            if let (Some(sku), Some(sku_id)) = (&mapped, sku_id) {
-                self.know_sku(sku, sku_id);
-            }
-            let resolved = Resolved { stock: some_id("stock", holder)?, sku: mapped };
-            book.listings.insert((id("shop", shop)?, listing(product, variation)?), resolved);
-        }
+        let mut book = self.loaded.listings(rows)?;
         self.find_skus(texts).await?;
-        book.skus = texts.iter().filter(|sku| self.sku_id(sku).is_some()).cloned().collect();
+        book.skus = texts.iter().filter(|sku| self.loaded.sku_id(sku).is_some()).cloned().collect();
         Ok(book)
     }
 
@@ -155,8 +119,7 @@ impl SqliteInventoryTx {
         &mut self,
         skus: impl IntoIterator<Item = &'a Sku>,
     ) -> Result<(), Error> {
-        let unknown: BTreeSet<&str> =
-            skus.into_iter().filter(|sku| self.sku_id(sku).is_none()).map(Sku::as_str).collect();
+        let unknown = self.loaded.unknown_skus(skus);
         if unknown.is_empty() {
             return Ok(());
         }
@@ -165,34 +128,20 @@ impl SqliteInventoryTx {
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("look up SKUs"))?;
-        for (code, sku_id) in rows {
-            self.know_sku(&sku(&code)?, sku_id);
-        }
-        Ok(())
+        self.loaded.know_sku_ids(rows)
     }
 
     /// The books of the SKUs; one never seen is empty.
     pub(crate) async fn load_books(&mut self, skus: &[Sku]) -> Result<Book, Error> {
         self.find_skus(skus).await?;
-        let ids: BTreeSet<i64> = skus.iter().filter_map(|sku| self.sku_id(sku)).collect();
-        let rows: Vec<(String, i64, Option<i64>, String)> = sqlx::query_as(BOOKS)
+        let ids = self.loaded.sku_ids(skus);
+        let rows: Vec<BookColumns> = sqlx::query_as(BOOKS)
             .bind(json(&ids))
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("load SKUs"))?;
-        for sku in skus {
-            self.skus.entry(sku.clone()).or_default().book.get_or_insert_default();
-        }
-        for (code, count, counted_at, balances) in rows {
-            let book = sku_book(count, counted_at, &balances)?;
-            self.skus.entry(sku(&code)?).or_default().book = Some(book);
-        }
-        let mut book = Book::default();
-        for sku in skus {
-            let stored = self.skus.get(sku).and_then(|loaded| loaded.book.clone());
-            book.load(sku.clone(), stored.unwrap_or_default());
-        }
-        Ok(book)
+        self.loaded.know_books(rows)?;
+        Ok(self.loaded.books(skus))
     }
 
     /// The stocks named, and all stocks mapped to the SKUs.
@@ -202,7 +151,7 @@ impl SqliteInventoryTx {
         skus: &[Sku],
     ) -> Result<Vec<StockRow>, Error> {
         self.find_skus(skus).await?;
-        let sku_ids: BTreeSet<i64> = skus.iter().filter_map(|sku| self.sku_id(sku)).collect();
+        let sku_ids = self.loaded.sku_ids(skus);
         let mut rows: Vec<StockColumns> = sqlx::query_as(STOCKS_OF_SKUS)
             .bind(json(&sku_ids))
             .fetch_all(&mut *self.tx)
@@ -225,16 +174,7 @@ impl SqliteInventoryTx {
                 .map_err(failed("load stocks"))?;
             rows.extend(named);
         }
-        let mut stocks = Vec::with_capacity(rows.len());
-        for columns in rows {
-            let row = columns.row()?;
-            if let (Some(sku), Some(sku_id)) = (&row.sku, columns.sku_id) {
-                self.know_sku(sku, sku_id);
-            }
-            self.stocks.insert(row.id, row.clone());
-            stocks.push(row);
-        }
-        Ok(stocks)
+        self.loaded.know_stocks(&rows)
     }
 
     /// What is known of each key, in the order asked for.
@@ -243,21 +183,12 @@ impl SqliteInventoryTx {
         keys: &[(OperationKey, [u8; 16])],
     ) -> Result<Vec<KeyState>, Error> {
         let wanted: BTreeSet<_> = keys.iter().map(|(key, _)| (&*key.actor, &*key.key)).collect();
-        let rows: Vec<(String, String, Vec<u8>, String)> = sqlx::query_as(OPERATIONS)
+        let rows: Vec<KeyColumns> = sqlx::query_as(OPERATIONS)
             .bind(json(&wanted))
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("look up operation keys"))?;
-        let known: std::collections::BTreeMap<_, _> =
-            rows.into_iter().map(|(actor, key, digest, outcome)| ((actor, key), (digest, outcome))).collect();
-        let state = |(key, digest): &(OperationKey, [u8; 16])| match known
-            .get(&(key.actor.clone(), key.key.clone()))
-        {
-            None => KeyState::New,
-            Some((stored, outcome)) if stored == digest => KeyState::Same(outcome.clone()),
-            Some(_) => KeyState::Conflict,
-        };
-        Ok(keys.iter().map(state).collect())
+        Ok(key_states(keys, rows))
     }
 
     /// Those of the shops whose picture is incomplete.

@@ -7,8 +7,10 @@ use values::{OrderId, ShopId, Timestamp};
 use super::super::{Sqlite, commit};
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
-use crate::inventory::{Incomplete, Wanted, Wish};
-use crate::rows::{id, json, timestamp};
+use crate::inventory::{Incomplete, Wish};
+use crate::rows::batch::mark_columns;
+use crate::rows::wishes::{MarkColumns, WishColumns, done_columns, mark, wish, wish_columns};
+use crate::rows::{json, order_keys};
 
 const ADD: &str = "
 INSERT INTO inventory_wishes (shop, kind, id, wanted_at)
@@ -34,7 +36,7 @@ impl SqliteInventoryTx {
         if wishes.is_empty() {
             return Ok(());
         }
-        let rows: BTreeSet<_> = wishes.iter().map(columns).collect();
+        let rows: BTreeSet<_> = wishes.iter().map(wish_columns).collect();
         sqlx::query(ADD)
             .bind(json(&rows))
             .bind(now.micros())
@@ -59,36 +61,24 @@ impl SqliteInventoryTx {
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("look for orders that no read has confirmed"))?;
-        rows.into_iter().map(|(shop, order)| Ok((id("shop", shop)?, id("order", order)?))).collect()
+        order_keys(rows)
     }
 
     pub(crate) async fn incomplete_marks(&mut self, shops: &[ShopId]) -> Result<Vec<Incomplete>, Error> {
         let wanted: BTreeSet<_> = shops.iter().map(|shop| shop.get()).collect();
-        let rows: Vec<(i64, i64, String, i64)> = sqlx::query_as(MARKS)
+        let rows: Vec<MarkColumns> = sqlx::query_as(MARKS)
             .bind(json(&wanted))
             .fetch_all(&mut *self.tx)
             .await
             .map_err(failed("read the marks of incomplete shops"))?;
-        rows.into_iter()
-            .map(|(shop, order, reason, at)| {
-                Ok(Incomplete {
-                    shop: id("shop", shop)?,
-                    order: OrderId::new(order),
-                    reason,
-                    at: timestamp(at),
-                })
-            })
-            .collect()
+        rows.into_iter().map(mark).collect()
     }
 
     pub(crate) async fn clear_marks(&mut self, marks: &[Incomplete]) -> Result<(), Error> {
         if marks.is_empty() {
             return Ok(());
         }
-        let rows: Vec<_> = marks
-            .iter()
-            .map(|mark| (mark.shop.get(), mark.order.map_or(0, OrderId::get), &mark.reason))
-            .collect();
+        let rows: Vec<_> = marks.iter().map(mark_columns).collect();
         sqlx::query(CLEAR_MARKS)
             .bind(json(&rows))
             .execute(&mut *self.tx)
@@ -100,36 +90,19 @@ impl SqliteInventoryTx {
 
 impl Sqlite {
     pub(crate) async fn wishes(&self, limit: u32) -> Result<Vec<(Wish, Timestamp)>, Error> {
-        let rows: Vec<(i64, String, i64, i64)> = sqlx::query_as(
+        let rows: Vec<WishColumns> = sqlx::query_as(
             "SELECT shop, kind, id, wanted_at FROM inventory_wishes ORDER BY shop, kind, id LIMIT ?1",
         )
         .bind(limit)
         .fetch_all(&self.readers)
         .await
         .map_err(failed("list what is to be read"))?;
-        rows.into_iter()
-            .map(|(shop, kind, number, at)| {
-                let what = match kind.as_str() {
-                    "order" => Wanted::Order(id("order", number)?),
-                    "stock" => Wanted::Stock(id("stock", number)?),
-                    "audit" => Wanted::Audit,
-                    "catalogue" => Wanted::Catalogue,
-                    _ => return Err(Error::damaged("kind of wish", kind)),
-                };
-                Ok((Wish { shop: id("shop", shop)?, what }, timestamp(at)))
-            })
-            .collect()
+        rows.into_iter().map(wish).collect()
     }
 
     /// One that was wanted again meanwhile stays.
     pub(crate) async fn wishes_done(&self, wishes: &[(Wish, Timestamp)]) -> Result<(), Error> {
-        let rows: Vec<_> = wishes
-            .iter()
-            .map(|(wish, at)| {
-                let (shop, kind, number) = columns(wish);
-                (shop, kind, number, at.micros())
-            })
-            .collect();
+        let rows = done_columns(wishes);
         let mut tx = self.write().await?;
         sqlx::query(
             "DELETE FROM inventory_wishes WHERE (shop, kind, id, wanted_at) IN
@@ -141,14 +114,4 @@ impl Sqlite {
         .map_err(failed("forget what was asked for"))?;
         commit(tx).await
     }
-}
-
-fn columns(wish: &Wish) -> (i64, &'static str, i64) {
-    let (kind, number) = match wish.what {
-        Wanted::Order(order) => ("order", order.get()),
-        Wanted::Stock(holder) => ("stock", holder.get()),
-        Wanted::Audit => ("audit", 0),
-        Wanted::Catalogue => ("catalogue", 0),
-    };
-    (wish.shop.get(), kind, number)
 }

@@ -1,0 +1,147 @@
+//! What readers show, as rows: SKUs with their stocks, movements, holds.
+
+use std::collections::BTreeMap;
+
+use ledger::{Balance, Cause, Movement, MovementKind};
+use values::Sku;
+
+use super::{StockColumns, bytes16, holds, id, opening, quantity, sku, sku_book, timestamp, unsigned};
+use crate::error::Error;
+use crate::inventory::{Posted, Posting, StockOpening, StockRow};
+use crate::report::{MovementSum, OpenHold, Openings, SkuStock};
+
+/// Id, SKU, number of its last movement, counted at, balances.
+pub(crate) type SkuColumns = (i64, String, i64, Option<i64>, String);
+
+/// The SKUs, each with those of the stocks that are mapped to it.
+pub(crate) fn sku_stocks(skus: Vec<SkuColumns>, stocks: &[StockColumns]) -> Result<Vec<SkuStock>, Error> {
+    let mut by_sku: BTreeMap<i64, Vec<StockRow>> = BTreeMap::new();
+    for columns in stocks {
+        if let Some(sku_id) = columns.sku_id {
+            by_sku.entry(sku_id).or_default().push(columns.row()?);
+        }
+    }
+    skus.into_iter()
+        .map(|(sku_id, code, count, counted_at, balances)| {
+            Ok(SkuStock {
+                sku: sku(&code)?,
+                book: sku_book(count, counted_at, &balances)?,
+                stocks: by_sku.remove(&sku_id).unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+/// Of how many stocks each state there is.
+pub(crate) fn openings(rows: Vec<(i64, i64)>) -> Result<Openings, Error> {
+    let mut openings = Openings::default();
+    for (number, count) in rows {
+        let place = match opening(number)? {
+            StockOpening::None => continue,
+            StockOpening::Awaited => &mut openings.awaited_count,
+            StockOpening::Opened => &mut openings.opened_count,
+            StockOpening::LeftAlone => &mut openings.left_alone_count,
+        };
+        *place = unsigned("count", count)?;
+    }
+    Ok(openings)
+}
+
+/// Number, warehouse, kind, deltas, balance after, cause, at, actor, reason, operation, trace.
+pub(crate) type MovementColumns = (
+    i64,
+    i64,
+    String,
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<Vec<u8>>,
+);
+
+pub(crate) fn posted(of: &Sku, row: MovementColumns) -> Result<Posted, Error> {
+    let (
+        number,
+        warehouse,
+        kind,
+        on_hand_delta,
+        reserved_delta,
+        on_hand,
+        reserved,
+        shop,
+        order,
+        line,
+        at,
+        actor,
+        reason,
+        operation,
+        trace,
+    ) = row;
+    let cause = match (shop, order, line) {
+        (Some(shop), Some(order), Some(line)) => {
+            Cause::Order { shop: id("shop", shop)?, order: id("order", order)?, line: id("line", line)? }
+        }
+        _ => Cause::Operation,
+    };
+    Ok(Posted {
+        movement: Movement {
+            sku: of.clone(),
+            number: unsigned("movement number", number)?,
+            warehouse: id("warehouse", warehouse)?,
+            kind: movement_kind(&kind)?,
+            on_hand_delta: quantity(on_hand_delta),
+            reserved_delta: quantity(reserved_delta),
+            after: Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) },
+            cause,
+        },
+        posting: Posting {
+            at: timestamp(at),
+            actor: actor.map(Into::into),
+            reason: reason.map(Into::into),
+            operation: operation.map(Into::into),
+            trace: trace.map(|trace| bytes16("trace id", &trace)).transpose()?,
+        },
+    })
+}
+
+fn movement_kind(word: &str) -> Result<MovementKind, Error> {
+    MovementKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
+        .ok_or_else(|| Error::damaged("kind of movement", word))
+}
+
+/// Warehouse, kind, count, on-hand delta, reserved delta.
+pub(crate) type SumColumns = (i64, String, i64, i64, i64);
+
+pub(crate) fn movement_sum(row: SumColumns) -> Result<MovementSum, Error> {
+    let (warehouse, kind, count, on_hand, reserved) = row;
+    Ok(MovementSum {
+        warehouse: id("warehouse", warehouse)?,
+        kind: movement_kind(&kind)?,
+        count: unsigned("count", count)?,
+        on_hand: quantity(on_hand),
+        reserved: quantity(reserved),
+    })
+}
+
+/// Shop, order, status, line, holds.
+pub(crate) type HoldColumns = (i64, i64, String, i64, String);
+
+pub(crate) fn open_hold(row: HoldColumns) -> Result<OpenHold, Error> {
+    let (shop, order, status, line, held) = row;
+    Ok(OpenHold {
+        shop: id("shop", shop)?,
+        order: id("order", order)?,
+        status,
+        line: id("line", line)?,
+        holds: holds(&held)?,
+    })
+}
