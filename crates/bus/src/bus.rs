@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proto::{Envelope, ShardKey};
 use tokio_util::sync::CancellationToken;
 
+use crate::amqp::{self, Amqp, AmqpOptions, BrokerError, Supervisor};
 use crate::consume::{self, ConsumeError, Handler, Limits};
 use crate::local::Local;
 use crate::publish::Publisher;
@@ -20,6 +21,23 @@ pub enum BusError {
     /// The local transport failed.
     #[error("the local transport failed")]
     Spool(#[source] spool::SpoolError),
+    /// The broker cannot be reached, or takes nothing, now.
+    #[error("the broker cannot be used: {why}")]
+    Unavailable {
+        /// Why not.
+        why: String,
+    },
+    /// The broker refused.
+    #[error("the broker refused")]
+    Broker(#[source] BrokerError),
+    /// Somebody consumes it.
+    #[error("queue {0} is being consumed; stop the services first")]
+    InUse(QueueName),
+    /// The broker has a queue or an exchange of our name that is made differently.
+    #[error(
+        "what the broker has by a name of ours is made differently: delete it there once it is empty, or use another virtual host"
+    )]
+    Mismatch(#[source] BrokerError),
 }
 
 /// A flow does not keep up.
@@ -45,7 +63,8 @@ pub enum LagError {
 pub struct Depth {
     /// Messages that are not settled.
     pub messages: u64,
-    /// Age of the oldest of them.
+    /// Age of the oldest of them, as far as the transport knows: a broker does not tell, so it is the oldest of those that
+    /// a consumer of this process has at hand.
     pub oldest: Option<Duration>,
     /// Dead letters.
     pub dead: u64,
@@ -95,6 +114,8 @@ pub struct DeadLetter {
 pub enum Bus {
     /// Within one process, over a spool.
     Local(Local),
+    /// Over a broker.
+    Amqp(Amqp),
 }
 
 impl Bus {
@@ -103,10 +124,23 @@ impl Bus {
         Ok(Self::Local(Local::new(spool, topology).await?))
     }
 
+    /// A bus over a broker, and the task that keeps it going. With a spool, what the broker does not take goes there, which
+    /// is as good as a confirm, and from there to the broker in its order; the spool's writer has to be running. It is no
+    /// error that the broker is away; that it refuses is one.
+    pub async fn amqp(
+        options: AmqpOptions,
+        topology: Topology,
+        spool: Option<&spool::Spool>,
+    ) -> Result<(Self, Supervisor), BusError> {
+        let (amqp, supervisor) = amqp::open(options, topology, spool).await?;
+        Ok((Self::Amqp(amqp), supervisor))
+    }
+
     /// Its queues.
     pub fn topology(&self) -> Topology {
         match self {
             Self::Local(local) => local.topology(),
+            Self::Amqp(amqp) => amqp.topology(),
         }
     }
 
@@ -114,6 +148,7 @@ impl Bus {
     pub fn publisher(&self) -> Publisher {
         match self {
             Self::Local(local) => Publisher::local(local.clone()),
+            Self::Amqp(amqp) => Publisher::amqp(amqp.clone()),
         }
     }
 
@@ -128,6 +163,7 @@ impl Bus {
     ) -> Result<(), ConsumeError> {
         match self {
             Self::Local(local) => consume::run(local, queue, limits, handler, stop).await,
+            Self::Amqp(amqp) => amqp::run(amqp, queue, limits, handler, stop).await,
         }
     }
 
@@ -135,13 +171,33 @@ impl Bus {
     pub async fn depth(&self, queue: QueueName) -> Result<Depth, BusError> {
         match self {
             Self::Local(local) => local.depth(queue).await,
+            Self::Amqp(amqp) => amqp.depth(queue).await,
         }
     }
 
-    /// Whether messages can be published and taken now, as far as can be seen without doing it.
+    /// Whether messages can be published now, as far as can be seen without doing it. Beside a spool a broker that is away
+    /// does not matter for that; see [`Bus::reachable`].
     pub async fn probe(&self) -> Result<(), BusError> {
         match self {
             Self::Local(local) => local.probe().await,
+            Self::Amqp(amqp) => amqp.probe().await,
+        }
+    }
+
+    /// Whether what carries the messages is there now.
+    pub fn reachable(&self) -> Result<(), BusError> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::Amqp(amqp) => amqp.reachable(),
+        }
+    }
+
+    /// Confirmed messages that are still in this process's spool instead of with the broker. A process that goes for good
+    /// waits until there are none.
+    pub fn unsent(&self) -> u64 {
+        match self {
+            Self::Local(_) => 0,
+            Self::Amqp(amqp) => amqp.unsent(),
         }
     }
 
@@ -166,6 +222,7 @@ impl Bus {
     ) -> Result<Vec<DeadLetter>, BusError> {
         match self {
             Self::Local(local) => local.dead_letters(queue, after, limit).await,
+            Self::Amqp(amqp) => amqp.dead_letters(queue, after, limit).await,
         }
     }
 
@@ -173,6 +230,7 @@ impl Bus {
     pub async fn replay(&self, queue: QueueName, ids: &[DeadLetterId]) -> Result<u64, BusError> {
         match self {
             Self::Local(local) => local.replay(queue, ids).await,
+            Self::Amqp(amqp) => amqp.replay(queue, ids).await,
         }
     }
 
@@ -180,6 +238,7 @@ impl Bus {
     pub async fn discard(&self, queue: QueueName, ids: &[DeadLetterId]) -> Result<u64, BusError> {
         match self {
             Self::Local(local) => local.discard(queue, ids).await,
+            Self::Amqp(amqp) => amqp.discard(queue, ids).await,
         }
     }
 
@@ -188,6 +247,17 @@ impl Bus {
     pub async fn stranded(&self) -> Result<Vec<String>, BusError> {
         match self {
             Self::Local(local) => local.stranded().await,
+            Self::Amqp(amqp) => amqp.stranded().await,
+        }
+    }
+
+    /// Moves what is in queues of another number of shards into the present ones, those of each shard key in their order,
+    /// and removes the others; gives back how many messages it moved. Nothing may be published or consumed meanwhile: a
+    /// shown stock could overtake the orders that it proves.
+    pub async fn reshard(&self) -> Result<u64, BusError> {
+        match self {
+            Self::Local(local) => local.reshard().await,
+            Self::Amqp(amqp) => amqp.reshard().await,
         }
     }
 }

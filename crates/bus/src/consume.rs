@@ -232,7 +232,7 @@ impl Letters<'_> {
 }
 
 /// Asks the handler until it can work; `None` if it was told to stop before it could.
-async fn decide<H: Handler>(
+pub(crate) async fn decide<H: Handler>(
     handler: &mut H,
     batch: &[Delivery],
     stop: &CancellationToken,
@@ -248,7 +248,7 @@ async fn decide<H: Handler>(
     }
 }
 
-async fn wait(time: Duration, stop: &CancellationToken) {
+pub(crate) async fn wait(time: Duration, stop: &CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = sleep(time.min(RETRY_AFTER_MAX)) => {}

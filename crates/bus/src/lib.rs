@@ -15,9 +15,10 @@
 //!   offered to it, and is removed only once it has it. What the transport gives up by itself (the delivery limit, an
 //!   envelope that cannot be read) is offered before the handler gets what stood behind it, as far as the transport can.
 //!
-//! The one transport so far is local, over a spool.
+//! There are two transports: local, within one process over a spool, and AMQP, over `RabbitMQ`.
 #![warn(missing_docs)]
 
+mod amqp;
 mod bus;
 mod consume;
 mod delivery;
@@ -25,6 +26,7 @@ mod local;
 mod publish;
 mod topology;
 
+pub use amqp::{AmqpOptions, AmqpUrlError, BrokerError, Supervisor};
 pub use bus::{Bus, BusError, DeadLetter, DeadLetterId, Depth, LagError};
 pub use consume::{ConsumeError, Handler, Limits, RETRY_AFTER_MAX};
 pub use delivery::{ALONE_FROM, Custody, DELIVERY_LIMIT, Delivery, Disposition, Pause, REASON_CHARS_MAX};

@@ -16,6 +16,8 @@ use crate::delivery::{ALONE_FROM, DELIVERY_LIMIT, Delivery, Disposition, REASON_
 use crate::publish::{CONFIRM_TIMEOUT, PublishError};
 use crate::topology::{Flow, QueueName, Topology};
 
+/// Records moved together when the number of shards changes.
+const MOVED_TOGETHER: usize = 1_000;
 /// A consumer looks by itself after this time, should a wake-up ever be missed.
 const FALLBACK_POLL: Duration = Duration::from_secs(1);
 
@@ -148,19 +150,59 @@ impl Local {
     }
 
     pub(crate) async fn stranded(&self) -> Result<Vec<String>, BusError> {
-        let ours: Vec<&str> = self.shared.queues.values().map(Queue::name).collect();
         let mut stranded = Vec::new();
-        for name in self.shared.spool.queues().await.map_err(BusError::Spool)? {
-            let is_flow = Flow::ALL.iter().any(|flow| flow.owns(&name));
-            if !is_flow || ours.contains(&name.as_str()) {
-                continue;
-            }
-            let queue = self.shared.spool.queue(&name).await.map_err(BusError::Spool)?;
+        for (_, queue) in self.others().await? {
             if queue.depth().await.map_err(BusError::Spool)?.records > 0 {
-                stranded.push(name);
+                stranded.push(queue.name().to_owned());
             }
         }
         Ok(stranded)
+    }
+
+    /// Queues of other numbers of shards, with what they are for.
+    async fn others(&self) -> Result<Vec<(Flow, Queue)>, BusError> {
+        let ours: Vec<&str> = self.shared.queues.values().map(Queue::name).collect();
+        let mut others = Vec::new();
+        for name in self.shared.spool.queues().await.map_err(BusError::Spool)? {
+            let flow = Flow::ALL.into_iter().find(|flow| flow.owns(&name));
+            if let Some(flow) = flow.filter(|_| !ours.contains(&name.as_str())) {
+                others.push((flow, self.shared.spool.queue(&name).await.map_err(BusError::Spool)?));
+            }
+        }
+        Ok(others)
+    }
+
+    pub(crate) async fn reshard(&self) -> Result<u64, BusError> {
+        let mut moved = 0;
+        for (flow, queue) in self.others().await? {
+            moved += self.empty(flow, &queue).await.map_err(BusError::Spool)?;
+        }
+        Ok(moved)
+    }
+
+    /// Moves everything of a queue to where it belongs now. Its dead letters stay under its name.
+    async fn empty(&self, flow: Flow, queue: &Queue) -> Result<u64, SpoolError> {
+        let limit = Limit { records: MOVED_TOGETHER, bytes: PAYLOAD_BYTES_MAX, alone_from: u32::MAX };
+        let mut moved = 0;
+        let mut consumer = queue.consumer().await?;
+        while consumer.backlog() > 0 {
+            let mut records: BTreeMap<QueueName, Vec<Record>> = BTreeMap::new();
+            let mut settled = Vec::new();
+            for Claimed { seq, key, payload, .. } in consumer.claim(limit).await? {
+                let name = self.shared.topology.queue(flow, ShardKey::new(key));
+                records.entry(name).or_default().push(Record { key, payload });
+                settled.push((seq, Outcome::Ack));
+                moved += 1;
+            }
+            for (name, records) in records {
+                let to = self.shared.queues.get(&name).expect("every queue of the topology was made");
+                to.append_all(records).await?;
+            }
+            consumer.settle(settled).await?;
+            consumer.flush().await?;
+        }
+        consumer.release().await?;
+        Ok(moved)
     }
 }
 

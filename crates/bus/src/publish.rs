@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proto::Envelope;
 
+use crate::amqp::Amqp;
 use crate::local::Local;
 
 /// How long to wait for a confirm.
@@ -32,6 +33,18 @@ pub enum PublishError {
     /// No answer came in time. It may be stored or not: publish it again under the same id.
     #[error("no confirm within {} s; publish it again under the same id", CONFIRM_TIMEOUT.as_secs())]
     Unconfirmed,
+    /// No queue took it, though it should be there: it was deleted. It is made again; publish the message again later.
+    #[error("its queue is gone at the broker; it is made again, publish the message again")]
+    Returned,
+    /// The broker did not take it: the queue is full. Publish it again later.
+    #[error("the broker refused the message: its queue is full")]
+    Refused,
+    /// The broker takes nothing now. Publish it again later.
+    #[error("the broker cannot be used: {why}")]
+    Unavailable {
+        /// Why not.
+        why: String,
+    },
     /// The transport is out of order until the process restarts.
     #[error("the transport failed; the message may be stored or not")]
     Failed(#[source] spool::SpoolError),
@@ -46,6 +59,7 @@ pub struct Publisher {
 #[derive(Debug, Clone)]
 enum Transport {
     Local(Local),
+    Amqp(Amqp),
 }
 
 impl Publisher {
@@ -53,11 +67,16 @@ impl Publisher {
         Self { transport: Transport::Local(local) }
     }
 
+    pub(crate) fn amqp(amqp: Amqp) -> Self {
+        Self { transport: Transport::Amqp(amqp) }
+    }
+
     /// Publishes messages; answers for each, in the same order, whether it is confirmed and routed. Messages of one
     /// shard key keep their order, unless one of them fails: then publish it and all after it again.
     pub async fn publish(&self, envelopes: &[Envelope]) -> Vec<Result<(), PublishError>> {
         match &self.transport {
             Transport::Local(local) => local.publish(envelopes).await,
+            Transport::Amqp(amqp) => amqp.publish(envelopes).await,
         }
     }
 }

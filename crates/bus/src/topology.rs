@@ -60,6 +60,11 @@ pub struct QueueName {
 }
 
 impl QueueName {
+    /// The shard `index` of `count`.
+    pub(crate) const fn of(flow: Flow, count: u16, index: u16) -> Self {
+        Self { flow, count, index }
+    }
+
     /// What it is for.
     pub const fn flow(self) -> Flow {
         self.flow
@@ -115,7 +120,11 @@ impl Topology {
 
     /// The queue of a message: the flow of its kind, the shard of its key ([`ShardKey::shard`]).
     pub const fn route(self, kind: Kind, key: ShardKey) -> QueueName {
-        let flow = Flow::of(kind);
+        self.queue(Flow::of(kind), key)
+    }
+
+    /// The queue of `flow` for that key.
+    pub(crate) const fn queue(self, flow: Flow, key: ShardKey) -> QueueName {
         let count = self.shards(flow);
         QueueName { flow, count, index: key.shard(count) }
     }

@@ -1,6 +1,8 @@
 //! What every transport must keep, run for each of them.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
+#[path = "contract/amqp.rs"]
+mod amqp;
 #[path = "contract/local.rs"]
 mod local;
 #[path = "contract/suite.rs"]
@@ -44,3 +46,4 @@ macro_rules! contract {
 }
 
 contract!(over_spool: crate::local::LocalBus);
+contract!(over_amqp: crate::amqp::AmqpBus);

@@ -77,6 +77,11 @@ impl Queue {
         &self.state.name
     }
 
+    /// Records that are on disk and not settled, dead ones not counted.
+    pub fn waiting(&self) -> u64 {
+        self.state.waiting.load(Ordering::Relaxed)
+    }
+
     /// Stores one record; on disk when it returns.
     pub async fn append(&self, key: u64, payload: impl Into<Bytes>) -> Result<(), SpoolError> {
         self.append_all(vec![Record { key, payload: payload.into() }]).await

@@ -1,0 +1,204 @@
+//! The consumer loop over a broker: the same decisions as over a spool, and a queue is taken up again whenever the
+//! broker is there.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::Amqp;
+use super::incoming::{Incoming, Lost, Next};
+use super::letters::{Letter, Letters};
+use super::link::Waits;
+use crate::bus::BusError;
+use crate::consume::{ConsumeError, Handler, Limits, decide, wait};
+use crate::delivery::{Custody, Delivery, Disposition};
+use crate::topology::QueueName;
+
+/// How often to look for letters that the broker has given up by itself.
+const LETTERS_EVERY: Duration = Duration::from_secs(30);
+
+/// Why one turn with a channel came to its end.
+enum Ended {
+    Stopped,
+    Lost,
+    Failed(ConsumeError),
+}
+
+impl From<Lost> for Ended {
+    fn from(Lost: Lost) -> Self {
+        Self::Lost
+    }
+}
+
+pub(crate) async fn run<H: Handler>(
+    amqp: &Amqp,
+    queue: QueueName,
+    limits: Limits,
+    handler: &mut H,
+    stop: &CancellationToken,
+) -> Result<(), ConsumeError> {
+    let limits = Limits { messages_max: limits.messages_max.max(1), ..limits };
+    let mut waits = Waits::between_connections();
+    let mut letters = Letters::new(amqp, queue);
+    while !stop.is_cancelled() {
+        match Incoming::open(amqp, queue, &limits).await {
+            Ok(incoming) => {
+                waits.began();
+                let mut turn = Turn { queue, limits, handler, stop, incoming, letters: &mut letters };
+                let ended = turn.batches().await;
+                turn.incoming.close().await;
+                match ended {
+                    Ended::Stopped => return Ok(()),
+                    Ended::Failed(error) => return Err(error),
+                    Ended::Lost => {}
+                }
+            }
+            Err(source @ BusError::UnknownQueue(_)) => return Err(ConsumeError::Open { queue, source }),
+            // Away, or the queue was deleted and is about to be made again.
+            Err(_unavailable) => {}
+        }
+        wait(waits.next(), stop).await;
+    }
+    Ok(())
+}
+
+/// Consuming over one channel.
+struct Turn<'a, 'b, H> {
+    queue: QueueName,
+    limits: Limits,
+    handler: &'b mut H,
+    stop: &'b CancellationToken,
+    incoming: Incoming<'a>,
+    letters: &'b mut Letters<'a>,
+}
+
+impl<H: Handler> Turn<'_, '_, H> {
+    /// Batch after batch, until something ends it.
+    async fn batches(&mut self) -> Ended {
+        loop {
+            if let Err(ended) = self.batch().await {
+                return ended;
+            }
+        }
+    }
+
+    async fn batch(&mut self) -> Result<(), Ended> {
+        if self.letters.is_time() {
+            self.old_letters().await?;
+        }
+        let look = sleep(self.letters.time_left());
+        let next = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(Ended::Stopped),
+            next = self.incoming.next(&self.limits) => next?,
+            () = look => return Ok(()),
+        };
+        match next {
+            Next::Letter(held) => {
+                let (tag, letter) = (held.tag, Letters::of_held(held));
+                self.give_up(letter).await?;
+                self.incoming.ack(vec![tag]).await?;
+            }
+            Next::Batch(batch) => self.handle(&batch).await?,
+        }
+        Ok(())
+    }
+
+    async fn handle(&mut self, batch: &[Delivery]) -> Result<(), Ended> {
+        let Some(dispositions) = decide(self.handler, batch, self.stop).await else {
+            return Err(Ended::Stopped);
+        };
+        if dispositions.len() != batch.len() {
+            let (queue, delivered, decided) = (self.queue, batch.len(), dispositions.len());
+            return Err(Ended::Failed(ConsumeError::Undecided { queue, delivered, decided }));
+        }
+        let (mut done, mut again, mut dead) = (Vec::new(), Vec::new(), Vec::new());
+        let mut retry_after = None;
+        for ((tag, delivery), disposition) in self.incoming.out().into_iter().zip(batch).zip(dispositions) {
+            match disposition {
+                Disposition::Ack => done.push(tag),
+                Disposition::RetryAfter(after) => {
+                    retry_after = retry_after.max(Some(after));
+                    again.push((tag, delivery));
+                }
+                Disposition::DeadLetter { reason } => dead.push((tag, delivery, reason)),
+            }
+        }
+        let retry_from = Instant::now();
+        // First, so that the broker sends them again before it sends anything else.
+        self.incoming.send_back(&again).await?;
+        for (tag, delivery, reason) in dead {
+            let letter = Letters::of_delivery(delivery, &reason);
+            self.give_up(letter).await?;
+            done.push(tag);
+        }
+        self.incoming.ack(done).await?;
+        if let Some(after) = retry_after {
+            wait(after.saturating_sub(retry_from.elapsed()), self.stop).await;
+        }
+        Ok(())
+    }
+
+    /// Offers a letter in the place of its message; if it is left to the transport, puts it with the dead.
+    async fn give_up(&mut self, letter: Letter) -> Result<(), Ended> {
+        let custody = self.offer(std::slice::from_ref(&letter)).await?;
+        if custody.contains(&Custody::Left) {
+            let mut waits = Waits::between_connections();
+            while self.letters.bury(&letter).await.is_err() {
+                wait(waits.next(), self.stop).await;
+                if self.stop.is_cancelled() {
+                    return Err(Ended::Stopped);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Offers what is with the dead already: left by an earlier consumer, or put there by the broker.
+    async fn old_letters(&mut self) -> Result<(), Ended> {
+        // Being unable to look is no reason to keep what is not dead from being handled.
+        let Ok(Some(mut pass)) = self.letters.pass().await else { return Ok(()) };
+        let offered = loop {
+            let letters = match self.letters.some(&mut pass).await {
+                Ok(letters) if !letters.is_empty() => letters,
+                Ok(_) | Err(_) => break Ok(()),
+            };
+            match self.offer(&letters).await {
+                Ok(custody) if self.letters.settle(&mut pass, &letters, &custody).await.is_ok() => {}
+                Ok(_) => break Ok(()),
+                Err(ended) => break Err(ended),
+            }
+        };
+        // If this fails its channel is gone, and the letters are back just as well.
+        pass.end().await.ok();
+        offered
+    }
+
+    async fn offer(&mut self, letters: &[Letter]) -> Result<Vec<Custody>, Ended> {
+        let shown: Vec<_> = letters.iter().map(|letter| letter.shown.clone()).collect();
+        loop {
+            match self.handler.take_over(&shown).await {
+                Ok(custody) if custody.len() == letters.len() => return Ok(custody),
+                Ok(custody) => {
+                    let (queue, delivered, decided) = (self.queue, letters.len(), custody.len());
+                    return Err(Ended::Failed(ConsumeError::Undecided { queue, delivered, decided }));
+                }
+                Err(pause) => wait(pause.0, self.stop).await,
+            }
+            if self.stop.is_cancelled() {
+                return Err(Ended::Stopped);
+            }
+        }
+    }
+}
+
+impl Letters<'_> {
+    fn time_left(&self) -> Duration {
+        LETTERS_EVERY.saturating_sub(self.since_looked())
+    }
+
+    fn is_time(&self) -> bool {
+        self.time_left().is_zero()
+    }
+}

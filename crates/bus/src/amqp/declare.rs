@@ -1,0 +1,102 @@
+//! What there has to be at the broker: the one place that declares it, with every argument said, none left to a default
+//! that another release of RabbitMQ may have changed.
+
+use futures_util::future::try_join_all;
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, Connection, ExchangeKind};
+
+use super::error::BrokerError;
+use crate::delivery::DELIVERY_LIMIT;
+use crate::topology::{Flow, QueueName, Topology};
+
+/// Takes every message and gives it to the queue that its routing key names. It is a topic exchange, so that somebody
+/// else may listen to `inventory.orders.#` beside us.
+pub(super) const EVENTS: &str = "onhand.events";
+/// Takes what was given up.
+pub(super) const DEAD: &str = "onhand.dead";
+
+/// After this many deliveries the broker gives a message up by itself. The consumer does so before, after
+/// [`DELIVERY_LIMIT`], so that the letter is offered in its place; this is for one that dies before it can.
+const BROKER_LIMIT: u32 = DELIVERY_LIMIT + 20;
+/// Dead letters are looked at and put back any number of times.
+const NO_LIMIT: u32 = 1 << 30;
+/// Bytes that a queue holds. It refuses more; a publisher with a spool keeps them there.
+const QUEUE_BYTES_MAX: u64 = 4 << 30;
+
+/// The name as the protocol wants it.
+pub(super) fn short(name: QueueName) -> ShortString {
+    name.to_string().into()
+}
+
+/// The queue beside `name` for what was given up.
+pub(super) fn dead(name: QueueName) -> ShortString {
+    format!("{name}.dead").into()
+}
+
+/// Declares everything, or finds that it is there already. The channel is used up by a refusal.
+pub(super) async fn declare(connection: &Connection, topology: Topology) -> Result<(), BrokerError> {
+    let channel = connection.create_channel().await.map_err(BrokerError)?;
+    exchange(&channel, EVENTS, ExchangeKind::Topic).await?;
+    exchange(&channel, DEAD, ExchangeKind::Direct).await?;
+    let names = Flow::ALL.into_iter().flat_map(|flow| topology.queues(flow));
+    // The channel keeps their order, so that a queue is there before it is bound.
+    try_join_all(names.map(|name| queue(&channel, name))).await?;
+    channel.close(lapin::protocol::constants::REPLY_SUCCESS, "declared".into()).await.map_err(BrokerError)
+}
+
+async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(name.into(), kind, options, FieldTable::default()).await.map_err(BrokerError)
+}
+
+async fn queue(channel: &Channel, name: QueueName) -> Result<(), BrokerError> {
+    bound(channel, DEAD, dead(name), dead_arguments()).await?;
+    bound(channel, EVENTS, short(name), arguments(name)).await
+}
+
+async fn bound(
+    channel: &Channel,
+    exchange: &str,
+    name: ShortString,
+    arguments: FieldTable,
+) -> Result<(), BrokerError> {
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(name.clone(), options, arguments).await.map_err(BrokerError)?;
+    let binding = QueueBindOptions::default();
+    channel
+        .queue_bind(name.clone(), exchange.into(), name, binding, FieldTable::default())
+        .await
+        .map_err(BrokerError)
+}
+
+fn arguments(name: QueueName) -> FieldTable {
+    let mut arguments = common(BROKER_LIMIT);
+    arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+    arguments.insert("x-dead-letter-exchange".into(), text(DEAD));
+    arguments.insert("x-dead-letter-routing-key".into(), text(dead(name).as_str()));
+    arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+    arguments
+}
+
+fn dead_arguments() -> FieldTable {
+    common(NO_LIMIT)
+}
+
+fn common(delivery_limit: u32) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(signed(delivery_limit)));
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+    let bytes = i64::try_from(QUEUE_BYTES_MAX).expect("the bound fits");
+    arguments.insert("x-max-length-bytes".into(), AMQPValue::LongLongInt(bytes));
+    arguments
+}
+
+fn signed(limit: u32) -> i32 {
+    i32::try_from(limit).expect("the limits fit")
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}

@@ -1,0 +1,169 @@
+//! Moving messages out of queues of another number of shards. Done while nothing else runs: the count is part of the
+//! queue's name so that no shop ever takes two paths at once.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use lapin::BasicProperties;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{FieldTable, ShortString};
+use proto::ShardKey;
+use tokio::time::timeout;
+
+use super::confirms::Outgoing;
+use super::declare::{DEAD, EVENTS, dead, short};
+use super::error::BrokerError;
+use super::{Amqp, count, wire, within};
+use crate::bus::BusError;
+use crate::topology::{Flow, QueueName, SHARDS_MAX};
+
+/// Queues asked about at the same time.
+const ASKED_TOGETHER: usize = 32;
+/// Messages moved together.
+const MOVED_TOGETHER: u16 = 1_000;
+/// How long the broker may take to deliver what it says is there.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
+
+impl Amqp {
+    pub(crate) async fn stranded(&self) -> Result<Vec<String>, BusError> {
+        let mut stranded = Vec::new();
+        for name in self.others().await? {
+            let channel = self.shared.channel().await?;
+            if count(&channel, short(name)).await? > 0 {
+                stranded.push(name.to_string());
+            }
+        }
+        Ok(stranded)
+    }
+
+    pub(crate) async fn reshard(&self) -> Result<u64, BusError> {
+        let mut moved = 0;
+        for name in self.others().await? {
+            // The living first: a letter that is replayed later stands behind them anyway.
+            moved += self.empty(name, short(name), EVENTS).await?;
+            moved += self.empty(name, dead(name), DEAD).await?;
+        }
+        Ok(moved)
+    }
+
+    /// The queues of other numbers of shards that are there. A broker does not list its queues to its clients, so each
+    /// number is asked for by its first queue.
+    async fn others(&self) -> Result<Vec<QueueName>, BusError> {
+        let counts = |flow| (1..=SHARDS_MAX).map(move |count| (flow, count));
+        let others = Flow::ALL.into_iter().flat_map(counts);
+        let others = others.filter(|(flow, count)| self.topology().shards(*flow) != *count);
+        let found = stream::iter(others)
+            .map(async |(flow, count)| {
+                let there = self.is_there(short(QueueName::of(flow, count, 0))).await?;
+                Ok::<_, BusError>(there.then_some((flow, count)))
+            })
+            .buffered(ASKED_TOGETHER)
+            .try_collect::<Vec<_>>()
+            .await?;
+        let queues = |(flow, count)| {
+            (0..count).map(move |index| QueueName::of(flow, count, index)).collect::<Vec<_>>()
+        };
+        let mut there = Vec::new();
+        for name in found.into_iter().flatten().flat_map(queues) {
+            // Some may be gone already, if this was interrupted before.
+            if self.is_there(short(name)).await? || self.is_there(dead(name)).await? {
+                there.push(name);
+            }
+        }
+        Ok(there)
+    }
+
+    async fn is_there(&self, name: ShortString) -> Result<bool, BusError> {
+        // Asking for what is not there uses the channel up.
+        let channel = self.shared.channel().await?;
+        match count(&channel, name).await {
+            Ok(_) => {
+                within(channel.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into())).await?;
+                Ok(true)
+            }
+            Err(BusError::Broker(error)) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves everything from one queue to where it belongs now, and deletes the queue.
+    async fn empty(
+        &self,
+        from: QueueName,
+        name: ShortString,
+        exchange: &'static str,
+    ) -> Result<u64, BusError> {
+        if !self.is_there(name.clone()).await? {
+            return Ok(0);
+        }
+        let channel = self.shared.channel().await?;
+        let mut moved = 0;
+        loop {
+            let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+            let queue = within(channel.queue_declare(name.clone(), passive, FieldTable::default())).await?;
+            if queue.consumer_count() > 0 {
+                // What it has at hand is not counted, and would be lost with the queue.
+                return Err(BusError::InUse(from));
+            }
+            if queue.message_count() == 0 {
+                within(channel.queue_delete(name, QueueDeleteOptions::default())).await?;
+                return Ok(moved);
+            }
+            moved += self.move_all(from, &name, exchange, queue.message_count()).await?;
+        }
+    }
+
+    /// Moves as many messages over a channel of its own: what it did not settle is back when that is closed.
+    async fn move_all(
+        &self,
+        from: QueueName,
+        name: &ShortString,
+        exchange: &'static str,
+        there: u32,
+    ) -> Result<u64, BusError> {
+        let channel = self.shared.channel().await?;
+        within(channel.basic_qos(MOVED_TOGETHER, BasicQosOptions::default())).await?;
+        let options = BasicConsumeOptions::default();
+        let consuming = channel.basic_consume(name.clone(), "".into(), options, FieldTable::default());
+        let mut deliveries = within(consuming).await?;
+        let mut left = there;
+        while left > 0 {
+            let together = left.min(u32::from(MOVED_TOGETHER));
+            let (mut messages, mut last) = (Vec::new(), 0);
+            for _ in 0..together {
+                let Ok(Some(delivery)) = timeout(DELIVERED_WITHIN, deliveries.next()).await else {
+                    return Err(BusError::Unavailable {
+                        why: format!("{from} does not deliver what it holds"),
+                    });
+                };
+                let delivery = delivery.map_err(|error| BusError::Broker(BrokerError(error)))?;
+                last = delivery.delivery_tag;
+                messages.push(self.addressed(from, exchange, delivery.properties, delivery.data));
+            }
+            for answer in self.shared.submit(messages).await {
+                answer.map_err(|error| BusError::Unavailable { why: error.to_string() })?;
+            }
+            within(channel.basic_ack(last, BasicAckOptions { multiple: true })).await?;
+            left -= together;
+        }
+        within(channel.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into())).await?;
+        Ok(u64::from(there))
+    }
+
+    /// The message, for the queue of its key among the present ones.
+    fn addressed(
+        &self,
+        from: QueueName,
+        exchange: &'static str,
+        properties: BasicProperties,
+        body: Vec<u8>,
+    ) -> Outgoing {
+        // One that says no key has no order to keep, either.
+        let key = wire::shard_key(&properties).unwrap_or(ShardKey::new(0));
+        let to = self.topology().queue(from.flow(), key);
+        let key = if exchange == DEAD { dead(to) } else { short(to) };
+        Outgoing { exchange, key, properties, body }
+    }
+}
