@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use futures_util::StreamExt as _;
-use lapin::{Connection, ConnectionProperties, DefaultConnectionBuilder, Event};
+use lapin::{Connection, ConnectionProperties, DefaultConnectionBuilder};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,9 @@ const OPEN_WITHIN: Duration = Duration::from_millis(2 * CONNECT_TIMEOUT_MS);
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Waits between attempts to connect; each varies, so that not all come back to a broker at once.
 const RECONNECT_MIN: Duration = Duration::from_millis(200);
-const RECONNECT_MAX: Duration = Duration::from_secs(10);
+const RECONNECT_MAX: Duration = Duration::from_secs(5);
+/// How often to look whether a connection is there still, should nobody tell.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A connection that held this long was a good one: the next attempt comes soon after its end.
 const GOOD_AFTER: Duration = Duration::from_secs(30);
 
@@ -167,13 +169,13 @@ impl Drop for Consuming {
     }
 }
 
-/// Ends with the connection.
+/// Ends with the connection. Errors of single channels are told in the same way, so the connection itself is looked at.
 async fn lost(connection: &Connection) {
     let mut events = pin!(connection.events_listener());
     while connection.status().connected() {
-        match events.next().await {
-            Some(Event::Error(_)) | None => return,
-            Some(_) => {}
+        // Nothing said for a while, or something: look again either way.
+        if let Ok(None) = timeout(LOOK_EVERY, events.next()).await {
+            return;
         }
     }
 }

@@ -4,43 +4,56 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use lapin::BasicProperties;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{FieldTable, ShortString};
+use lapin::{BasicProperties, Channel};
 use proto::ShardKey;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::confirms::Outgoing;
 use super::declare::{DEAD, EVENTS, dead, short};
 use super::error::BrokerError;
+use super::link::{close, open};
 use super::{Amqp, count, wire, within};
 use crate::bus::BusError;
 use crate::topology::{Flow, QueueName, SHARDS_MAX};
 
 /// Queues asked about at the same time.
-const ASKED_TOGETHER: usize = 32;
+const ASKED_TOGETHER: usize = 16;
 /// Messages moved together.
-const MOVED_TOGETHER: u16 = 1_000;
+const MOVED_TOGETHER: u16 = 500;
 /// How long the broker may take to deliver what it says is there.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
+/// How long a queue may still seem to be consumed, and how often to look.
+const UNUSED_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 impl Amqp {
     pub(crate) async fn stranded(&self) -> Result<Vec<String>, BusError> {
         let mut stranded = Vec::new();
         for name in self.others().await? {
-            let channel = self.shared.channel().await?;
-            if count(&channel, short(name)).await? > 0 {
-                stranded.push(name.to_string());
+            if self.is_there(short(name)).await? {
+                let channel = self.shared.channel().await?;
+                if count(&channel, short(name)).await? > 0 {
+                    stranded.push(name.to_string());
+                }
             }
         }
         Ok(stranded)
     }
 
     pub(crate) async fn reshard(&self) -> Result<u64, BusError> {
+        let others = self.others().await?;
+        for name in &others {
+            if self.is_there(short(*name)).await? {
+                unused(&self.shared.channel().await?, *name, &short(*name)).await?;
+            }
+        }
         let mut moved = 0;
-        for name in self.others().await? {
+        // The first queue of each number is what it is found by again, should this be interrupted: so it goes last.
+        for name in others.into_iter().rev() {
             // The living first: a letter that is replayed later stands behind them anyway.
             moved += self.empty(name, short(name), EVENTS).await?;
             moved += self.empty(name, dead(name), DEAD).await?;
@@ -51,20 +64,24 @@ impl Amqp {
     /// The queues of other numbers of shards that are there. A broker does not list its queues to its clients, so each
     /// number is asked for by its first queue.
     async fn others(&self) -> Result<Vec<QueueName>, BusError> {
+        // Over a connection of its own: asking for what is not there uses a channel up, and the library never lets the
+        // number of such a channel be used again.
+        let opened = open(&self.shared.options, self.topology(), "look").await;
+        let connection = opened.map_err(BusError::Broker)?;
         let counts = |flow| (1..=SHARDS_MAX).map(move |count| (flow, count));
         let others = Flow::ALL.into_iter().flat_map(counts);
         let others = others.filter(|(flow, count)| self.topology().shards(*flow) != *count);
         let found = stream::iter(others)
             .map(async |(flow, count)| {
-                let there = self.is_there(short(QueueName::of(flow, count, 0))).await?;
+                let channel = within(connection.create_channel()).await?;
+                let there = is_there(channel, short(QueueName::of(flow, count, 0))).await?;
                 Ok::<_, BusError>(there.then_some((flow, count)))
             })
             .buffered(ASKED_TOGETHER)
             .try_collect::<Vec<_>>()
             .await?;
-        let queues = |(flow, count)| {
-            (0..count).map(move |index| QueueName::of(flow, count, index)).collect::<Vec<_>>()
-        };
+        close(&connection).await;
+        let queues = |(flow, count)| (0..count).map(move |index| QueueName::of(flow, count, index));
         let mut there = Vec::new();
         for name in found.into_iter().flatten().flat_map(queues) {
             // Some may be gone already, if this was interrupted before.
@@ -76,16 +93,7 @@ impl Amqp {
     }
 
     async fn is_there(&self, name: ShortString) -> Result<bool, BusError> {
-        // Asking for what is not there uses the channel up.
-        let channel = self.shared.channel().await?;
-        match count(&channel, name).await {
-            Ok(_) => {
-                within(channel.close(lapin::protocol::constants::REPLY_SUCCESS, "done".into())).await?;
-                Ok(true)
-            }
-            Err(BusError::Broker(error)) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_there(self.shared.channel().await?, name).await
     }
 
     /// Moves everything from one queue to where it belongs now, and deletes the queue.
@@ -101,17 +109,12 @@ impl Amqp {
         let channel = self.shared.channel().await?;
         let mut moved = 0;
         loop {
-            let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-            let queue = within(channel.queue_declare(name.clone(), passive, FieldTable::default())).await?;
-            if queue.consumer_count() > 0 {
-                // What it has at hand is not counted, and would be lost with the queue.
-                return Err(BusError::InUse(from));
-            }
-            if queue.message_count() == 0 {
+            let there = unused(&channel, from, &name).await?;
+            if there == 0 {
                 within(channel.queue_delete(name, QueueDeleteOptions::default())).await?;
                 return Ok(moved);
             }
-            moved += self.move_all(from, &name, exchange, queue.message_count()).await?;
+            moved += self.move_all(from, &name, exchange, there).await?;
         }
     }
 
@@ -165,5 +168,32 @@ impl Amqp {
         let to = self.topology().queue(from.flow(), key);
         let key = if exchange == DEAD { dead(to) } else { short(to) };
         Outgoing { exchange, key, properties, body }
+    }
+}
+
+/// Asks over a channel that is not used for anything else.
+async fn is_there(channel: Channel, name: ShortString) -> Result<bool, BusError> {
+    match count(&channel, name).await {
+        Ok(_) => Ok(true),
+        Err(BusError::Broker(error)) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The messages of a queue that nobody consumes: what a consumer has at hand is not counted, and would be lost with the
+/// queue. One that has just gone may still be there for a moment, our own for one.
+async fn unused(channel: &Channel, from: QueueName, name: &ShortString) -> Result<u32, BusError> {
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let deadline = Instant::now() + UNUSED_WITHIN;
+    loop {
+        let asked = channel.queue_declare(name.clone(), passive, FieldTable::default());
+        let queue = within(asked).await?;
+        if queue.consumer_count() == 0 {
+            return Ok(queue.message_count());
+        }
+        if Instant::now() > deadline {
+            return Err(BusError::InUse(from));
+        }
+        sleep(LOOK_EVERY).await;
     }
 }

@@ -1,0 +1,116 @@
+//! Queues that are gone, full, or made by somebody else.
+
+use onhand_bus::{Bus, BusError, PublishError, Topology};
+use serde_json::{Value, json};
+use testkit::servers::rabbitmq::{RabbitMq, Vhost};
+
+use crate::world::{Process, confirmed, insist, options, order, shared, take_until, until};
+
+async fn delete(broker: &RabbitMq, vhost: &Vhost, queue: &str) {
+    broker.api("DELETE", &format!("queues/{}/{queue}", vhost.name), Value::Null).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_no_queue_took_is_not_confirmed_and_the_others_are() {
+    const ROUNDS: usize = 6;
+    let (broker, vhost) = shared().await;
+    let process = Process::plain(&vhost.url(), Topology::new(2, 1, 1).unwrap()).await;
+    let publisher = process.bus.publisher();
+    let gone = process.queue();
+    let envelopes: Vec<_> =
+        (1..=200).map(|number| order(number % 16 + 1, i64::from(u8::try_from(number).unwrap()))).collect();
+    let is_gone = |envelope: &proto::Envelope| envelope.properties.shard_key.shard(2) == 0;
+    assert!(envelopes.iter().any(is_gone) && !envelopes.iter().all(is_gone));
+    for _ in 0..ROUNDS {
+        delete(&broker, &vhost, &gone.to_string()).await;
+        // Many callers at once: the answers of some come together with those of others.
+        let mut publishing = tokio::task::JoinSet::new();
+        for some in envelopes.chunks(10) {
+            let (publisher, some) = (publisher.clone(), some.to_vec());
+            publishing.spawn(async move {
+                let answers = publisher.publish(&some).await;
+                some.into_iter().zip(answers).collect::<Vec<_>>()
+            });
+        }
+        let answers = publishing.join_all().await.concat();
+        let returned =
+            answers.iter().filter(|(_, answer)| matches!(answer, Err(PublishError::Returned))).count();
+        assert!(returned > 0);
+        for (envelope, answer) in &answers {
+            match answer {
+                Ok(()) => {}
+                Err(PublishError::Returned) => assert!(is_gone(envelope), "its queue was there"),
+                other => panic!("{other:?}"),
+            }
+        }
+        // A confirmed one is in a queue: it was published after that had been made again, if at all.
+        let confirmed_of_gone =
+            answers.iter().filter(|(envelope, answer)| is_gone(envelope) && answer.is_ok()).count();
+        let retried = async {
+            for (envelope, _) in answers.iter().filter(|(_, answer)| answer.is_err()) {
+                insist(&publisher, envelope).await;
+            }
+        };
+        retried.await;
+        let all_of_gone = envelopes.iter().filter(|envelope| is_gone(envelope)).count();
+        until("the queue holds what was confirmed since it was made again", async || {
+            let depth = process.bus.depth(gone).await.unwrap();
+            depth.messages == u64::try_from(all_of_gone).unwrap()
+        })
+        .await;
+        assert_eq!(returned + confirmed_of_gone, all_of_gone);
+    }
+    process.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_refuses_and_a_spool_keeps_what_it_refused() {
+    let (broker, vhost) = shared().await;
+    let topology = Topology::uniform(1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::spooling(&vhost.url(), topology, &folder).await;
+    let plain = Process::plain(&vhost.url(), topology).await;
+    let policy = json!({
+        "pattern": "^inventory", "apply-to": "queues",
+        "definition": { "max-length": 5, "overflow": "reject-publish" },
+    });
+    let path = format!("policies/{}/small", vhost.name);
+    broker.api("PUT", &path, policy).await;
+    let mut number = 0;
+    until("the queue refuses", async || {
+        number += 1;
+        confirmed(&process.bus, &[order(1, number)]).await;
+        process.bus.unsent() > 0
+    })
+    .await;
+    let last = number + 30;
+    for number in number + 1..=last {
+        confirmed(&process.bus, &[order(1, number)]).await;
+    }
+    assert!(process.bus.unsent() > 30, "one path: nothing passes what waits");
+    let answers = plain.bus.publisher().publish(&[order(2, 1)]).await;
+    assert!(matches!(answers.as_slice(), [Err(PublishError::Refused)]), "{answers:?}");
+    // Taking messages makes room.
+    let arrived = take_until(&process.bus, process.queue(), 1, last).await;
+    arrived.check(1, last);
+    until("nothing is left", async || process.bus.unsent() == 0).await;
+    plain.end().await;
+    process.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_made_differently_is_told_and_left_alone() {
+    let (broker, vhost) = shared().await;
+    let topology = Topology::uniform(1).unwrap();
+    // Twice, one after the other: declaring what is there changes nothing.
+    for _ in 0..2 {
+        Process::plain(&vhost.url(), topology).await.end().await;
+    }
+    delete(&broker, &vhost, "egress.levels.v1.1.0").await;
+    let other = json!({ "durable": true, "arguments": { "x-queue-type": "quorum", "x-delivery-limit": 7 } });
+    broker.api("PUT", &format!("queues/{}/egress.levels.v1.1.0", vhost.name), other).await;
+    let error = Bus::amqp(options(&vhost.url()), topology, None).await.unwrap_err();
+    let BusError::Mismatch(source) = &error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("egress.levels.v1.1.0"), "{source}");
+    assert!(error.to_string().contains("made differently"), "{error}");
+}
