@@ -16,6 +16,7 @@ use crate::inventory::{Incomplete, OperationRecord, OrderRow, Posted, StockRow};
 /// An order's own columns: shop, order, modified at, digest, origin, last read, confirmed, older at, older digest, status,
 /// gone, reread, expired, expires at, open, unconfirmed since, predates. A tuple that can be written has 16 at most.
 #[derive(Debug, Clone, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a row, column by column")]
 pub(crate) struct SavedOrder<'a>(
     pub(crate) i64,
     pub(crate) i64,

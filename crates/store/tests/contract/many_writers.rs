@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod ingress;
+mod inventory;
 mod outbox;
 
 use std::future::Future;

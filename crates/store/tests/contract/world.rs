@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::bail;
 use ledger::{Operation, OperationOutcome, OrderLine, Routing, Seen, Snapshot, StatusMap};
 use store::{
-    Changes, Connector, ListingOutcome, ListingSeen, NewShop, PollSettings, Posted, Posting, Shop, ShopAdded,
-    ShopSecrets, ShopSettings, Store, WarehouseAdded, WarehouseKind,
+    Changes, Connector, InventoryTx, ListingOutcome, ListingSeen, NewShop, PollSettings, Posted, Posting,
+    Shop, ShopAdded, ShopSecrets, ShopSettings, Store, WarehouseAdded, WarehouseKind,
 };
 use values::{
     HolderId, LineId, ListingId, OrderId, ProductId, Quantity, ReadNumber, ShopId, Sku, StockId, Timestamp,
@@ -141,6 +141,17 @@ pub(crate) async fn receive(
     quantity: i64,
 ) -> anyhow::Result<()> {
     let mut tx = store.begin_inventory().await?;
+    receive_in(&mut tx, code, warehouse, quantity).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The same without a commit.
+pub(crate) async fn receive_in(
+    tx: &mut InventoryTx,
+    code: &str,
+    warehouse: WarehouseId,
+    quantity: i64,
+) -> anyhow::Result<()> {
     let skus = [sku(code)];
     let mut book = tx.load_books(&skus).await?;
     let operation = Operation::Receive { sku: sku(code), warehouse, quantity: units(quantity) };
@@ -165,8 +176,7 @@ pub(crate) async fn receive(
     }
     let changes =
         Changes { book: Some(&book), movements: &movements, stocks: &stocks, now: NOW, ..Changes::default() };
-    tx.save(&changes).await?;
-    Ok(tx.commit().await?)
+    Ok(tx.save(&changes).await?)
 }
 
 /// An order of one unit of each of the listings, each taken by the shop.
