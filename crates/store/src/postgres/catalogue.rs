@@ -65,6 +65,12 @@ SELECT w.shop, w.holder, k.id, w.parent, w.step, w.epoch, w.revision, w.removed
        settle = CASE WHEN excluded.epoch = 0 THEN s.settle END
 RETURNING shop, holder, epoch, revision";
 
+/// A level that waits to be published is that of the new epoch from now on: a relay takes away what it published by that.
+const SAVE_WAITING: &str = "
+UPDATE inventory.outbox AS o SET epoch = w.epoch, revision = w.revision
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS w (shop, holder, epoch, revision)
+ WHERE o.shop = w.shop AND o.holder = w.holder";
+
 impl PgInventoryTx {
     /// Takes in entries of catalogues; what each came to, in their order.
     pub(crate) async fn observe_listings(
@@ -147,13 +153,16 @@ async fn save(tx: &mut WriteTx, mapping: &Mapping, now: Timestamp) -> Result<(),
     if !touched.is_empty() {
         locks::skus(tx, &touched).await?;
     }
-    let mut saved = Vec::new();
+    let mut saved: Vec<(i64, i64, i64, i64)> = Vec::new();
     for changed in mapping.mapping_growth() {
         if !changed.is_empty() {
             let rows: Vec<(i64, i64, i64, i64)> =
                 all(&mut **tx, "save the mapping of stocks", SAVE_STOCKS, rows(&changed)).await?;
             saved.extend(rows);
         }
+    }
+    if !saved.is_empty() {
+        run(&mut **tx, "renew what is to be published", SAVE_WAITING, rows(&saved)).await?;
     }
     if !marked.is_empty() {
         run(&mut **tx, "mark SKUs to recompute", marks::SKUS, with(&marked)).await?;
