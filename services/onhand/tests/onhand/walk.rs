@@ -125,9 +125,11 @@ async fn a_shop_that_cannot_be_called_is_told_in_plain_words() {
     let findings: serde_json::Value = serde_json::from_str(&tested.out).unwrap();
     assert_eq!(findings["report"]["findings"][0]["severity"], "fatal", "{findings}");
 
-    // Added with the wrong secret and waited for: what is shown only once is shown.
+    // Another, added with the wrong secret and waited for: what is shown only once is shown.
+    let (elsewhere, _) = shop_with(&[(Some("tee"), 1)]).await;
+    let other_url = elsewhere.url();
     let other = [
-        &["shop", "add", "paris", "--url", &shop_url, "--warehouses", "main", "--private-addresses"][..],
+        &["shop", "add", "paris", "--url", &other_url, "--warehouses", "main", "--private-addresses"][..],
         &["--consumer-key-file", "-", "--consumer-secret-file", "-", "--json"],
     ];
     let failed = bench.run_with(&other.concat(), &secrets).await;
