@@ -93,6 +93,12 @@ impl SecretKey {
         }
     }
 
+    /// The key in the file at `path`, which has to be there.
+    pub fn load(path: &Path) -> Result<Self, SecretError> {
+        let opened = std::fs::File::open(path);
+        Self::read(path, opened.map_err(|source| SecretError::File { path: path.to_owned(), source })?)
+    }
+
     fn read(path: &Path, mut opened: std::fs::File) -> Result<Self, SecretError> {
         let file = |source| SecretError::File { path: path.to_owned(), source };
         #[cfg(unix)]

@@ -32,6 +32,11 @@ pub struct Share {
     pub surplus: Vec<u32>,
 }
 
+/// A number of shards as it is stored.
+pub(crate) fn shard_count(stored: i64) -> Result<u32, Error> {
+    u32::try_from(stored).map_err(|_| Error::damaged("shard_count", stored))
+}
+
 /// Member, until.
 pub(crate) type MemberColumns = (String, i64);
 /// Shard, member, fence, until.

@@ -177,5 +177,6 @@ fn migrations() -> Migrator {
         migration(9, "removed shops", include_str!("../migrations/sqlite/0009_removed_shops.sql")),
         migration(10, "dead identity", include_str!("../migrations/sqlite/0010_dead_identity.sql")),
         migration(11, "shards", include_str!("../migrations/sqlite/0011_shards.sql")),
+        migration(12, "shard count", include_str!("../migrations/sqlite/0012_shard_count.sql")),
     ])
 }

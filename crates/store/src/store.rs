@@ -235,6 +235,13 @@ on_every_backend! {
     fn reading(shop: ShopId) -> Option<Reading>;
 }
 
+on_every_backend! {
+    /// In how many shards every flow is divided; `None` if nobody said yet.
+    fn shard_count() -> Option<u32>;
+    /// Notes in how many shards every flow is divided from now on; at least one. Nobody may be at work.
+    fn set_shard_count(count: u32) -> ();
+}
+
 // Shares of shards.
 impl Store {
     /// The member is there until `now` + `lasts`, and has its fair share of the service's shards: what it held, unless it is

@@ -1,9 +1,9 @@
 //! Shares of shards on PostgreSQL: one row for each service is locked by whoever is given his share.
 
-use super::parameters::{all, rows, run, with};
+use super::parameters::{all, maybe, none, rows, run, with};
 use super::{Postgres, WriteTx, commit};
 use crate::error::Error;
-use crate::shards::Shards;
+use crate::shards::{Shards, shard_count};
 
 const MAKE: &str = "
 INSERT INTO shards.services (service, shard_count) VALUES ($1, $2) ON CONFLICT (service, shard_count) DO NOTHING";
@@ -31,7 +31,23 @@ SELECT $5, $6, w.shard, w.member, w.fence, w.until
     ON CONFLICT (service, shard_count, shard) DO UPDATE SET
        member = excluded.member, fence = excluded.fence, until = excluded.until";
 
+const COUNT: &str = "SELECT shard_count FROM shards.division";
+
+const SET_COUNT: &str = "
+INSERT INTO shards.division (shard_count) VALUES ($1)
+    ON CONFLICT (one) DO UPDATE SET shard_count = excluded.shard_count";
+
 impl Postgres {
+    pub(crate) async fn shard_count(&self) -> Result<Option<u32>, Error> {
+        let row: Option<(i64,)> = maybe(&self.pool, "read the number of shards", COUNT, none()).await?;
+        row.map(|(count,)| shard_count(count)).transpose()
+    }
+
+    pub(crate) async fn set_shard_count(&self, count: u32) -> Result<(), Error> {
+        run(&self.pool, "note the number of shards", SET_COUNT, with(i64::from(count))).await?;
+        Ok(())
+    }
+
     /// Decides on the shards of a service while nobody else does.
     pub(crate) async fn with_shards<T>(
         &self,

@@ -3,7 +3,7 @@
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::rows::json;
-use crate::shards::Shards;
+use crate::shards::{Shards, shard_count};
 
 const MEMBERS: &str = "SELECT member, until FROM shards_members WHERE service = ?1 AND shard_count = ?2";
 
@@ -22,7 +22,31 @@ SELECT ?1, ?2, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_eac
     ON CONFLICT (service, shard_count, shard) DO UPDATE SET
        member = excluded.member, fence = excluded.fence, until = excluded.until";
 
+const COUNT: &str = "SELECT shard_count FROM shards_division";
+
+const SET_COUNT: &str = "
+INSERT INTO shards_division (one, shard_count) VALUES (1, ?1)
+    ON CONFLICT (one) DO UPDATE SET shard_count = excluded.shard_count";
+
 impl Sqlite {
+    pub(crate) async fn shard_count(&self) -> Result<Option<u32>, Error> {
+        let count: Option<i64> = sqlx::query_scalar(COUNT)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("read the number of shards"))?;
+        count.map(shard_count).transpose()
+    }
+
+    pub(crate) async fn set_shard_count(&self, count: u32) -> Result<(), Error> {
+        let mut tx = self.write().await?;
+        sqlx::query(SET_COUNT)
+            .bind(count)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("note the number of shards"))?;
+        commit(tx).await
+    }
+
     /// Decides on the shards of a service while nobody else does.
     pub(crate) async fn with_shards<T>(
         &self,

@@ -89,5 +89,7 @@ contract! {
         a_task_is_asked_for_once_until_it_runs, an_order_wanted_again_meanwhile_stays, shops_with_work_are_found,
         a_reading_round_trips,
     }
-    shards { a_member_alone_has_everything, members_share, a_dead_member_loses_its_shards }
+    shards {
+        a_member_alone_has_everything, members_share, a_dead_member_loses_its_shards, the_number_of_shards_is_noted,
+    }
 }

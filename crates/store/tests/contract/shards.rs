@@ -98,3 +98,17 @@ pub(crate) async fn a_dead_member_loses_its_shards<D: Database>() -> anyhow::Res
     assert_eq!(indexes(&late), [0, 1], "the other is known by now");
     Ok(())
 }
+
+pub(crate) async fn the_number_of_shards_is_noted<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    assert_eq!(store.shard_count().await?, None);
+    for count in [16, 4] {
+        store.set_shard_count(count).await?;
+        assert_eq!(store.shard_count().await?, Some(count));
+    }
+    assert!(store.set_shard_count(0).await.is_err());
+    store.close().await;
+    assert_eq!(database.open().await?.shard_count().await?, Some(4));
+    Ok(())
+}
