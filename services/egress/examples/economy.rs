@@ -85,6 +85,7 @@ async fn main() -> anyhow::Result<()> {
         bus: bus.clone(),
         connect,
         clock: Arc::new(process::clock::now),
+        member: "economy".to_owned(),
         health: Health::new(),
         settings,
     };

@@ -31,7 +31,7 @@ const JOURNAL_TIME_MAX: Duration = Duration::from_secs(5);
 /// Before a settle is asked for again that could not be.
 const ASK_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Open intents looked for in one go.
-const INTENTS_PAGE: u32 = 500;
+pub(crate) const INTENTS_PAGE: u32 = 500;
 
 /// A lane and what it knows in memory; all that matters is in the database.
 pub(crate) struct Lane {
@@ -88,6 +88,11 @@ impl Lane {
 
     fn id(&self) -> ShopId {
         self.shop.id
+    }
+
+    /// Its name in the journal.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// Runs until it is told to stop; what is under way then is finished first.
@@ -153,13 +158,7 @@ impl Lane {
                 open.iter().map(|row| row.id).filter(|stock| stock.shop == self.id()).collect();
             let Some(last) = ids.last() else { break };
             after = Some(*last);
-            let now = self.shared.now();
-            let mut work = Work::on(&self.shared.store, &ids).await?;
-            for stock in &mut work.stocks {
-                stock.uncertain("unknown", now);
-            }
-            work.commit().await?;
-            count += ids.len();
+            count += doubt(&self.shared, &self.owner, &ids).await?;
         }
         if count > 0 {
             self.shared.observe.recovered(self.id(), count);
@@ -349,4 +348,18 @@ impl Lane {
         }
         self.told = Some(state);
     }
+}
+
+/// Nobody knows what became of pushes of these stocks that somebody else than `owner` journaled and did not finish; how many
+/// there are. Should the other live all the same, what it is answered is not stored any more.
+pub(crate) async fn doubt(shared: &Shared, owner: &str, stocks: &[StockId]) -> Result<usize, Error> {
+    let now = shared.now();
+    let mut work = Work::on(&shared.store, stocks).await?;
+    let mut count = 0;
+    for stock in work.stocks.iter_mut().filter(|stock| stock.is_pushed_by_another(owner)) {
+        stock.uncertain("unknown", now);
+        count += 1;
+    }
+    work.commit().await?;
+    Ok(count)
 }

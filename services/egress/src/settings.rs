@@ -53,6 +53,8 @@ pub struct Settings {
     pub pace: PaceConfig,
     /// How often the registry is looked into.
     pub registry_period: Duration,
+    /// How often pushes are looked for that another process began and did not finish.
+    pub strays_period: Duration,
     /// A lane looks by itself after this, should the clock have been set or a wake-up been missed.
     pub look_again: Duration,
     /// Before the database is tried again.
@@ -87,6 +89,7 @@ impl Settings {
             breaker: BreakerConfig::default(),
             pace: PaceConfig { max: 2, ..PaceConfig::default() },
             registry_period: Duration::from_secs(2),
+            strays_period: Duration::from_mins(1),
             look_again: Duration::from_secs(30),
             database: Backoff { first: Duration::from_millis(500), max: Duration::from_secs(30) },
         }
@@ -112,6 +115,7 @@ impl Settings {
             },
             pace: PaceConfig { max: 2, pause: Duration::from_millis(100), ..PaceConfig::default() },
             registry_period: Duration::from_millis(20),
+            strays_period: Duration::from_millis(50),
             look_again: Duration::from_millis(20),
             database: Backoff { first: SOON, max: Duration::from_millis(100) },
         }

@@ -8,7 +8,7 @@ use bus::Bus;
 use connector_woocommerce::Client;
 use process::health::Health;
 use store::{Shop, ShopSecrets, Store};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use values::{ShopId, Timestamp};
 
 use crate::observe::Observe;
@@ -41,6 +41,9 @@ pub struct Parts {
     pub connect: Connect,
     /// [`process::clock::now`], unless a test moves the time.
     pub clock: Clock,
+    /// Names this process among the replicas. The same name after a restart has its shards back at once, so two processes
+    /// that run at the same time must not share one.
+    pub member: String,
     /// Where it says whether it keeps up.
     pub health: Health,
     /// What can be set.
@@ -62,12 +65,18 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) observe: Observe,
     pub(crate) wakes: Wakes,
+    /// The shops in service; `None` before the first look.
+    pub(crate) roster: watch::Sender<Option<Roster>>,
 }
+
+/// The shops in service.
+pub(crate) type Roster = Arc<BTreeMap<ShopId, Shop>>;
 
 impl Shared {
     pub(crate) fn new(parts: Parts, observe: Observe) -> Self {
-        let Parts { store, bus, connect, clock, settings, health: _ } = parts;
-        Self { store, bus, connect, clock, settings, observe, wakes: Wakes::default() }
+        let Parts { store, bus, connect, clock, settings, health: _, member: _ } = parts;
+        let roster = watch::Sender::new(None);
+        Self { store, bus, connect, clock, settings, observe, wakes: Wakes::default(), roster }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -266,6 +266,11 @@ impl Stock {
             && self.row.push.intent.is_some_and(|intent| intent.started_at == started_at)
     }
 
+    /// Whether a push is under way that somebody else than `owner` began.
+    pub(crate) fn is_pushed_by_another(&self, owner: &str) -> bool {
+        self.row.push.intent.is_some() && self.row.intent_owner.as_deref() != Some(owner)
+    }
+
     /// Notes what a push was answered; before the rules hear of it.
     pub(crate) fn answered(&mut self, answer: &str) {
         if let Some(intent) = self.row.push.intent {

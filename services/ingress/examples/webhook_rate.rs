@@ -157,6 +157,7 @@ async fn ingress(folder: &Path) -> Result<f64, Failure> {
     drop(spool);
     let parts = Parts {
         store: Arc::clone(&store),
+        hints: bus.clone(),
         bus,
         connect: WooCommerce::default(),
         clock: process::clock::now,

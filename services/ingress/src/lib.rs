@@ -2,7 +2,7 @@
 //! as the same messages.
 //!
 //! [`start`] spawns one reader for each shop of the registry and gives back the router with the webhook address,
-//! `POST /webhooks/{token}`.
+//! `POST /webhooks/{token}`. Replicas share the shops by shard; webhooks are taken by any of them.
 //!
 //! * A webhook is answered 200 only once what it says is confirmed by the bus; while that is not possible, 503.
 //! * A shop has one reader, by lease; it polls changed orders and the trash, reads again what is asked for, and settles
@@ -15,6 +15,7 @@ mod observe;
 mod outbound;
 mod reader;
 mod readers;
+mod roster;
 mod settings;
 mod wanted;
 mod webhooks;
@@ -22,11 +23,13 @@ mod webhooks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Bus, Flow};
+use bus::{Bus, ConsumeError, Flow};
 use process::health::Health;
 use process::metrics::Metrics;
 use process::{Stage, Tasks};
+use shards::{Held, Member};
 use store::Store;
+use tokio::sync::watch;
 use values::Timestamp;
 
 pub use connect::{Connect, ConnectError, WooCommerce};
@@ -36,10 +39,13 @@ pub use webhooks::BODY_BYTES_MAX;
 
 use observe::Observe;
 use outbound::Outbound;
-use readers::{Readers, Wakes};
+use readers::{Readers, Shard, Wakes};
+use roster::Roster;
 use wanted::Wishes;
 use webhooks::Webhooks;
 
+/// Whose shards are shared.
+const SERVICE: &str = "ingress";
 /// Wishes that wait for longer before they are noted make the process not ready.
 const WISHES_WAIT_MAX: Duration = Duration::from_mins(5);
 /// So long after the shops were last looked after, it is not ready. How the shops themselves answer does not count.
@@ -50,8 +56,12 @@ const READERS_PATIENCE: Duration = Duration::from_mins(1);
 pub struct Parts<C> {
     /// Registry, cursors and tasks.
     pub store: Arc<Store>,
-    /// Where facts go, and wishes come from.
+    /// Where reads go, and wishes come from. What is read proves what was read before it, so it takes the one path that all
+    /// replicas share: with a broker this is a bus without a spool, and reading rests while the broker is away.
     pub bus: Bus,
+    /// Where webhooks go: a bus that takes them whatever happens to the broker, into its spool. They are hints, and may be
+    /// late. The same as [`Parts::bus`] within one process.
+    pub hints: Bus,
     /// Makes connections to shops.
     pub connect: C,
     /// Tells the time.
@@ -59,7 +69,7 @@ pub struct Parts<C> {
     /// Who has the readers' leases. The same name after a restart takes them over at once, so two processes that run at
     /// the same time must not share one.
     pub owner: String,
-    /// Where it says whether it keeps up.
+    /// Where it says whether it keeps up with reading.
     pub health: Health,
     /// The settings.
     pub settings: Settings,
@@ -78,12 +88,17 @@ pub enum StartError {
 pub(crate) struct Shared<C> {
     pub(crate) store: Arc<Store>,
     pub(crate) connect: C,
+    /// For what was read.
     pub(crate) outbound: Outbound,
+    /// For webhooks.
+    pub(crate) hints: Outbound,
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) owner: String,
     pub(crate) settings: Settings,
     pub(crate) observe: Observe,
     pub(crate) wakes: Wakes,
+    /// The shops to read; `None` before the first look.
+    pub(crate) roster: watch::Sender<Option<Roster>>,
 }
 
 /// Spawns the readers and gives back the router for webhooks.
@@ -98,6 +113,7 @@ pub fn start<C: Connect>(
     let observe = Observe::new(metrics);
     let shared = Arc::new(Shared {
         outbound: Outbound::new(parts.bus.publisher(), parts.clock, observe.clone()),
+        hints: Outbound::new(parts.hints.publisher(), parts.clock, observe.clone()),
         store: parts.store,
         connect: parts.connect,
         clock: parts.clock,
@@ -105,17 +121,25 @@ pub fn start<C: Connect>(
         settings: parts.settings,
         observe,
         wakes: Wakes::default(),
+        roster: watch::Sender::new(None),
     });
     let pulse = parts.health.check("ingress.readers").pulse(READERS_PATIENCE);
-    let readers = Readers::new(Arc::clone(&shared), pulse);
-    tasks.spawn_in(Stage::Intake, "ingress-readers", readers.run(tasks.stopping(Stage::Intake)));
-    for queue in parts.bus.topology().queues(Flow::IngressReads) {
-        let mut wishes = Wishes::new(Arc::clone(&shared));
-        let (bus, stop) = (parts.bus.clone(), tasks.stopping(Stage::Intake));
-        tasks.spawn_in(Stage::Intake, format!("ingress-wishes {queue}"), async move {
-            bus.consume(queue, wanted::LIMITS, &mut wishes, &stop).await
-        });
-    }
+    let stop = tasks.stopping(Stage::Intake);
+    tasks.spawn_in(Stage::Intake, "ingress: shops", roster::run(Arc::clone(&shared), pulse, stop.clone()));
+    let shard_count = parts.bus.topology().shards(Flow::IngressReads);
+    let member = Member {
+        store: Arc::clone(&shared.store),
+        service: SERVICE,
+        shard_count,
+        name: shared.owner.clone(),
+        lasts: shards::LEASE,
+        clock: process::clock::now,
+    };
+    let work = {
+        let (shared, bus) = (Arc::clone(&shared), parts.bus.clone());
+        move |held: Held| work_on(Arc::clone(&shared), bus.clone(), held, shard_count)
+    };
+    tasks.spawn_in(Stage::Intake, "ingress: shards", shards::run(member, work, stop));
     let stop = tasks.stopping(Stage::Intake);
     let keeps_up = parts.health.check("ingress.reads").watch(stop, move || {
         let bus = parts.bus.clone();
@@ -123,4 +147,26 @@ pub fn start<C: Connect>(
     });
     tasks.spawn_in(Stage::Intake, "ingress-check", keeps_up);
     Ok(Webhooks::new(&shared).router())
+}
+
+/// What is done for one shard: its wishes are noted, its shops are read.
+async fn work_on<C: Connect>(
+    shared: Arc<Shared<C>>,
+    bus: Bus,
+    held: Held,
+    count: u16,
+) -> Result<(), ConsumeError> {
+    let shard = Shard { index: held.index, count };
+    let queue = bus.topology().queues(Flow::IngressReads).nth(usize::from(held.index));
+    let queue = queue.expect("as many shards are shared as there are queues");
+    let noting = async {
+        let mut wishes = Wishes::new(Arc::clone(&shared));
+        let noted = bus.consume(queue, wanted::LIMITS, &mut wishes, &held.stop).await;
+        // If it failed the process cannot go on; what the readers have under way is finished first.
+        held.stop.cancel();
+        noted
+    };
+    let readers = Readers::new(Arc::clone(&shared), shard);
+    let (noted, ()) = tokio::join!(noting, readers.run(held.stop.clone()));
+    noted
 }

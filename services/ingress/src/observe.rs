@@ -274,8 +274,8 @@ impl Observe {
         tracing::error!("a message was left out: no queue takes it: {}", error_chain(error));
     }
 
-    pub(crate) fn readers(&self, running: usize) {
-        self.readers.set(&[], i64::try_from(running).unwrap_or(i64::MAX));
+    pub(crate) fn readers(&self, more: i64) {
+        self.readers.add(&[], more);
     }
 
     pub(crate) fn shop_fails(&self, began: bool) {

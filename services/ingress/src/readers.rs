@@ -1,29 +1,20 @@
-//! One reader for each shop of the registry: started when a shop appears, stopped when it goes, started again if it breaks.
+//! One reader for each shop of the registry whose shard is held: started when a shop appears, stopped when it goes, started
+//! again if it breaks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use process::health::Pulse;
-use store::{Shop, ShopState};
+use proto::ShardKey;
+use store::Shop;
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use values::{ShopId, Timestamp};
+use values::ShopId;
 
 use crate::observe::Observe;
 use crate::reader::Reader;
+use crate::roster::Roster;
 use crate::{Connect, Shared};
-
-/// How long tasks that have ended can be asked for.
-const TASKS_KEPT: Duration = Duration::from_hours(24 * 7);
-/// Tasks forgotten at once.
-const PRUNED_MAX: u32 = 500;
-/// How often old tasks are looked for.
-const PRUNE_PERIOD: Duration = Duration::from_hours(1);
-
-/// For people who ask whether the process is ready.
-const NOT_LOOKED_AFTER: &str = "cannot read which shops there are; the log says why";
 
 /// Wakes readers when there is something to do for them.
 #[derive(Debug, Default)]
@@ -58,70 +49,73 @@ struct Running {
     task: Id,
 }
 
-/// The readers of this process.
+/// One of the shards that shops are divided into.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shard {
+    pub(crate) index: u16,
+    pub(crate) count: u16,
+}
+
+impl Shard {
+    fn has(self, shop: ShopId) -> bool {
+        ShardKey::from(shop).shard(self.count) == self.index
+    }
+}
+
+/// The readers of one shard.
 #[derive(Debug)]
 pub(crate) struct Readers<C> {
     shared: Arc<Shared<C>>,
+    shard: Shard,
     running: BTreeMap<ShopId, Running>,
     tasks: JoinSet<()>,
-    pruned_at: Option<Timestamp>,
-    pulse: Pulse,
 }
 
 impl<C: Connect> Readers<C> {
-    pub(crate) fn new(shared: Arc<Shared<C>>, pulse: Pulse) -> Self {
-        Self { shared, running: BTreeMap::new(), tasks: JoinSet::new(), pruned_at: None, pulse }
+    pub(crate) fn new(shared: Arc<Shared<C>>, shard: Shard) -> Self {
+        Self { shared, shard, running: BTreeMap::new(), tasks: JoinSet::new() }
     }
 
     /// Until `stop`; then waits for every reader to end.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut shops = self.shared.roster.subscribe();
+        shops.mark_changed();
         while !stop.is_cancelled() {
-            match self.look(&stop).await {
-                Ok(()) => self.pulse.good(),
-                Err(error) => {
-                    Observe::store_failed("look for shops to read", &error);
-                    self.pulse.failed(NOT_LOOKED_AFTER);
-                }
-            }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(self.shared.settings.look_period) => {}
+                Ok(()) = shops.changed() => {
+                    let roster = shops.borrow_and_update().clone();
+                    if let Some(roster) = roster {
+                        self.refresh(&roster, &stop);
+                    }
+                }
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
             }
         }
-        while self.tasks.join_next().await.is_some() {}
-        self.shared.observe.readers(0);
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.ended(ended);
+        }
     }
 
-    async fn look(&mut self, stop: &CancellationToken) -> Result<(), store::Error> {
-        let shops = self.shared.store.shops(None).await?;
-        let mut there = BTreeSet::new();
-        for shop in shops.into_iter().filter(|shop| shop.state != ShopState::Removed) {
-            there.insert(shop.id);
-            match self.running.get(&shop.id) {
+    fn refresh(&mut self, roster: &Roster, stop: &CancellationToken) {
+        let shard = self.shard;
+        for (id, shop) in roster.iter().filter(|(id, _)| shard.has(**id)) {
+            match self.running.get(id) {
                 Some(running) => {
                     running.shop.send_if_modified(|known| {
-                        let differs = *known != shop;
-                        *known = shop;
+                        let differs = known != shop;
+                        known.clone_from(shop);
                         differs
                     });
                 }
-                None => self.begin(shop, stop),
+                None => self.begin(shop.clone(), stop),
             }
         }
-        for (_, gone) in self.running.extract_if(.., |shop, _| !there.contains(shop)) {
-            gone.stop.cancel();
+        for (id, running) in &self.running {
+            if !roster.contains_key(id) {
+                running.stop.cancel();
+            }
         }
-        self.shared.observe.readers(self.running.len());
-        let now = (self.shared.clock)();
-        for shop in self.shared.store.shops_to_read(now).await? {
-            self.shared.wakes.wake(shop);
-        }
-        if self.pruned_at.is_none_or(|pruned_at| now.since(pruned_at) >= PRUNE_PERIOD) {
-            self.shared.store.prune_tasks(now - TASKS_KEPT, PRUNED_MAX).await?;
-            self.pruned_at = Some(now);
-        }
-        Ok(())
     }
 
     fn begin(&mut self, shop: Shop, stop: &CancellationToken) {
@@ -130,6 +124,7 @@ impl<C: Connect> Readers<C> {
         let reader = Reader::new(Arc::clone(&self.shared), receiver, self.shared.wakes.of(id), stop.clone());
         let task = self.tasks.spawn(reader.run()).id();
         self.running.insert(id, Running { shop: sender, stop, task });
+        self.shared.observe.readers(1);
     }
 
     /// A reader ends when its shop goes; one that ends otherwise is begun again at the next look.
@@ -139,6 +134,7 @@ impl<C: Connect> Readers<C> {
             Err(error) => error.id(),
         };
         let shop = self.running.iter().find(|(_, running)| running.task == task).map(|(shop, _)| *shop);
+        self.shared.observe.readers(-1);
         if let Err(error) = ended {
             Observe::reader_ended(shop, &error);
         }

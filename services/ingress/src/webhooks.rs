@@ -63,7 +63,7 @@ impl Webhooks {
     pub(crate) fn new<C>(shared: &Shared<C>) -> Self {
         let inner = Inner {
             store: Arc::clone(&shared.store),
-            outbound: shared.outbound.clone(),
+            outbound: shared.hints.clone(),
             observe: shared.observe.clone(),
             clock: shared.clock,
             shops: KnownShops::new(Arc::clone(&shared.store), shared.settings.shop_cache),

@@ -61,6 +61,7 @@ async fn main() -> anyhow::Result<()> {
     let parts = || Parts {
         store: Arc::clone(&store),
         bus: bus.clone(),
+        member: "test".to_owned(),
         health: Health::new(),
         settings: Settings::for_testing(),
     };

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bus::{Bus, Delivery, Flow};
+use bus::{Bus, ConsumeError, Delivery, Flow};
 use process::clock;
 use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::{Stage, Tasks};
 use proto::{Envelope, Message};
+use shards::{Held, Member};
 use store::{
     Broken, Changed, Explanation, MapOutcome, NewShop, OpenOrders, ShopAdded, ShopRemoved, ShopSettings,
     ShopState, Store, Wanted, WarehouseAdded, WarehouseKind, Wish,
@@ -41,13 +42,18 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// Where facts come from and changes go.
     pub bus: Bus,
+    /// Names this process among the replicas. The same name after a restart has its shards back at once, so two processes
+    /// that run at the same time must not share one.
+    pub member: String,
     /// Where it says whether it keeps up.
     pub health: Health,
     /// What can be set.
     pub settings: Settings,
 }
 
-/// Starts to apply facts, to publish what changes and to look after the rest, until the tasks are told to stop.
+/// Starts to apply the facts of the shards that this process holds, to publish what changes and to look after the rest, until
+/// the tasks are told to stop. Publishing and looking after is done by every replica: they take different rows, or do the
+/// same twice without effect.
 pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
     let shared = Arc::new(Shared {
         store: parts.store,
@@ -59,15 +65,21 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
         rereads: AtomicBool::new(true),
         resolve: AtomicBool::new(true),
     });
-    for queue in shared.bus.topology().queues(Flow::InventoryOrders) {
-        let stop = tasks.stopping(Stage::Intake);
+    let shard_count = shared.bus.topology().shards(Flow::InventoryOrders);
+    let member = Member {
+        store: Arc::clone(&shared.store),
+        service: APP_ID,
+        shard_count,
+        name: parts.member,
+        lasts: shards::LEASE,
+        clock: clock::now,
+    };
+    let work = {
         let shared = Arc::clone(&shared);
-        tasks.spawn_in(Stage::Intake, format!("inventory consumer {queue}"), async move {
-            let limits = limits(&shared.settings);
-            let bus = shared.bus.clone();
-            bus.consume(queue, limits, &mut Consumer::new(shared), &stop).await
-        });
-    }
+        move |held: Held| consume(Arc::clone(&shared), held)
+    };
+    let stop = tasks.stopping(Stage::Intake);
+    tasks.spawn_in(Stage::Intake, "inventory shards", shards::run(member, work, stop));
     let (bus, stop) = (shared.bus.clone(), tasks.stopping(Stage::Intake));
     let keeps_up = parts.health.check("inventory.orders").watch(stop, move || {
         let bus = bus.clone();
@@ -83,6 +95,14 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
     let pulse = parts.health.check("inventory.relay").pulse(RELAY_PATIENCE);
     tasks.spawn_in(Stage::Relay, "inventory relay", relay::run(Arc::clone(&shared), pulse, stop));
     Inventory { shared }
+}
+
+/// Applies the facts of one shard.
+async fn consume(shared: Arc<Shared>, held: Held) -> Result<(), ConsumeError> {
+    let queue = shared.bus.topology().queues(Flow::InventoryOrders).nth(usize::from(held.index));
+    let queue = queue.expect("as many shards are shared as there are queues");
+    let (bus, limits) = (shared.bus.clone(), limits(&shared.settings));
+    bus.consume(queue, limits, &mut Consumer::new(shared), &held.stop).await
 }
 
 /// What the tasks and the handle share.

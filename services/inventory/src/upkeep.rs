@@ -99,6 +99,10 @@ pub(crate) async fn recompute(shared: &Shared) -> Result<(), store::Error> {
         let mut tx = shared.store.begin_inventory().await?;
         let mut summary = Summary::default();
         let skus = tx.take_recompute(CHUNK).await?;
+        if skus.is_empty() {
+            // Another replica has them all.
+            return Ok(());
+        }
         catalogue::relevel(&mut tx, skus.into_iter().collect(), &occasion(), &mut summary).await?;
         tx.commit().await?;
         shared.committed(&summary);

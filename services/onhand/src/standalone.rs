@@ -28,8 +28,9 @@ const REFUSED: u8 = 1;
 const FILE: u8 = 66;
 const INTERNAL: u8 = 70;
 
-/// Nobody else reads the shops of a data directory: it is locked.
-const READER_LEASES_OWNER: &str = "standalone";
+/// Nobody else works on a data directory: it is locked. The same name each time, so that nothing waits for leases of an
+/// earlier life.
+const MEMBER: &str = "standalone";
 
 /// How it is set up.
 #[derive(Debug)]
@@ -184,6 +185,7 @@ fn services(
     let inventory = inventory::Parts {
         store: Arc::clone(store),
         bus: bus.clone(),
+        member: MEMBER.to_owned(),
         health: health.clone(),
         settings: settings.inventory,
     };
@@ -194,6 +196,7 @@ fn services(
             bus: bus.clone(),
             connect: egress::woocommerce(),
             clock: Arc::new(process::clock::now),
+            member: MEMBER.to_owned(),
             health: health.clone(),
             settings: settings.egress,
         },
@@ -204,9 +207,10 @@ fn services(
         ingress::Parts {
             store: Arc::clone(store),
             bus: bus.clone(),
+            hints: bus.clone(),
             connect: ingress::WooCommerce::default(),
             clock: process::clock::now,
-            owner: READER_LEASES_OWNER.to_owned(),
+            owner: MEMBER.to_owned(),
             health: health.clone(),
             settings: settings.ingress,
         },

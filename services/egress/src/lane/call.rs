@@ -20,6 +20,16 @@ pub(super) struct Begun {
     pub(super) started_at: Timestamp,
 }
 
+/// A stock that is to be read back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) stock: StockRef,
+    /// What it should show.
+    pub(super) expected: Option<Quantity>,
+    /// The doubt that is to end, by the time until which the push may take effect.
+    pub(super) doubtful_until: Option<Timestamp>,
+}
+
 /// A call that may be made.
 #[derive(Debug)]
 pub(super) enum Call {
@@ -31,7 +41,7 @@ pub(super) enum Call {
         at: Instant,
     },
     /// Reads stocks, each with what it should show.
-    ReadBack { asked: Vec<(StockRef, Option<Quantity>)> },
+    ReadBack { asked: Vec<Asked> },
     /// Reads a stock to see whether the shop is back.
     Probe { stock: StockRef },
 }
@@ -49,7 +59,7 @@ pub(super) enum Done {
         result: Result<Changed, CallError>,
     },
     ReadBack {
-        asked: Vec<(StockRef, Option<Quantity>)>,
+        asked: Vec<Asked>,
         sent: Instant,
         result: Result<Reply<StocksRead>, CallError>,
     },
@@ -70,7 +80,7 @@ impl Call {
                     Done::Push { begun, variations: batch.parent.is_some(), at, sent, result }
                 }
                 Self::ReadBack { asked } => {
-                    let stocks: Vec<StockRef> = asked.iter().map(|(stock, _)| *stock).collect();
+                    let stocks: Vec<StockRef> = asked.iter().map(|asked| asked.stock).collect();
                     let result = client.stocks(&stocks).await;
                     Done::ReadBack { asked, sent, result }
                 }

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use connector::{
-    CallError, ChangeOutcome, Changed, Effect, NotSentCause, RefusalKind, Reply, Shown, StockRef, StocksRead,
+    CallError, ChangeOutcome, Changed, Effect, NotSentCause, RefusalKind, Reply, Shown, StocksRead,
 };
 use process::backoff;
 use store::Error;
-use values::{Quantity, StockId, Timestamp};
+use values::{StockId, Timestamp};
 
 use super::Lane;
-use super::call::{Begun, Done};
+use super::call::{Asked, Begun, Done};
 use crate::gate::cause;
 use crate::stock::{Stock, UNMANAGED};
 use crate::work::Work;
@@ -173,16 +173,18 @@ impl Lane {
 
     async fn store_read_back(
         &self,
-        asked: &[(StockRef, Option<Quantity>)],
+        asked: &[Asked],
         result: &Result<Reply<StocksRead>, CallError>,
     ) -> Result<(), Error> {
         let shop = self.id();
         let ids: Vec<StockId> =
-            asked.iter().map(|(stock, _)| StockId { shop, holder: stock.holder }).collect();
+            asked.iter().map(|asked| StockId { shop, holder: asked.stock.holder }).collect();
         let mut work = Work::on(&self.shared.store, &ids).await?;
         let (now, settings) = (self.shared.now(), &self.shared.settings);
-        for (place, (stock, (_, expected))) in work.stocks.iter_mut().zip(asked).enumerate() {
-            if stock.row.push.doubtful_until.is_none() {
+        for (place, (stock, asked)) in work.stocks.iter_mut().zip(asked).enumerate() {
+            // Another doubt than the one that was read for: somebody else read it back meanwhile, and pushed.
+            let doubtful_until = stock.row.push.doubtful_until;
+            if doubtful_until.is_none() || doubtful_until != asked.doubtful_until {
                 continue;
             }
             let shown = result
@@ -192,7 +194,7 @@ impl Lane {
             match shown {
                 Some((Shown::Quantity(shown), date)) => {
                     // With an unknown base there is nothing to correct; the settle that follows proves it.
-                    stock.read_back(shown, expected.unwrap_or(shown), date, now, settings);
+                    stock.read_back(shown, asked.expected.unwrap_or(shown), date, now, settings);
                 }
                 Some((Shown::Unmanaged, date)) => stock.cannot_be_read(UNMANAGED, date, now),
                 Some((Shown::AtParent, date)) => stock.cannot_be_read("at_parent", date, now),

@@ -9,7 +9,7 @@ use store::{DueStock, Error};
 use values::{Quantity, StockId, Timestamp};
 
 use super::Lane;
-use super::call::Call;
+use super::call::{Asked, Call};
 use crate::stock::Stock;
 
 /// Stocks looked at in one go: enough for the calls that may be under way at once.
@@ -92,7 +92,12 @@ pub(super) fn read_back(stocks: &mut [Stock], places: &[usize], now: Timestamp) 
         let stock = stocks.get_mut(*place).expect("it was sorted from these");
         let holder = stock.row.id.holder;
         let expected = stock.row.push.expected();
-        asked.push((StockRef { holder, parent: stock.notes.parent }, expected));
+        let doubtful_until = stock.row.push.doubtful_until;
+        asked.push(Asked {
+            stock: StockRef { holder, parent: stock.notes.parent },
+            expected,
+            doubtful_until,
+        });
         stock.notes.held_until = Some(now + READ_TIME_MAX);
         stock.row.due_at = None;
         stock.plan(now, Duration::ZERO);

@@ -2,6 +2,7 @@
 
 use store::PushRow;
 use testkit::fake_shop::{Fault, FaultKind};
+use values::StockId;
 
 use crate::world::{Level, World, fake_shop, product, shows, units};
 
@@ -51,16 +52,7 @@ async fn a_crash_between_journal_and_call_is_found_by_reading() {
     world.at_rest(&level).await;
     world.stop().await;
     // As if it had journaled a push for a level and died before the call.
-    let mut tx = world.store.begin_egress().await.unwrap();
-    let mut rows: Vec<PushRow> = tx.load(&[level.stock]).await.unwrap();
-    let mut target = rows[0].push.target.unwrap();
-    target.revision = target.revision.next();
-    target.level = units(7);
-    assert!(rows[0].push.retarget(target));
-    rows[0].push.begin(units(-3), world.now());
-    rows[0].intent_owner = Some("a life before".to_owned());
-    tx.save(&rows).await.unwrap();
-    tx.commit().await.unwrap();
+    begin_as_another(&world, level.stock, 7).await;
 
     world.start();
     world.until("it is in doubt", async || world.row(level.stock).await.push.doubtful_until.is_some()).await;
@@ -75,6 +67,66 @@ async fn a_crash_between_journal_and_call_is_found_by_reading() {
         "{counts:?}"
     );
     world.stop().await;
+}
+
+/// A holder of the shop before this one was frozen, woke up after its time, and died: its push must not be waited for for
+/// ever.
+#[tokio::test]
+async fn what_a_former_holder_journaled_late_is_read_back() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 10);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.at_rest(&level).await;
+    // The lane runs, and somebody else journals.
+    begin_as_another(&world, level.stock, 7).await;
+    world.until("it is in doubt", async || world.row(level.stock).await.push.doubtful_until.is_some()).await;
+    assert_eq!(fake.counts().calls_total(), 0);
+    world.pass_deadline();
+    world.at_rest(&Level { revision: 2, ..level.clone() }).await;
+    assert_eq!(shows(&fake, holder), Some(7));
+    world.stop().await;
+}
+
+/// The lane of this process lost its shop while the shop answered, and another took what it had journaled for doubtful.
+#[tokio::test]
+async fn an_answer_for_what_another_has_taken_over_is_not_stored() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 7);
+    let slow = std::time::Duration::from_millis(500);
+    fake.fault(Fault::next("POST products/batch", FaultKind::Slow(slow)));
+    world.publish(std::slice::from_ref(&level)).await;
+    world.until("the call is made", async || fake.counts().faults == 1).await;
+    let mut tx = world.store.begin_egress().await.unwrap();
+    let mut rows: Vec<PushRow> = tx.load(&[level.stock]).await.unwrap();
+    rows[0].push.uncertain();
+    rows[0].intent_owner = None;
+    tx.save(&rows).await.unwrap();
+    tx.commit().await.unwrap();
+    let doubted = world.row(level.stock).await;
+    // Ends with what it has under way.
+    world.stop().await;
+    assert_eq!(shows(&fake, holder), Some(7), "the shop has answered");
+    assert_eq!(world.row(level.stock).await.push, doubted.push, "still in doubt, to be read back");
+}
+
+/// Another than the lane that runs journals a push that lowers the stock to `level`.
+async fn begin_as_another(world: &World, stock: StockId, level: i64) {
+    let mut tx = world.store.begin_egress().await.unwrap();
+    let mut rows: Vec<PushRow> = tx.load(&[stock]).await.unwrap();
+    let mut target = rows[0].push.target.unwrap();
+    target.revision = target.revision.next();
+    let delta = units(level) - target.level;
+    target.level = units(level);
+    assert!(rows[0].push.retarget(target));
+    rows[0].push.begin(delta, world.now());
+    rows[0].intent_owner = Some("another".to_owned());
+    rows[0].due_at = None;
+    tx.save(&rows).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 /// Kills egress while the shop does not answer; the shop has done it or not.

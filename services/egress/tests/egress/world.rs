@@ -144,6 +144,7 @@ impl World {
             clock: Arc::new(move || {
                 Timestamp::from_micros(process::clock::now().micros() + ahead.load(Ordering::SeqCst))
             }),
+            member: "test".to_owned(),
             health: self.health.clone(),
             settings: self.settings.clone(),
         };

@@ -117,6 +117,7 @@ impl World {
         let parts = Parts {
             store: Arc::clone(&store),
             bus: bus.clone(),
+            hints: bus.clone(),
             connect: WooCommerce::default(),
             clock: process::clock::now,
             owner: "test".to_owned(),

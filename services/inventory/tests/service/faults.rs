@@ -71,6 +71,7 @@ async fn killed_between_commit_and_ack_nothing_is_applied_twice() {
     let parts = Parts {
         store: Arc::clone(&world.store),
         bus: bus.clone(),
+        member: "test".to_owned(),
         health: Health::new(),
         settings: Settings::for_testing(),
     };

@@ -154,6 +154,7 @@ async fn a_letter_is_kept_once() {
     let parts = Parts {
         store: Arc::clone(&world.store),
         bus: bus.clone(),
+        member: "test".to_owned(),
         health: Health::new(),
         settings: Settings::for_testing(),
     };

@@ -107,6 +107,7 @@ impl World {
         let parts = Parts {
             store: Arc::clone(&self.store),
             bus: self.bus.clone(),
+            member: "test".to_owned(),
             health: self.health.clone(),
             settings: Settings::for_testing(),
         };

@@ -1,0 +1,62 @@
+//! Which shops are to be read: looked up once for all readers of the process, and told to those who keep them. Also wakes
+//! readers that have something to do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use process::health::Pulse;
+use store::{Shop, ShopState};
+use tokio_util::sync::CancellationToken;
+use values::{ShopId, Timestamp};
+
+use crate::Shared;
+use crate::observe::Observe;
+
+/// How long tasks that have ended can be asked for.
+const TASKS_KEPT: Duration = Duration::from_hours(24 * 7);
+/// Tasks forgotten at once.
+const PRUNED_MAX: u32 = 500;
+/// How often old tasks are looked for.
+const PRUNE_PERIOD: Duration = Duration::from_hours(1);
+
+/// For people who ask whether the process is ready.
+const NOT_LOOKED_AFTER: &str = "cannot read which shops there are; the log says why";
+
+/// The shops to read.
+pub(crate) type Roster = Arc<BTreeMap<ShopId, Shop>>;
+
+/// Looks again and again, until `stop`.
+pub(crate) async fn run<C>(shared: Arc<Shared<C>>, mut pulse: Pulse, stop: CancellationToken) {
+    let mut pruned_at = None;
+    while !stop.is_cancelled() {
+        match look(&shared, &mut pruned_at).await {
+            Ok(()) => pulse.good(),
+            Err(error) => {
+                Observe::store_failed("look for shops to read", &error);
+                pulse.failed(NOT_LOOKED_AFTER);
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(shared.settings.look_period) => {}
+        }
+    }
+}
+
+async fn look<C>(shared: &Shared<C>, pruned_at: &mut Option<Timestamp>) -> Result<(), store::Error> {
+    let shops = shared.store.shops(None).await?;
+    let there = shops.into_iter().filter(|shop| shop.state != ShopState::Removed);
+    let there = there.map(|shop| (shop.id, shop)).collect();
+    // Also when nothing changed: a reader that broke is begun again now.
+    shared.roster.send_replace(Some(Arc::new(there)));
+    let now = (shared.clock)();
+    for shop in shared.store.shops_to_read(now).await? {
+        shared.wakes.wake(shop);
+    }
+    if pruned_at.is_none_or(|pruned_at| now.since(pruned_at) >= PRUNE_PERIOD) {
+        shared.store.prune_tasks(now - TASKS_KEPT, PRUNED_MAX).await?;
+        *pruned_at = Some(now);
+    }
+    Ok(())
+}
