@@ -6,9 +6,10 @@ use process::config::{Group, document};
 use process::metrics::{Description, catalogue_differences};
 
 /// Every setting of every service.
-const GROUPS: &[Group] = &[
+pub(crate) const GROUPS: &[Group] = &[
     process::Settings::GROUP,
     onhand::STANDALONE_GROUP,
+    onhand::DISTRIBUTED_GROUP,
     onhand::CONNECTION_GROUP,
     process::CallBudget::GROUP,
     ingress::GROUP,
@@ -25,7 +26,7 @@ const METRICS: &[&[Description]] = &[
     egress::METRICS,
 ];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().expect("the package lies in the workspace").to_path_buf()
 }

@@ -34,4 +34,17 @@ pub const PREFIX: &str = "ONHAND_";
 
 /// The second words of setting names across the whole product. A process is often given the settings of its
 /// neighbours too; a variable whose second word is here but is none of its own is not taken for a typing error.
-pub const SERVICES: &[&str] = &["PROCESS", "INGRESS", "INVENTORY", "EGRESS", "SHOP", "BUS", "STORE", "CLI"];
+pub const SERVICES: &[&str] = &[
+    "PROCESS",
+    "INGRESS",
+    "INVENTORY",
+    "EGRESS",
+    "SHOP",
+    "DATABASE",
+    "BROKER",
+    "SECRET",
+    "SHARDS",
+    "BUS",
+    "STORE",
+    "CLI",
+];

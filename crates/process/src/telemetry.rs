@@ -24,6 +24,10 @@ pub use propagation::{TRACEPARENT, set_traceparent, traceparent};
 
 use crate::config::Word;
 
+/// The broker's client reports as an error what is none, such as a queue that is not there when we ask whether it is; what
+/// matters of it our own crates say where they deal with it.
+const TOLD_BY_US: &str = "lapin";
+
 /// How long sending one batch of spans may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -163,7 +167,10 @@ where
     };
     // Libraries say little of use below `info`, and say it very often.
     let others = level.filter().min(LevelFilter::INFO);
-    let logged = Targets::new().with_default(others).with_target(OWN_TARGETS, level.filter());
+    let logged = Targets::new()
+        .with_default(others)
+        .with_target(OWN_TARGETS, level.filter())
+        .with_target(TOLD_BY_US, LevelFilter::OFF);
     let traced = Targets::new().with_target(OWN_TARGETS, level.filter().max(LevelFilter::INFO));
     let spans = provider.map(|provider| {
         tracing_opentelemetry::layer().with_tracer(provider.tracer(OWN_TARGETS)).with_filter(traced).boxed()

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{approve, explain, movements, order, parked, shop, stock, token, warehouse};
 use crate::failure::EXIT_CODES_HELP;
-use crate::{demo, up};
+use crate::{demo, distributed, up};
 
 const REACHING: &str = "Reaching onhand";
 
@@ -43,6 +43,10 @@ pub(crate) enum Command {
     Demo(demo::Demo),
     /// Runs onhand: webhooks, API and everything behind them in this one process.
     Up(up::Up),
+    /// Runs one service of onhand over PostgreSQL and RabbitMQ; all it is told is in the environment.
+    Serve(distributed::Serve),
+    /// Prepares database and broker for `onhand serve`: before the first start, for a new version, for another `ONHAND_SHARDS`.
+    Migrate(distributed::Migrate),
     /// Warehouses.
     #[command(subcommand)]
     Warehouse(warehouse::Warehouse),

@@ -26,6 +26,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     match command {
         Command::Demo(demo) => demo.run(screen).await,
         Command::Up(up) => up.run(&global).await,
+        Command::Serve(serve) => serve.run().await,
+        Command::Migrate(migrate) => migrate.run(screen).await,
         Command::Warehouse(warehouse) => warehouse.run(&api()?, screen).await,
         Command::Shop(shop) => shop.run(&api()?, screen).await,
         Command::Stock(stock) => stock.run(&api()?, screen).await,

@@ -114,6 +114,8 @@ pub enum Failure {
     Broken { count: usize },
     #[error(transparent)]
     Start(#[from] crate::standalone::StartError),
+    #[error(transparent)]
+    Serve(#[from] crate::distributed::ServeError),
     #[error("the demo cannot go on")]
     Demo(#[from] crate::demo::DemoError),
     #[error("onhand and the shops do not agree; the summary above says where")]
@@ -158,6 +160,7 @@ impl Failure {
             Self::Answered { status, .. } => of_status(*status),
             Self::Read { .. } | Self::Write { .. } | Self::EmptySecret { .. } => FILE,
             Self::Start(error) => error.number(),
+            Self::Serve(error) => error.number(),
             Self::Client { .. }
             | Self::Strange { .. }
             | Self::Output { .. }

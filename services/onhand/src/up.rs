@@ -2,16 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::time::Duration;
 
 use clap::Args;
+use process::Settings;
 use process::config::{self, Group, Setting, Source};
-use process::{Exit, Settings, shutdown_signal};
 
 use crate::arguments::Global;
 use crate::connection::{self, DATA_DIR, LISTEN_DEFAULT, PUBLIC_URL};
+use crate::distributed;
 use crate::failure::Failure;
+use crate::running::{Signals, until_stopped};
 use crate::screen::Screen;
 use crate::standalone::{self, Options, Standalone};
 
@@ -83,8 +84,11 @@ impl Up {
                 source.set(name, value);
             }
         }
-        let groups =
-            [&[Settings::GROUP, connection::GROUP, GROUP], standalone::ServiceSettings::GROUPS].concat();
+        let groups = [
+            &[Settings::GROUP, connection::GROUP, GROUP, distributed::GROUP],
+            standalone::ServiceSettings::GROUPS,
+        ]
+        .concat();
         let set = config::read(&source, &groups, |reader| Set {
             process: Settings::from_source(reader),
             listen: reader.get(&LISTEN),
@@ -96,31 +100,7 @@ impl Up {
     }
 }
 
-type Signal = Pin<Box<dyn Future<Output = &'static str> + Send>>;
-
-/// Listens for signals from before the first of them may be sent, which is when the process says that it is up.
-struct Signals {
-    first: Option<Signal>,
-}
-
-impl Signals {
-    async fn listen() -> Self {
-        let mut first: Signal = Box::pin(shutdown_signal());
-        // It listens from the first look on. Should a signal be there already, it is as good as one right after.
-        tokio::select! {
-            biased;
-            signal = &mut first => first = Box::pin(std::future::ready(signal)),
-            () = std::future::ready(()) => {}
-        }
-        Self { first: Some(first) }
-    }
-
-    fn next(&mut self) -> Signal {
-        self.first.take().unwrap_or_else(|| Box::pin(shutdown_signal()))
-    }
-}
-
-async fn serve(running: Standalone, mut signals: Signals, drain: Duration) -> Result<(), Failure> {
+async fn serve(running: Standalone, signals: Signals, drain: Duration) -> Result<(), Failure> {
     if announce(&running).is_err() {
         // The log says the same; that nobody reads this is no reason not to run.
         tracing::debug!("standard output is closed");
@@ -128,13 +108,7 @@ async fn serve(running: Standalone, mut signals: Signals, drain: Duration) -> Re
     let (tasks, health) = (running.tasks.clone(), running.health.clone());
     // What is left of it holds the transport open, which is to end once its users have.
     drop(running);
-    match tasks.run(|| signals.next(), &health, drain).await {
-        Exit::Stopped => {
-            tracing::info!("stopped");
-            Ok(())
-        }
-        other => Err(Failure::Stopped(other)),
-    }
+    until_stopped(&tasks, &health, signals, drain).await
 }
 
 fn announce(running: &Standalone) -> Result<(), Failure> {

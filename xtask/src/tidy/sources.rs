@@ -14,6 +14,10 @@ const SLEEPERS: &[(&str, &str)] = &[
         "how long a real broker is out of reach is what varies, and it is looked at at intervals",
     ),
     (
+        "services/onhand/tests/onhand/distributed.rs",
+        "how long a replica lives before it is killed is what varies",
+    ),
+    (
         "services/onhand/tests/onhand/harness.rs",
         "it looks at real processes at intervals until a condition holds or a deadline passes",
     ),

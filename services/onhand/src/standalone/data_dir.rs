@@ -1,15 +1,14 @@
 //! The directory that is all onhand keeps: databases, spool, secret key, the administrator's token.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret, SecretString};
 use store::{Scope, Store};
 use values::Timestamp;
 
 use super::StartError;
 use crate::connection::ADMIN_TOKEN_FILE;
+use crate::private_file;
 
 const SPOOL: &str = "spool.db";
 /// The spool and what belongs to it.
@@ -85,7 +84,7 @@ impl DataDir {
             Err(error) => return Err(failed(error)),
         }
         let (_, token) = store.create_token(ADMIN_TOKEN_NAME, Scope::Admin, now).await?;
-        write_private(&path, &token).map_err(failed)
+        private_file::write(&path, &token).map_err(failed)
     }
 }
 
@@ -98,22 +97,6 @@ fn private_directory() -> DirBuilder {
         builder.mode(0o700);
     }
     builder
-}
-
-/// Whole or not at all, and never readable by others.
-fn write_private(path: &Path, secret: &SecretString) -> std::io::Result<()> {
-    let unfinished = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(&unfinished)?;
-    writeln!(file, "{}", secret.expose_secret())?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)
 }
 
 #[cfg(test)]
@@ -132,19 +115,6 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-        }
-    }
-
-    #[test]
-    fn a_secret_file_is_private() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(ADMIN_TOKEN_FILE);
-        write_private(&path, &"token".into()).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "token\n");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
 }

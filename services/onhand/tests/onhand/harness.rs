@@ -48,7 +48,7 @@ impl Ran {
     }
 }
 
-/// A running `onhand up`. Killed when it is dropped.
+/// A running `onhand up` or `onhand serve`. Killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Up {
     pub(crate) url: String,
@@ -116,19 +116,39 @@ impl Bench {
 
     /// Starts `onhand up` and waits until it listens; its log goes to the file `log`.
     pub(crate) async fn up(&self, listen: &str) -> Up {
-        let mut child = self.spawn_up(listen);
+        self.listening(self.spawn_up(listen), "onhand is up at ").await
+    }
+
+    /// Starts `onhand serve` and waits until it listens; its log goes to the file `log` as well. Its spool is of the name.
+    pub(crate) async fn serve(&self, service: &str, listen: &str, spool: &str) -> Up {
+        let mut command = self.command(&["serve", service]);
+        command.env(format!("ONHAND_{}_LISTEN", service.to_uppercase()), listen);
+        command.env("ONHAND_INGRESS_SPOOL_DIR", self.path(spool)).stderr(self.log_file());
+        self.listening(command.spawn().unwrap(), &format!("onhand {service} is up at ")).await
+    }
+
+    async fn listening(&self, mut child: Child, says: &str) -> Up {
         let stdout = child.stdout.take().unwrap();
         let first = timeout(PATIENCE, BufReader::new(stdout).lines().next_line()).await;
         let first = first.expect("it starts in time").unwrap().unwrap_or_default();
-        let url = first.strip_prefix("onhand is up at ");
+        let url = first.strip_prefix(says);
         let url = url.unwrap_or_else(|| panic!("{first}: {}", self.log())).to_owned();
         Up { url, child }
     }
 
     /// Starts `onhand up` and waits for nothing.
     pub(crate) fn spawn_up(&self, listen: &str) -> Child {
+        self.command(&["up", "--listen", listen]).stderr(self.log_file()).spawn().unwrap()
+    }
+
+    fn log_file(&self) -> Stdio {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        self.command(&["up", "--listen", listen]).stderr(Stdio::from(log)).spawn().unwrap()
+        Stdio::from(log)
+    }
+
+    /// What was set for every run.
+    pub(crate) fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(set, _)| set == name).map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn log(&self) -> String {
@@ -143,6 +163,13 @@ impl Bench {
 impl Up {
     pub(crate) fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
+    }
+
+    /// Ends it at once.
+    pub(crate) async fn kill(mut self) {
+        signal(&self.child, "-KILL").await;
+        let status = timeout(PATIENCE, self.child.wait()).await.expect("it is gone").unwrap();
+        assert_eq!(status.code(), None, "it was killed, it did not end itself");
     }
 
     /// Asks it to stop; its exit code.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use store::{PollSettings, SecretKey, ShopSettings, SqliteOptions, Store};
+use store::{PollSettings, PostgresOptions, SecretKey, ShopSettings, SqliteOptions, Store};
 use testkit::fake_shop::{FakeShop, FakeShopOptions};
 use testkit::shop::{Change, NewLine, NewOrder, NewProduct, Status, Topic};
 use tokio::task::JoinSet;
@@ -37,17 +37,21 @@ pub(crate) struct World {
     pub(crate) bench: Bench,
     pub(crate) shops: Vec<FakeShop>,
     pub(crate) products: Vec<Vec<ProductId>>,
-    stop: AtomicBool,
+    pub(crate) stop: AtomicBool,
 }
 
-struct Dice(Xoshiro256PlusPlus);
+pub(crate) struct Dice(Xoshiro256PlusPlus);
 
 impl Dice {
-    fn below(&mut self, below: usize) -> usize {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    pub(crate) fn below(&mut self, below: usize) -> usize {
         usize::try_from(self.0.next_u64() % u64::try_from(below).unwrap()).unwrap()
     }
 
-    fn millis(&mut self, (low, high): (u64, u64)) -> Duration {
+    pub(crate) fn millis(&mut self, (low, high): (u64, u64)) -> Duration {
         Duration::from_millis(low + self.0.next_u64() % (high - low + 1))
     }
 }
@@ -57,11 +61,11 @@ async fn fifty_kills_under_load_lose_nothing() {
     // Any seed will do; a failing one can be put here.
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
-    let mut dice = Dice(Xoshiro256PlusPlus::seed_from_u64(seed));
+    let mut dice = Dice::seeded(seed);
     let (world, port) = connected_world().await;
     let world = Arc::new(world);
 
-    let dice_of = |number| Dice(Xoshiro256PlusPlus::seed_from_u64(seed + number));
+    let dice_of = |number| Dice::seeded(seed + number);
     let (mut orders, mut receipts) = (JoinSet::new(), JoinSet::new());
     orders.spawn(buy(Arc::clone(&world), dice_of(1)));
     receipts.spawn(receive(Arc::clone(&world), port, dice_of(2)));
@@ -89,6 +93,19 @@ async fn fifty_kills_under_load_lose_nothing() {
 
 /// Two shops that were read and proven once. Gives the port that every life listens on.
 pub(crate) async fn connected_world() -> (World, u16) {
+    let mut bench = hasty_bench();
+    let up = bench.up("127.0.0.1:0").await;
+    let port = up.address().rsplit(':').next().unwrap().parse().unwrap();
+    bench.set("ONHAND_URL", &up.url);
+    bench.set("ONHAND_PUBLIC_URL", &up.url);
+    let world = connected(bench).await;
+    assert_eq!(up.terminate().await, Some(0), "{}", world.bench.log());
+    poll_often(&world.bench).await;
+    (world, port)
+}
+
+/// Everything that can be set to be quick is.
+pub(crate) fn hasty_bench() -> Bench {
     let mut bench = Bench::new();
     for (name, value) in [
         ("ONHAND_SHOP_CALLS_PER_MINUTE_MAX", "12000"),
@@ -100,10 +117,11 @@ pub(crate) async fn connected_world() -> (World, u16) {
     ] {
         bench.set(name, value);
     }
-    let up = bench.up("127.0.0.1:0").await;
-    let port = up.address().rsplit(':').next().unwrap().parse().unwrap();
-    bench.set("ONHAND_URL", &up.url);
-    bench.set("ONHAND_PUBLIC_URL", &up.url);
+    bench
+}
+
+/// Goods and shops of an onhand that runs: read, and proven once.
+pub(crate) async fn connected(bench: Bench) -> World {
     bench.run(&["warehouse", "add", "main"]).await.good();
     let lines: Vec<String> = (0..SKUS).map(|number| format!("{},{UNITS_START}", sku(number))).collect();
     let file = bench.file("stock.csv", &format!("sku,quantity\n{}", lines.join("\n")));
@@ -118,9 +136,7 @@ pub(crate) async fn connected_world() -> (World, u16) {
         (shops.len() == SHOPS && shops.iter().all(|shop| !shop["shows"].is_null())).then_some(())
     })
     .await;
-    assert_eq!(up.terminate().await, Some(0), "{}", world.bench.log());
-    poll_often(&world.bench).await;
-    (world, port)
+    world
 }
 
 pub(crate) fn sku(number: usize) -> String {
@@ -153,12 +169,15 @@ async fn connect(world: &mut World, number: usize) {
 }
 
 async fn open_store(bench: &Bench) -> Store {
-    let key = SecretKey::load_or_create(&bench.data_dir().join("secret.key")).unwrap();
+    let key = SecretKey::load(&bench.data_dir().join("secret.key")).unwrap();
+    if let Some(url) = bench.setting("ONHAND_DATABASE_URL") {
+        return Store::open_postgres(&PostgresOptions::new(url.into()), key).await.unwrap();
+    }
     Store::open_sqlite(&SqliteOptions::new(bench.data_dir().join("onhand.db")), key).await.unwrap()
 }
 
 /// A shop is read every minute; nobody wants to wait for that here.
-async fn poll_often(bench: &Bench) {
+pub(crate) async fn poll_often(bench: &Bench) {
     let store = open_store(bench).await;
     for shop in store.shops(None).await.unwrap() {
         let settings = ShopSettings { poll: POLL, ..shop.settings };
@@ -169,7 +188,7 @@ async fn poll_often(bench: &Bench) {
 
 /// Orders and what follows them, until told to stop; how many were made, and how many refunds put back more than a line
 /// had left.
-async fn buy(world: Arc<World>, mut dice: Dice) -> (usize, usize) {
+pub(crate) async fn buy(world: Arc<World>, mut dice: Dice) -> (usize, usize) {
     let mut made: Vec<(usize, OrderId)> = Vec::new();
     let mut refunds_beyond = 0;
     while !world.stop.load(Ordering::Relaxed) {
@@ -216,7 +235,7 @@ async fn buy(world: Arc<World>, mut dice: Dice) -> (usize, usize) {
 }
 
 /// Goods that come in, each sent under its key until it is answered; what came in.
-async fn receive(world: Arc<World>, port: u16, mut dice: Dice) -> BTreeMap<usize, i64> {
+pub(crate) async fn receive(world: Arc<World>, port: u16, mut dice: Dice) -> BTreeMap<usize, i64> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
     let (url, token) = (format!("http://127.0.0.1:{port}/api/v1/operations"), world.bench.admin_token());
     let mut received = BTreeMap::new();

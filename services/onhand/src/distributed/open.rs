@@ -1,0 +1,113 @@
+//! Opening what a process of the distributed form works with, and what keeps it from starting.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bus::{AmqpOptions, Bus, Flow, Topology};
+use process::{Stage, Tasks};
+use spool::Spool;
+use store::{SecretKey, Store};
+use tokio::net::TcpListener;
+
+use super::settings::Backing;
+
+const REFUSED: u8 = 1;
+const FILE: u8 = 66;
+const UNREACHABLE: u8 = 69;
+
+/// The spool in its directory.
+const SPOOL: &str = "spool.db";
+
+/// It cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("the secret key cannot be used")]
+    Key(#[source] store::SecretError),
+    #[error("the database cannot be used")]
+    Store(#[from] store::Error),
+    #[error("the broker cannot be used")]
+    Bus(#[from] bus::BusError),
+    #[error(
+        "the database is prepared for {recorded} shards, but ONHAND_SHARDS is {set}; stop every service and run `onhand migrate` to change that"
+    )]
+    Shards { recorded: u32, set: u32 },
+    #[error("the database is not prepared yet; run `onhand migrate`")]
+    NotMigrated,
+    #[error("the directory of the spool {} cannot be used", path.display())]
+    SpoolDir { path: PathBuf, source: std::io::Error },
+    #[error(
+        "the spool cannot be used; does another process use it? Each replica needs a directory of its own"
+    )]
+    Spool(#[from] spool::OpenError),
+    #[error("ingress cannot start")]
+    Ingress(#[from] ingress::StartError),
+    #[error("cannot listen on {address}; is something else there?")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot log or trace")]
+    Telemetry(#[from] process::telemetry::StartError),
+    #[error("there are shops whose keys are sealed, but no secret key at {}; put the file back in place", path.display())]
+    KeyLost { path: PathBuf },
+    #[error("the administrator's token cannot be written to {}", path.display())]
+    AdminToken { path: PathBuf, source: std::io::Error },
+}
+
+impl ServeError {
+    /// Part of the exit code table.
+    pub(crate) fn number(&self) -> u8 {
+        match self {
+            Self::Store(store::Error::Busy { .. }) | Self::Bus(bus::BusError::Unavailable { .. }) => {
+                UNREACHABLE
+            }
+            Self::Key(_) | Self::KeyLost { .. } | Self::SpoolDir { .. } | Self::AdminToken { .. } => FILE,
+            _ => REFUSED,
+        }
+    }
+}
+
+/// The database, if it is prepared for as many shards as this process is told of.
+pub(super) async fn database(backing: &Backing) -> Result<Arc<Store>, ServeError> {
+    let key = SecretKey::load(&backing.secret_key).map_err(ServeError::Key)?;
+    let store = Store::open_postgres(&backing.database, key).await?;
+    let set = shards(backing.topology);
+    match store.shard_count().await? {
+        Some(recorded) if recorded == set => Ok(Arc::new(store)),
+        Some(recorded) => Err(ServeError::Shards { recorded, set }),
+        None => Err(ServeError::NotMigrated),
+    }
+}
+
+/// The number of shards of every flow.
+pub(super) fn shards(topology: Topology) -> u32 {
+    u32::from(topology.shards(Flow::InventoryOrders))
+}
+
+/// A bus over the broker. What holds its connections ends after everything that publishes.
+pub(super) async fn broker(
+    options: AmqpOptions,
+    topology: Topology,
+    spool: Option<&Spool>,
+    tasks: &Tasks,
+) -> Result<Bus, ServeError> {
+    let (bus, supervisor) = Bus::amqp(options, topology, spool).await?;
+    let what = if spool.is_some() { "broker, with a spool" } else { "broker" };
+    tasks.spawn_in(Stage::Relay, what, supervisor.run(tasks.stopping(Stage::Relay)));
+    Ok(bus)
+}
+
+/// The spool, made at first, with its writer.
+pub(super) async fn open_spool(directory: &Path, tasks: &Tasks) -> Result<Spool, ServeError> {
+    let failed = |source| ServeError::SpoolDir { path: directory.to_owned(), source };
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let (spool, writer) = spool::open(spool::Options::at(directory.join(SPOOL))).await?;
+    // It ends by itself once the last user of the spool has, so nothing that was accepted is left unwritten.
+    tasks.spawn_in(Stage::Relay, "spool writer", writer.run());
+    Ok(spool)
+}
+
+pub(super) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}

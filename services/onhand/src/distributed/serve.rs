@@ -1,0 +1,200 @@
+//! `onhand serve`: one service in this process, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use bus::Bus;
+use clap::Args;
+use process::config::{self, Source};
+use process::health::Health;
+use process::metrics::Metrics;
+use process::serve::Server;
+use process::{Settings, Stage, Tasks};
+use store::Store;
+use uuid::Uuid;
+
+use super::open::{self, ServeError};
+use super::settings::{self, Backing, Service};
+use super::{GROUP, checks};
+use crate::connection::{self, PUBLIC_URL};
+use crate::failure::Failure;
+use crate::running::{Signals, until_stopped};
+use crate::screen::Screen;
+use crate::standalone::ServiceSettings;
+
+/// Below the address of ingress: the health pages of its reading. Those at the top say whether it takes webhooks, which it
+/// does while database and broker are away.
+const READING: &str = "/reading";
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Which service.
+    service: Service,
+}
+
+/// Everything that is set.
+struct Set {
+    process: Settings,
+    backing: Backing,
+    listen: SocketAddr,
+    public_url: Option<String>,
+    spool_dir: Option<PathBuf>,
+    services: ServiceSettings,
+}
+
+/// What a service is made with.
+struct Parts<'a> {
+    store: &'a Arc<Store>,
+    tasks: &'a Tasks,
+    health: &'a Health,
+    metrics: &'a Metrics,
+    member: String,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let set = self.settings(&Source::environment())?;
+        let traces = set.process.traces.as_ref();
+        let telemetry = process::telemetry::start(
+            self.service.name(),
+            set.process.log_format,
+            set.process.log_level,
+            traces,
+        )
+        .map_err(ServeError::from)?;
+        let (drain, signals) = (set.process.drain_deadline, Signals::listen().await);
+        let outcome = self.serve(set, signals, drain).await;
+        telemetry.flush().await;
+        outcome
+    }
+
+    fn settings(&self, source: &Source) -> Result<Set, Failure> {
+        let groups =
+            [&[Settings::GROUP, connection::GROUP, crate::up::GROUP, GROUP], ServiceSettings::GROUPS]
+                .concat();
+        let set = config::read(source, &groups, |reader| Set {
+            process: Settings::from_source(reader),
+            backing: Backing::from_source(reader, self.service.name()),
+            listen: self.service.listen(reader),
+            public_url: reader.get_optional(&PUBLIC_URL),
+            spool_dir: (self.service == Service::Ingress).then(|| settings::spool_dir(reader)),
+            services: ServiceSettings::from_source(reader),
+        })?;
+        Ok(set)
+    }
+
+    async fn serve(&self, set: Set, signals: Signals, drain: Duration) -> Result<(), Failure> {
+        let (tasks, health, metrics) = (Tasks::new(), Health::new(), Metrics::new());
+        let address = match self.start(set, &tasks, &health, &metrics).await {
+            Ok(address) => address,
+            Err(error) => {
+                tasks.drain(drain).await;
+                return Err(error.into());
+            }
+        };
+        let name = self.service.name();
+        tracing::info!(service = name, address = %address, "onhand is up");
+        if (Screen { json: false }).line(format!("onhand {name} is up at http://{address}")).is_err() {
+            tracing::debug!("standard output is closed");
+        }
+        until_stopped(&tasks, &health, signals, drain).await
+    }
+
+    async fn start(
+        &self,
+        set: Set,
+        tasks: &Tasks,
+        health: &Health,
+        metrics: &Metrics,
+    ) -> Result<SocketAddr, ServeError> {
+        let Set { process, backing, listen, public_url, spool_dir, services } = set;
+        let store = open::database(&backing).await?;
+        let bus = open::broker(backing.broker.clone(), backing.topology, None, tasks).await?;
+        // Another name each time: what an earlier life held is free when its leases have ended, and two replicas are never
+        // taken for one.
+        let member = Uuid::now_v7().to_string();
+        let parts = Parts { store: &store, tasks, health, metrics, member };
+        let routes = match self.service {
+            Service::Ingress => {
+                let spool_dir = spool_dir.expect("it was read for ingress");
+                let spool = open::open_spool(&spool_dir, tasks).await?;
+                let hints = open::broker(backing.broker, backing.topology, Some(&spool), tasks).await?;
+                ingress_routes(parts, bus, hints, services.ingress)?
+            }
+            Service::Inventory => inventory_routes(parts, bus, services.inventory, public_url),
+            Service::Egress => egress_routes(parts, bus, services.egress),
+        };
+        let (listener, address) = open::listen(listen).await?;
+        let server = Server::new(process.http, metrics);
+        let stop = tasks.stopping(Stage::Intake);
+        tasks.spawn_in(Stage::Intake, "http", server.serve(listener, routes, stop));
+        Ok(address)
+    }
+}
+
+/// Ready is who can take webhooks: a balancer should send them here even while nothing can be read.
+fn ingress_routes(
+    parts: Parts<'_>,
+    bus: Bus,
+    hints: Bus,
+    settings: ingress::Settings,
+) -> Result<Router, ServeError> {
+    let Parts { store, tasks, health, metrics, member } = parts;
+    let reading = Health::new();
+    checks::spool(&hints, tasks, health);
+    checks::database(store, tasks, &reading);
+    checks::broker(&bus, tasks, &reading);
+    let parts = ingress::Parts {
+        store: Arc::clone(store),
+        bus,
+        hints,
+        connect: ingress::WooCommerce::default(),
+        clock: process::clock::now,
+        owner: member,
+        health: reading.clone(),
+        settings,
+    };
+    let webhooks = ingress::start(parts, tasks, metrics)?;
+    let pages = process::health::router(health.clone(), metrics.clone());
+    Ok(pages.nest(READING, process::health::router(reading, metrics.clone())).merge(webhooks))
+}
+
+fn inventory_routes(
+    parts: Parts<'_>,
+    bus: Bus,
+    settings: inventory::Settings,
+    public_url: Option<String>,
+) -> Router {
+    let Parts { store, tasks, health, metrics, member } = parts;
+    checks::database(store, tasks, health);
+    checks::broker(&bus, tasks, health);
+    let parts = inventory::Parts { store: Arc::clone(store), bus, member, health: health.clone(), settings };
+    let inventory = inventory::start(parts, tasks, metrics);
+    let api = inventory::api::router(inventory::api::Parts {
+        inventory,
+        health: health.clone(),
+        metrics: metrics.clone(),
+        public_url,
+    });
+    process::health::router(health.clone(), metrics.clone()).merge(api)
+}
+
+fn egress_routes(parts: Parts<'_>, bus: Bus, settings: egress::Settings) -> Router {
+    let Parts { store, tasks, health, metrics, member } = parts;
+    checks::database(store, tasks, health);
+    checks::broker(&bus, tasks, health);
+    let parts = egress::Parts {
+        store: Arc::clone(store),
+        bus,
+        connect: egress::woocommerce(),
+        clock: Arc::new(process::clock::now),
+        member,
+        health: health.clone(),
+        settings,
+    };
+    egress::start(parts, tasks, metrics);
+    process::health::router(health.clone(), metrics.clone())
+}

@@ -1,0 +1,141 @@
+//! What the distributed form is told: where database and broker are, and what every process has to agree on.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use bus::{AmqpOptions, SHARDS_MAX, Topology};
+use process::config::{Group, Reader, Setting, Within};
+use secrecy::SecretString;
+use store::PostgresOptions;
+
+use crate::connection::LISTEN_DEFAULT;
+
+/// Where `onhand serve ingress` listens unless told otherwise.
+const INGRESS_LISTEN_DEFAULT: &str = "127.0.0.1:8018";
+/// Where `onhand serve egress` listens unless told otherwise.
+const EGRESS_LISTEN_DEFAULT: &str = "127.0.0.1:8019";
+/// More shards than that are more than replicas of a small installation; it is the smallest power of two that still spreads
+/// some hundred shops evenly.
+const SHARDS_DEFAULT: u64 = 16;
+
+const DATABASE_URL: Setting<SecretString> = Setting::secret(
+    "ONHAND_DATABASE_URL",
+    "The PostgreSQL database of `onhand serve` and `onhand migrate`: `postgres://name:password@host:port/database`.",
+);
+const BROKER_URL: Setting<SecretString> = Setting::secret(
+    "ONHAND_BROKER_URL",
+    "The RabbitMQ broker of `onhand serve` and `onhand migrate`: `amqp://name:password@host:port/vhost`, or `amqps://`.",
+);
+const SECRET_KEY_FILE: Setting<PathBuf> = Setting::path(
+    "ONHAND_SECRET_KEY_FILE",
+    "The file with the key that the keys of shops are sealed under: the same for every process of `onhand serve`. \
+     `onhand migrate` makes it for a new database.",
+);
+const SHARDS: Setting<usize> = Setting::count(
+    "ONHAND_SHARDS",
+    "In how many shards the shops are divided among the replicas of each service; no more replicas than that have work. \
+     The same for every process; `onhand migrate` changes it while no service runs.",
+    Within { default: SHARDS_DEFAULT, min: 1, max: 256 },
+);
+const INGRESS_LISTEN: Setting<SocketAddr> = Setting::address(
+    "ONHAND_INGRESS_LISTEN",
+    "Where `onhand serve ingress` listens, for webhooks, health pages and metrics.",
+)
+.or(INGRESS_LISTEN_DEFAULT);
+const INVENTORY_LISTEN: Setting<SocketAddr> = Setting::address(
+    "ONHAND_INVENTORY_LISTEN",
+    "Where `onhand serve inventory` listens, for the API, health pages and metrics.",
+)
+.or(LISTEN_DEFAULT);
+const EGRESS_LISTEN: Setting<SocketAddr> = Setting::address(
+    "ONHAND_EGRESS_LISTEN",
+    "Where `onhand serve egress` listens, for health pages and metrics.",
+)
+.or(EGRESS_LISTEN_DEFAULT);
+const SPOOL_DIR: Setting<PathBuf> = Setting::path(
+    "ONHAND_INGRESS_SPOOL_DIR",
+    "Where `onhand serve ingress` keeps webhooks that the broker cannot take now; each replica needs one of its own, on a \
+     disk that stays.",
+);
+
+/// The settings of the distributed form.
+pub const GROUP: Group = Group {
+    title: "Distributed",
+    about: "",
+    settings: &[
+        DATABASE_URL.declaration(),
+        BROKER_URL.declaration(),
+        SECRET_KEY_FILE.declaration(),
+        SHARDS.declaration(),
+        INGRESS_LISTEN.declaration(),
+        INVENTORY_LISTEN.declaration(),
+        EGRESS_LISTEN.declaration(),
+        SPOOL_DIR.declaration(),
+    ],
+};
+
+/// One of the services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Service {
+    /// Takes webhooks and reads shops.
+    Ingress,
+    /// Keeps orders, ledger and levels, and serves the API.
+    Inventory,
+    /// Carries levels to the shops.
+    Egress,
+}
+
+impl Service {
+    /// As it is called.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Inventory => "inventory",
+            Self::Egress => "egress",
+        }
+    }
+
+    /// Where it listens.
+    pub(super) fn listen(self, reader: &mut Reader<'_>) -> SocketAddr {
+        match self {
+            Self::Ingress => reader.get(&INGRESS_LISTEN),
+            Self::Inventory => reader.get(&INVENTORY_LISTEN),
+            Self::Egress => reader.get(&EGRESS_LISTEN),
+        }
+    }
+}
+
+/// What every process needs.
+#[derive(Debug)]
+pub(super) struct Backing {
+    pub(super) database: PostgresOptions,
+    pub(super) broker: AmqpOptions,
+    pub(super) secret_key: PathBuf,
+    pub(super) topology: Topology,
+}
+
+impl Backing {
+    /// `name` is shown by the broker. A value that cannot be used stands for one that is never looked at: reading fails.
+    pub(super) fn from_source(reader: &mut Reader<'_>, name: &str) -> Self {
+        let database = PostgresOptions::new(reader.get(&DATABASE_URL));
+        let url = reader.get(&BROKER_URL);
+        let broker = AmqpOptions::new(&url, name).unwrap_or_else(|error| {
+            if !secrecy::ExposeSecret::expose_secret(&url).is_empty() {
+                reader.reject(&BROKER_URL, format!("cannot be used: {error}"));
+            }
+            AmqpOptions::new(&"amqp://localhost".into(), name).expect("it is an address")
+        });
+        let shards = reader.get(&SHARDS);
+        let topology = u16::try_from(shards).ok().and_then(Topology::uniform);
+        let topology = topology.unwrap_or_else(|| {
+            // Its bounds are those of the topology, so this stands for a value that was refused already.
+            Topology::uniform(SHARDS_MAX).expect("it is the largest")
+        });
+        Self { database, broker, secret_key: reader.get(&SECRET_KEY_FILE), topology }
+    }
+}
+
+/// The directory of the spool.
+pub(super) fn spool_dir(reader: &mut Reader<'_>) -> PathBuf {
+    reader.get(&SPOOL_DIR)
+}
