@@ -1,0 +1,19 @@
+#!/bin/sh
+# Makes the passwords of docker-compose.yml, once: nothing that is there is changed.
+set -eu
+cd "$(dirname "$0")"
+if [ -e secrets ]; then
+    echo "secrets: there already"
+    exit 0
+fi
+# Only its owner enters; inside a container each file is read by another user.
+mkdir -m 700 secrets
+random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
+postgres=$(random)
+rabbitmq=$(random)
+printf '%s' "$postgres" > secrets/postgres_password
+printf '%s' "postgres://onhand:$postgres@postgres:5432/onhand" > secrets/database_url
+printf '%s' "amqp://onhand:$rabbitmq@rabbitmq:5672/onhand" > secrets/broker_url
+printf 'default_user = onhand\ndefault_pass = %s\ndefault_vhost = onhand\n' "$rabbitmq" > secrets/rabbitmq.conf
+chmod 644 secrets/*
+echo "secrets: made"
