@@ -100,7 +100,13 @@ async fn a_restart_goes_on_where_it_was() {
     assert!(world.orders().iter().all(|seen| seen.order != old), "it was read before");
     let cursor = world.store.cursor(shop, CursorKind::Orders).await.unwrap().unwrap();
     assert!(cursor.shop_time + Duration::from_mins(1) > fake.now());
-    assert!(world.store.reading(shop).await.unwrap().unwrap().polled_at > numbers_before);
+    // Noted after what was read is published.
+    world
+        .until("the poll is noted", async || {
+            let reading = world.store.reading(shop).await.unwrap().unwrap();
+            (reading.polled_at > numbers_before).then_some(())
+        })
+        .await;
 }
 
 #[tokio::test]
