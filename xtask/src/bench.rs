@@ -24,7 +24,7 @@ struct Bench {
     example: &'static str,
 }
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 8] = [
     Bench {
         name: "inventory",
         about: "orders from the queue to the ledger on SQLite, beside a raw insert of the same rows",
@@ -60,6 +60,12 @@ const BENCHES: [Bench; 7] = [
         about: "durable appends, beside a raw append gathered the same way",
         package: "onhand-spool",
         example: "append_rate",
+    },
+    Bench {
+        name: "broker",
+        about: "publishing to a broker of its own and emptying the spool, beside the client library alone",
+        package: "onhand-bus",
+        example: "amqp_rate",
     },
     Bench {
         name: "store",

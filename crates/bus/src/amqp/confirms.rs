@@ -22,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::declare::declare;
+use super::declare::{BY_NAME, declare};
 use super::error::BrokerError;
 use super::link::Link;
 use super::wire;
@@ -41,9 +41,7 @@ const SUBMISSIONS_TOGETHER: usize = 64;
 /// A message on its way.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    pub(super) exchange: &'static str,
-    /// Names the queue.
-    pub(super) key: ShortString,
+    pub(super) queue: ShortString,
     pub(super) properties: BasicProperties,
     pub(super) body: Vec<u8>,
 }
@@ -323,9 +321,9 @@ impl Wake for Woken {
 }
 
 async fn send(channel: Channel, message: Outgoing, ticket: Ticket) -> Answer {
-    let Outgoing { exchange, key, properties, body } = message;
+    let Outgoing { queue, properties, body } = message;
     let options = BasicPublishOptions { mandatory: true, immediate: false };
-    let sent = channel.basic_publish(exchange.into(), key, options, &body, properties).await;
+    let sent = channel.basic_publish(BY_NAME.into(), queue, options, &body, properties).await;
     // It is in the library's buffers now.
     drop(body);
     let confirmed = match sent {

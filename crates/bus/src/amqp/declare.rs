@@ -2,19 +2,16 @@
 //! that another release of RabbitMQ may have changed.
 
 use futures_util::future::try_join_all;
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Channel, Connection, ExchangeKind};
+use lapin::{Channel, Connection};
 
 use super::error::BrokerError;
 use crate::delivery::DELIVERY_LIMIT;
 use crate::topology::{Flow, QueueName, Topology};
 
-/// Takes every message and gives it to the queue that its routing key names. It is a topic exchange, so that somebody
-/// else may listen to `inventory.orders.#` beside us.
-pub(super) const EVENTS: &str = "onhand.events";
-/// Takes what was given up.
-pub(super) const DEAD: &str = "onhand.dead";
+/// The exchange that gives a message to the queue which its routing key names.
+pub(super) const BY_NAME: &str = "";
 
 /// After this many deliveries the broker gives a message up by itself. The consumer does so before, after
 /// [`DELIVERY_LIMIT`], so that the letter is offered in its place; this is for one that dies before it can.
@@ -34,46 +31,25 @@ pub(super) fn dead(name: QueueName) -> ShortString {
     format!("{name}.dead").into()
 }
 
-/// Declares everything, or finds that it is there already. The channel is used up by a refusal.
+/// Declares everything, or finds that it is there already. Queues only: messages go to them by name, through the
+/// exchange that every broker has. A topic exchange costs the broker almost twice the work for a message.
 pub(super) async fn declare(connection: &Connection, topology: Topology) -> Result<(), BrokerError> {
     let channel = connection.create_channel().await.map_err(BrokerError)?;
-    exchange(&channel, EVENTS, ExchangeKind::Topic).await?;
-    exchange(&channel, DEAD, ExchangeKind::Direct).await?;
     let names = Flow::ALL.into_iter().flat_map(|flow| topology.queues(flow));
-    // The channel keeps their order, so that a queue is there before it is bound.
-    try_join_all(names.map(|name| queue(&channel, name))).await?;
+    let queues = names.flat_map(|name| [(dead(name), dead_arguments()), (short(name), arguments(name))]);
+    try_join_all(queues.map(async |(name, arguments)| queue(&channel, name, arguments).await)).await?;
     channel.close(lapin::protocol::constants::REPLY_SUCCESS, "declared".into()).await.map_err(BrokerError)
 }
 
-async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> Result<(), BrokerError> {
-    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    channel.exchange_declare(name.into(), kind, options, FieldTable::default()).await.map_err(BrokerError)
-}
-
-async fn queue(channel: &Channel, name: QueueName) -> Result<(), BrokerError> {
-    bound(channel, DEAD, dead(name), dead_arguments()).await?;
-    bound(channel, EVENTS, short(name), arguments(name)).await
-}
-
-async fn bound(
-    channel: &Channel,
-    exchange: &str,
-    name: ShortString,
-    arguments: FieldTable,
-) -> Result<(), BrokerError> {
+async fn queue(channel: &Channel, name: ShortString, arguments: FieldTable) -> Result<(), BrokerError> {
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(name.clone(), options, arguments).await.map_err(BrokerError)?;
-    let binding = QueueBindOptions::default();
-    channel
-        .queue_bind(name.clone(), exchange.into(), name, binding, FieldTable::default())
-        .await
-        .map_err(BrokerError)
+    channel.queue_declare(name, options, arguments).await.map(drop).map_err(BrokerError)
 }
 
 fn arguments(name: QueueName) -> FieldTable {
     let mut arguments = common(BROKER_LIMIT);
     arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
-    arguments.insert("x-dead-letter-exchange".into(), text(DEAD));
+    arguments.insert("x-dead-letter-exchange".into(), text(BY_NAME));
     arguments.insert("x-dead-letter-routing-key".into(), text(dead(name).as_str()));
     arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
     arguments

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::batch::{Content, Held};
 use super::confirms::Outgoing;
-use super::declare::{DEAD, EVENTS, dead, short};
+use super::declare::{dead, short};
 use super::publish::outgoing_owned;
 use super::{Amqp, count, wire, within};
 use crate::bus::{BusError, DeadLetter, DeadLetterId};
@@ -100,8 +100,7 @@ impl<'a> Letters<'a> {
     /// Puts a letter with the dead; there when it returns.
     pub(super) async fn bury(&mut self, letter: &Letter) -> Result<(), PublishError> {
         let message = Outgoing {
-            exchange: DEAD,
-            key: dead(self.queue),
+            queue: dead(self.queue),
             properties: letter.properties.clone(),
             body: letter.body.clone(),
         };
@@ -204,7 +203,7 @@ impl Letter {
             kept
         });
         let properties = self.properties.with_headers(kept);
-        Ok(Outgoing { exchange: EVENTS, key: short(queue), properties, body: self.body })
+        Ok(Outgoing { queue: short(queue), properties, body: self.body })
     }
 }
 

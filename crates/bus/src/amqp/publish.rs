@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::confirms::{Answers, Outgoing, Submission};
-use super::declare::{EVENTS, short};
+use super::declare::short;
 use super::fallback::Fallback;
 use super::{Amqp, IN_FLIGHT_BYTES_MAX, Shared, wire};
 use crate::publish::{CONFIRM_TIMEOUT, PublishError};
@@ -138,12 +138,12 @@ fn weight(message: &Outgoing) -> usize {
 
 fn outgoing(name: QueueName, envelope: &Envelope) -> Result<Outgoing, PublishError> {
     let properties = wire::properties(&envelope.properties).ok_or_else(too_long)?;
-    Ok(Outgoing { exchange: EVENTS, key: short(name), properties, body: envelope.body.clone() })
+    Ok(Outgoing { queue: short(name), properties, body: envelope.body.clone() })
 }
 
 pub(super) fn outgoing_owned(name: QueueName, envelope: Envelope) -> Result<Outgoing, PublishError> {
     let properties = wire::properties(&envelope.properties).ok_or_else(too_long)?;
-    Ok(Outgoing { exchange: EVENTS, key: short(name), properties, body: envelope.body })
+    Ok(Outgoing { queue: short(name), properties, body: envelope.body })
 }
 
 /// A property that the protocol has no room for.

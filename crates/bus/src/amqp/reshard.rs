@@ -13,7 +13,7 @@ use proto::ShardKey;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::confirms::Outgoing;
-use super::declare::{DEAD, EVENTS, dead, short};
+use super::declare::{dead, short};
 use super::error::BrokerError;
 use super::link::{close, open};
 use super::{Amqp, count, wire, within};
@@ -29,6 +29,9 @@ const DELIVERED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a queue may still seem to be consumed, and how often to look.
 const UNUSED_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How the broker calls the queue that is meant: the one of the living or the one of the dead.
+type Named = fn(QueueName) -> ShortString;
 
 impl Amqp {
     pub(crate) async fn stranded(&self) -> Result<Vec<String>, BusError> {
@@ -55,8 +58,8 @@ impl Amqp {
         // The first queue of each number is what it is found by again, should this be interrupted: so it goes last.
         for name in others.into_iter().rev() {
             // The living first: a letter that is replayed later stands behind them anyway.
-            moved += self.empty(name, short(name), EVENTS).await?;
-            moved += self.empty(name, dead(name), DEAD).await?;
+            moved += self.empty(name, short).await?;
+            moved += self.empty(name, dead).await?;
         }
         Ok(moved)
     }
@@ -97,12 +100,8 @@ impl Amqp {
     }
 
     /// Moves everything from one queue to where it belongs now, and deletes the queue.
-    async fn empty(
-        &self,
-        from: QueueName,
-        name: ShortString,
-        exchange: &'static str,
-    ) -> Result<u64, BusError> {
+    async fn empty(&self, from: QueueName, named: Named) -> Result<u64, BusError> {
+        let name = named(from);
         if !self.is_there(name.clone()).await? {
             return Ok(0);
         }
@@ -114,22 +113,16 @@ impl Amqp {
                 within(channel.queue_delete(name, QueueDeleteOptions::default())).await?;
                 return Ok(moved);
             }
-            moved += self.move_all(from, &name, exchange, there).await?;
+            moved += self.move_all(from, named, there).await?;
         }
     }
 
     /// Moves as many messages over a channel of its own: what it did not settle is back when that is closed.
-    async fn move_all(
-        &self,
-        from: QueueName,
-        name: &ShortString,
-        exchange: &'static str,
-        there: u32,
-    ) -> Result<u64, BusError> {
+    async fn move_all(&self, from: QueueName, named: Named, there: u32) -> Result<u64, BusError> {
         let channel = self.shared.channel().await?;
         within(channel.basic_qos(MOVED_TOGETHER, BasicQosOptions::default())).await?;
         let options = BasicConsumeOptions::default();
-        let consuming = channel.basic_consume(name.clone(), "".into(), options, FieldTable::default());
+        let consuming = channel.basic_consume(named(from), "".into(), options, FieldTable::default());
         let mut deliveries = within(consuming).await?;
         let mut left = there;
         while left > 0 {
@@ -143,7 +136,7 @@ impl Amqp {
                 };
                 let delivery = delivery.map_err(|error| BusError::Broker(BrokerError(error)))?;
                 last = delivery.delivery_tag;
-                messages.push(self.addressed(from, exchange, delivery.properties, delivery.data));
+                messages.push(self.addressed(from, named, delivery.properties, delivery.data));
             }
             for answer in self.shared.submit(messages).await {
                 answer.map_err(|error| BusError::Unavailable { why: error.to_string() })?;
@@ -159,15 +152,14 @@ impl Amqp {
     fn addressed(
         &self,
         from: QueueName,
-        exchange: &'static str,
+        named: Named,
         properties: BasicProperties,
         body: Vec<u8>,
     ) -> Outgoing {
         // One that says no key has no order to keep, either.
         let key = wire::shard_key(&properties).unwrap_or(ShardKey::new(0));
         let to = self.topology().queue(from.flow(), key);
-        let key = if exchange == DEAD { dead(to) } else { short(to) };
-        Outgoing { exchange, key, properties, body }
+        Outgoing { queue: named(to), properties, body }
     }
 }
 

@@ -1,10 +1,17 @@
 //! Queues that are gone, full, or made by somebody else.
 
-use onhand_bus::{Bus, BusError, PublishError, Topology};
+use futures_util::{FutureExt as _, StreamExt as _};
+use lapin::options::{BasicConsumeOptions, BasicRejectOptions};
+use onhand_bus::{
+    Bus, BusError, Custody, DELIVERY_LIMIT, DeadLetter, Delivery, Disposition, Handler, Pause, PublishError,
+    Topology,
+};
 use serde_json::{Value, json};
 use testkit::servers::rabbitmq::{RabbitMq, Vhost};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use crate::world::{Process, confirmed, insist, options, order, shared, take_until, until};
+use crate::world::{LIMITS, PATIENCE, Process, confirmed, insist, options, order, shared, take_until, until};
 
 async fn delete(broker: &RabbitMq, vhost: &Vhost, queue: &str) {
     broker.api("DELETE", &format!("queues/{}/{queue}", vhost.name), Value::Null).await;
@@ -121,4 +128,59 @@ async fn what_is_made_differently_is_told_and_left_alone() {
     let BusError::Mismatch(source) = &error else { panic!("{error:?}") };
     assert!(source.to_string().contains("egress.levels.v1.1.0"), "{source}");
     assert!(error.to_string().contains("made differently"), "{error}");
+}
+
+/// Takes letters, and stops.
+struct Heir {
+    letters: Vec<DeadLetter>,
+    stop: CancellationToken,
+}
+
+impl Handler for Heir {
+    async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
+        panic!("{batch:?} was given up");
+    }
+
+    async fn take_over(&mut self, letters: &[DeadLetter]) -> Result<Vec<Custody>, Pause> {
+        self.letters.extend_from_slice(letters);
+        self.stop.cancel();
+        Ok(vec![Custody::Taken; letters.len()])
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_gives_up_by_itself_is_offered_too() {
+    let (_broker, vhost) = shared().await;
+    let process = Process::plain(&vhost.url(), Topology::uniform(1).unwrap()).await;
+    let queue = process.queue();
+    let sent = order(7, 1);
+    confirmed(&process.bus, std::slice::from_ref(&sent)).await;
+    // A consumer that never gets as far as giving it up.
+    let connection =
+        lapin::Connection::connect(&vhost.url(), lapin::ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let (name, none) = (queue.to_string(), lapin::types::FieldTable::default());
+    let mut deliveries =
+        channel.basic_consume(name.into(), "".into(), BasicConsumeOptions::default(), none).await.unwrap();
+    let mut rejected = 0;
+    until("the broker gives it up", async || {
+        while let Some(delivery) = deliveries.next().now_or_never() {
+            delivery.unwrap().unwrap().reject(BasicRejectOptions { requeue: true }).await.unwrap();
+            rejected += 1;
+        }
+        process.bus.depth(queue).await.unwrap().dead == 1
+    })
+    .await;
+    assert!(rejected > DELIVERY_LIMIT, "{rejected}: not before we would");
+    connection.close(200, "done".into()).await.unwrap();
+    let stop = CancellationToken::new();
+    let mut heir = Heir { letters: Vec::new(), stop: stop.clone() };
+    timeout(PATIENCE, process.bus.consume(queue, LIMITS, &mut heir, &stop)).await.unwrap().unwrap();
+    let letter = heir.letters.pop().unwrap();
+    assert!(letter.reason.starts_with("delivery-limit"), "{}", letter.reason);
+    assert_eq!(letter.envelope, Some(sent));
+    let age = letter.died_at.elapsed().unwrap_or_default();
+    assert!(age < PATIENCE, "{age:?}");
+    until("it is gone", async || process.bus.depth(queue).await.unwrap().dead == 0).await;
+    process.end().await;
 }

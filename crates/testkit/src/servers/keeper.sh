@@ -4,7 +4,7 @@
 #
 # HOME/users   locked (shared) by each process that uses the server; the kernel frees it, whatever kills the process
 # HOME/keeper  locked by the keeper; one that finds it locked goes at once, for the server is kept already
-# HOME/begun   locked by a keeper until HOME/current is right: two that begin at once do so one after the other
+# HOME/starting is locked by a keeper until HOME/current is right
 # HOME/current names the folder of the server that runs
 # RUN          folder of the server to start; it holds start.sh and launch.sh
 # LINGER       seconds that the server stays without a user; `own`: none, and HOME goes with it
@@ -14,7 +14,8 @@
 home=$1 run=$2 linger=$3 signal=$4
 trap '' HUP INT QUIT
 
-exec 7>>"$home/begun"
+# One after the other, so that who finds a keeper also finds what that has started.
+exec 7>>"$home/starting"
 flock -x 7
 exec 9>>"$home/keeper"
 flock -n 9 || { rm -rf "$run"; exit 0; }
@@ -44,10 +45,15 @@ if [ -f "$home/current" ]; then
 fi
 
 setsid sh "$run/launch.sh" "$run" >/dev/null 7>&- 9>&- &
-until [ -f "$run/pid" ]; do sleep 0.02; done
+tries=500
+until [ -f "$run/pid" ]; do
+    [ "$tries" -gt 0 ] || exit 1
+    sleep 0.02
+    tries=$((tries - 1))
+done
 echo "$run" >"$home/current.new"
 mv "$home/current.new" "$home/current"
-exec >/dev/null 7>&-
+exec 7>&- >/dev/null
 
 if [ "$linger" = own ]; then
     flock -x "$home/users" true 9>&-

@@ -171,13 +171,27 @@ impl Kept {
         let deadline = Instant::now() + self.recipe.ready_within;
         while !there(self) {
             if Instant::now() > deadline {
-                let output = fs::read_to_string(self.folder.join("output")).unwrap_or_default();
-                let skipped = output.chars().count().saturating_sub(OUTPUT_CHARS_MAX);
-                let output: String = output.chars().skip(skipped).collect();
-                panic!("{}: no {what} within {:?}\n{output}", self.recipe.name, self.recipe.ready_within);
+                self.fail(&format!("no {what} within {:?}", self.recipe.ready_within));
+            }
+            if self.has_ended() {
+                self.fail("it has ended by itself");
             }
             thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// Its first process is gone, though it was there.
+    fn has_ended(&self) -> bool {
+        let Ok(pid) = fs::read_to_string(self.folder.join("pid")) else { return false };
+        // A number taken over by another process is not it.
+        fs::read_link(Path::new("/proc").join(pid.trim_end()).join("cwd")).ok() != Some(self.folder.clone())
+    }
+
+    fn fail(&self, why: &str) -> ! {
+        let output = fs::read_to_string(self.folder.join("output")).unwrap_or_default();
+        let skipped = output.chars().count().saturating_sub(OUTPUT_CHARS_MAX);
+        let output: String = output.chars().skip(skipped).collect();
+        panic!("{}: {why}\n{output}", self.recipe.name)
     }
 }
 

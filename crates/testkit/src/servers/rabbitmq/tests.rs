@@ -45,3 +45,13 @@ async fn an_own_broker_comes_back_with_what_it_kept_and_leaves_nothing() {
     drop(broker);
     wait_until("its processes and files go with it", || !alive(pid.trim_end()) && !folder.exists());
 }
+
+#[test]
+fn a_server_that_cannot_start_says_why_at_once() {
+    const BROKEN: Recipe = Recipe { name: "broken", script: "echo it is not installed; exit 1", ..RECIPE };
+    let started = Instant::now();
+    let failed = std::panic::catch_unwind(|| Kept::own(BROKEN)).unwrap_err();
+    let why = failed.downcast_ref::<String>().unwrap();
+    assert!(why.contains("ended by itself") && why.contains("it is not installed"), "{why}");
+    assert!(started.elapsed() < ANSWER_WITHIN, "{:?}", started.elapsed());
+}
