@@ -3,6 +3,8 @@
 
 #[path = "contract/amqp.rs"]
 mod amqp;
+#[path = "contract/letters.rs"]
+mod letters;
 #[path = "contract/local.rs"]
 mod local;
 #[path = "contract/suite.rs"]

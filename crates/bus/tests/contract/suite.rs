@@ -5,8 +5,8 @@ use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
 
 use onhand_bus::{
-    Bus, ConsumeError, Custody, DELIVERY_LIMIT, DeadLetter, Delivery, Depth, Disposition, Flow, Handler,
-    LagError, Limits, Pause, PublishError, QueueName, Topology,
+    Bus, ConsumeError, DELIVERY_LIMIT, Delivery, Depth, Disposition, Flow, Handler, LagError, Limits, Pause,
+    PublishError, QueueName, Topology,
 };
 use proto::{Envelope, Message, OrderUnreadable, Word};
 use tokio::sync::mpsc;
@@ -15,9 +15,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use values::{OrderId, ShopId, Timestamp};
 
+pub(crate) use crate::letters::{
+    a_letter_that_is_left_stays, a_letter_whose_removal_was_cut_off_is_offered_again,
+    what_is_given_up_is_offered_before_what_follows,
+};
+
 /// Everything is over long before; a test that hangs fails.
-const PATIENCE: Duration = Duration::from_mins(1);
-const LIMITS: Limits = Limits { messages_max: 1_000, bytes_max: 1 << 20, wait_max: Duration::ZERO };
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const LIMITS: Limits =
+    Limits { messages_max: 1_000, bytes_max: 1 << 20, wait_max: Duration::ZERO };
 
 /// Makes a bus of some transport, and lets its process die.
 pub(crate) trait Factory: Sized {
@@ -40,18 +46,18 @@ pub(crate) fn order(shop: ShopId, number: i64) -> Envelope {
     Envelope::seal(&message.into(), id, now, "ingress").unwrap()
 }
 
-fn number(envelope: &Envelope) -> i64 {
+pub(crate) fn number(envelope: &Envelope) -> i64 {
     match envelope.open().unwrap() {
         Message::OrderUnreadable(message) => message.order.unwrap().get(),
         other => panic!("{other:?} was never published"),
     }
 }
 
-fn numbers(batch: &[Delivery]) -> Vec<i64> {
+pub(crate) fn numbers(batch: &[Delivery]) -> Vec<i64> {
     batch.iter().map(|delivery| number(&delivery.envelope)).collect()
 }
 
-fn all(batch: &[Delivery], disposition: &Disposition) -> Vec<Disposition> {
+pub(crate) fn all(batch: &[Delivery], disposition: &Disposition) -> Vec<Disposition> {
     vec![disposition.clone(); batch.len()]
 }
 
@@ -64,7 +70,7 @@ impl<F: FnMut(&[Delivery]) -> Result<Vec<Disposition>, Pause> + Send> Handler fo
 }
 
 /// Consumes until the script stops it.
-async fn consume(
+pub(crate) async fn consume(
     bus: &Bus,
     queue: QueueName,
     limits: Limits,
@@ -75,14 +81,14 @@ async fn consume(
     timeout(PATIENCE, bus.consume(queue, limits, &mut handler, &stop)).await.unwrap().unwrap();
 }
 
-async fn publish(bus: &Bus, envelopes: &[Envelope]) {
+pub(crate) async fn publish(bus: &Bus, envelopes: &[Envelope]) {
     for answer in timeout(PATIENCE, bus.publisher().publish(envelopes)).await.unwrap() {
         answer.unwrap();
     }
 }
 
 /// A bus with one queue of each flow, `count` messages of one shop in it.
-async fn filled<F: Factory>(count: i64) -> (F, QueueName) {
+pub(crate) async fn filled<F: Factory>(count: i64) -> (F, QueueName) {
     let factory = F::start(Topology::uniform(1).unwrap()).await;
     let queue = factory.bus().topology().queues(Flow::InventoryOrders).next().unwrap();
     let envelopes: Vec<Envelope> = (1..=count).map(|number| order(shop(1), number)).collect();
@@ -311,142 +317,6 @@ pub(crate) async fn dead_letters_are_kept_replayed_and_discarded<F: Factory>() {
     assert_eq!(bus.depth(queue).await.unwrap().dead, 0);
     publish(bus, &[order(shop(1), 5)]).await;
     assert_eq!(take_all(bus, queue, 2).await.concat(), [(3, 0), (5, 0)]);
-}
-
-/// What a handler of letters is given: letters by the number of their message, messages by theirs.
-#[derive(Debug, PartialEq, Eq)]
-enum Given {
-    Letter(i64),
-    Message(i64),
-}
-
-/// Gives up what `dies` says, decides about letters as `custody` says, and stops after the message `last`.
-struct Keeper<F> {
-    dies: Vec<i64>,
-    last: i64,
-    custody: F,
-    given: Vec<Given>,
-    letters: Vec<DeadLetter>,
-    stop: CancellationToken,
-}
-
-impl<F: FnMut(i64) -> Result<Custody, Pause> + Send> Keeper<F> {
-    fn new(dies: &[i64], last: i64, custody: F) -> Self {
-        let (given, letters, stop) = (Vec::new(), Vec::new(), CancellationToken::new());
-        Self { dies: dies.to_vec(), last, custody, given, letters, stop }
-    }
-
-    async fn run(&mut self, bus: &Bus, queue: QueueName, limits: Limits) {
-        let stop = self.stop.clone();
-        timeout(PATIENCE, bus.consume(queue, limits, self, &stop)).await.unwrap().unwrap();
-    }
-}
-
-impl<F: FnMut(i64) -> Result<Custody, Pause> + Send> Handler for Keeper<F> {
-    async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
-        let mut decided = Vec::new();
-        for number in numbers(batch) {
-            self.given.push(Given::Message(number));
-            let dead = Disposition::DeadLetter { reason: format!("given-up: {number}") };
-            decided.push(if self.dies.contains(&number) { dead } else { Disposition::Ack });
-            if number == self.last {
-                self.stop.cancel();
-            }
-        }
-        Ok(decided)
-    }
-
-    async fn take_over(&mut self, letters: &[DeadLetter]) -> Result<Vec<Custody>, Pause> {
-        let mut decided = Vec::new();
-        for letter in letters {
-            let number = number(letter.envelope.as_ref().unwrap());
-            decided.push((self.custody)(number)?);
-            self.given.push(Given::Letter(number));
-            self.letters.push(letter.clone());
-        }
-        Ok(decided)
-    }
-}
-
-pub(crate) async fn what_is_given_up_is_offered_before_what_follows<F: Factory>() {
-    use Given::{Letter, Message};
-
-    let (factory, queue) = filled::<F>(5).await;
-    let bus = factory.bus();
-    // One message fails until the transport gives it up, before any other is handled.
-    let mut left = DELIVERY_LIMIT + 1;
-    consume(bus, queue, Limits { messages_max: 1, ..LIMITS }, |batch, stop| {
-        left -= 1;
-        if left == 0 {
-            stop.cancel();
-        }
-        Ok(all(batch, &Disposition::RetryAfter(Duration::ZERO)))
-    })
-    .await;
-    let mut pauses = 3;
-    let mut keeper = Keeper::new(&[3], 5, |_| {
-        pauses -= 1;
-        if pauses > 0 { Err(Pause(Duration::from_millis(1))) } else { Ok(Custody::Taken) }
-    });
-    keeper.run(bus, queue, Limits { messages_max: 1, ..LIMITS }).await;
-    let given = [Letter(1), Message(2), Message(3), Letter(3), Message(4), Message(5)];
-    assert_eq!(keeper.given, given, "a pause keeps the letter");
-    let [limit, decided] = keeper.letters.as_slice() else { panic!("{:?}", keeper.letters) };
-    assert!(limit.reason.starts_with("delivery-limit"), "{}", limit.reason);
-    assert_eq!(decided.reason, "given-up: 3");
-    assert_eq!(decided.shard_key, Some(proto::ShardKey::new(1)));
-    assert_eq!(Envelope::from_bytes(&decided.payload).ok(), decided.envelope);
-    assert_ne!(limit.identity, decided.identity);
-    assert_eq!(bus.depth(queue).await.unwrap().dead, 0, "who took them keeps them");
-}
-
-pub(crate) async fn a_letter_whose_removal_was_cut_off_is_offered_again<F: Factory>() {
-    struct Cut(mpsc::Sender<String>);
-    impl Handler for Cut {
-        async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
-            Ok(all(batch, &Disposition::DeadLetter { reason: "given-up".to_owned() }))
-        }
-        async fn take_over(&mut self, letters: &[DeadLetter]) -> Result<Vec<Custody>, Pause> {
-            self.0.send(letters[0].identity.clone()).await.unwrap();
-            std::future::pending().await
-        }
-    }
-    let (factory, queue) = filled::<F>(1).await;
-    let (sender, mut told) = mpsc::channel(1);
-    let (mut cut, stop) = (Cut(sender), CancellationToken::new());
-    let identity = tokio::select! {
-        ended = factory.bus().consume(queue, LIMITS, &mut cut, &stop) => panic!("{ended:?}"),
-        identity = timeout(PATIENCE, told.recv()) => identity.unwrap().unwrap(),
-    };
-    let factory = factory.killed().await;
-    publish(factory.bus(), &[order(shop(1), 2)]).await;
-    let mut keeper = Keeper::new(&[1], 2, |_| Ok(Custody::Taken));
-    keeper.run(factory.bus(), queue, Limits { messages_max: 1, ..LIMITS }).await;
-    // A transport that offers a letter before it is one delivers the message again.
-    let given: Vec<&Given> = keeper.given.iter().filter(|given| **given != Given::Message(1)).collect();
-    assert_eq!(given, [&Given::Letter(1), &Given::Message(2)]);
-    assert_eq!(keeper.letters[0].identity, identity);
-}
-
-pub(crate) async fn a_letter_that_is_left_stays<F: Factory>() {
-    let (factory, queue) = filled::<F>(40).await;
-    let bus = factory.bus();
-    let dies: Vec<i64> = (1..40).collect();
-    let odd = |number: i64| Ok(if number % 2 == 1 { Custody::Left } else { Custody::Taken });
-    let mut keeper = Keeper::new(&dies, 40, odd);
-    keeper.run(bus, queue, Limits { messages_max: 13, ..LIMITS }).await;
-    let mut offered: Vec<i64> =
-        keeper.letters.iter().map(|letter| number(letter.envelope.as_ref().unwrap())).collect();
-    offered.sort_unstable();
-    // The last batch is settled when the consumer stops; its letters are for the next one.
-    assert_eq!(offered, (1..40).collect::<Vec<_>>(), "each once");
-    let letters = bus.dead_letters(queue, None, 100).await.unwrap();
-    let left: Vec<i64> = letters.iter().map(|letter| number(letter.envelope.as_ref().unwrap())).collect();
-    assert_eq!(left, (1..40).step_by(2).collect::<Vec<_>>());
-    publish(bus, &[order(shop(1), 41)]).await;
-    let mut next = Keeper::new(&[], 41, |_| Ok(Custody::Left));
-    next.run(bus, queue, LIMITS).await;
-    assert_eq!(next.letters.len(), 20, "the next consumer is offered what was left");
 }
 
 pub(crate) async fn a_pause_keeps_the_batch_and_does_not_count<F: Factory>() {

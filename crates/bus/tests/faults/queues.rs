@@ -72,6 +72,8 @@ async fn a_message_that_no_queue_took_is_not_confirmed_and_the_others_are() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_queue_refuses_and_a_spool_keeps_what_it_refused() {
+    const ROUNDS: i64 = 20;
+    const TOGETHER: i64 = 800;
     let (broker, vhost) = shared().await;
     let topology = Topology::uniform(1).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -97,9 +99,18 @@ async fn a_full_queue_refuses_and_a_spool_keeps_what_it_refused() {
     assert!(process.bus.unsent() > 30, "one path: nothing passes what waits");
     let answers = plain.bus.publisher().publish(&[order(2, 1)]).await;
     assert!(matches!(answers.as_slice(), [Err(PublishError::Refused)]), "{answers:?}");
-    // Taking messages makes room.
-    let arrived = take_until(&process.bus, process.queue(), 1, last).await;
-    arrived.check(1, last);
+    // Taking messages makes room, perhaps for some of a batch only. Those behind what was refused are sent again with it.
+    let end = last + ROUNDS * TOGETHER;
+    let publishing = async {
+        for round in 0..ROUNDS {
+            until("what was refused is with the broker", async || process.bus.unsent() == 0).await;
+            let from = last + round * TOGETHER;
+            let some: Vec<_> = (from + 1..=from + TOGETHER).map(|number| order(1, number)).collect();
+            confirmed(&process.bus, &some).await;
+        }
+    };
+    let (arrived, ()) = tokio::join!(take_until(&process.bus, process.queue(), 1, end), publishing);
+    arrived.check_latest(1, end);
     until("nothing is left", async || process.bus.unsent() == 0).await;
     plain.end().await;
     process.end().await;
