@@ -38,7 +38,19 @@ export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 2:2 +sbwt none +sbwtdcpu none +sb
 ENVIRONMENT
 . ./environment
 echo "$sbin/rabbitmqctl" >control
-# In the foreground, and so in our process group: a daemon would outlive the node.
-epmd -port "$EPMD_PORT" -address 127.0.0.1 &
-until epmd -port "$EPMD_PORT" -names >/dev/null; do sleep 0.02; done
+# The node's name server, in the foreground and so in our process group: where the node finds none it starts a daemon,
+# which would outlive it. After a kill the one before may answer for a moment and hold the port, so it has to be ours that
+# is still there a moment after an answer.
+names=
+while :; do
+    if [ -z "$names" ] || [ ! -e "/proc/$names/exe" ]; then
+        epmd -port "$EPMD_PORT" -address 127.0.0.1 &
+        names=$!
+    fi
+    if epmd -port "$EPMD_PORT" -names >/dev/null; then
+        sleep 0.1
+        [ -e "/proc/$names/exe" ] && break
+    fi
+    sleep 0.02
+done
 "$sbin/rabbitmq-server"
