@@ -191,7 +191,8 @@ on_every_backend! {
 
 // Ingress.
 on_every_backend! {
-    /// The right to read a shop, or its renewal; `None` while another has it.
+    /// The right to read a shop, or its renewal; `None` while another has it, and [`crate::CLOCKS_DIFFER_MAX`] longer if
+    /// that did not give it back.
     fn lease_reader(shop: ShopId, owner: &str, now: Timestamp, lasts: Duration) -> Option<Lease>;
     /// Gives the right to read a shop back; nothing if another has it.
     fn end_lease(shop: ShopId, fence: u64) -> ();

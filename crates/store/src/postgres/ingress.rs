@@ -11,8 +11,10 @@ use crate::error::Error;
 use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 use crate::rows::ingress::{SettleColumns, cursor, settle_job, settle_rows};
 use crate::rows::{signed, unsigned};
+use crate::shards::CLOCKS_DIFFER_MAX;
 
-/// The same owner keeps its fence, so that renewing does not stop what it has begun.
+/// The same owner keeps its fence, so that renewing does not stop what it has begun. Another takes a lease that was left to
+/// expire once its owner's clock must have come that far, too.
 const LEASE: &str = "
 INSERT INTO ingress.readers AS r (shop, owner, fence, lease_until, read_number) VALUES ($1, $2, 1, $4, 0)
     ON CONFLICT (shop) DO UPDATE SET
@@ -80,7 +82,8 @@ impl Postgres {
         lasts: Duration,
     ) -> Result<Option<Lease>, Error> {
         let until = now + lasts;
-        let parameters = with(shop.get()).and(owner).and(now.micros()).and(until.micros());
+        let expired = now - CLOCKS_DIFFER_MAX;
+        let parameters = with(shop.get()).and(owner).and(expired.micros()).and(until.micros());
         let fence = maybe(&self.pool, "lease the reading of a shop", LEASE, parameters).await?;
         fence.map(|(fence,)| Ok(Lease { fence: unsigned("fence", fence)?, until })).transpose()
     }

@@ -10,8 +10,10 @@ use crate::error::{Error, failed};
 use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 use crate::rows::ingress::{SettleColumns, cursor, settle_job, settle_rows};
 use crate::rows::{json, signed, unsigned};
+use crate::shards::CLOCKS_DIFFER_MAX;
 
-/// The same owner keeps its fence, so that renewing does not stop what it has begun.
+/// The same owner keeps its fence, so that renewing does not stop what it has begun. Another takes a lease that was left to
+/// expire once its owner's clock must have come that far, too.
 const LEASE: &str = "
 INSERT INTO ingress_readers (shop, owner, fence, lease_until, read_number) VALUES (?1, ?2, 1, ?4, 0)
     ON CONFLICT (shop) DO UPDATE SET
@@ -67,7 +69,7 @@ impl Sqlite {
         let fence: Option<i64> = sqlx::query_scalar(LEASE)
             .bind(shop.get())
             .bind(owner)
-            .bind(now.micros())
+            .bind((now - CLOCKS_DIFFER_MAX).micros())
             .bind(until.micros())
             .fetch_optional(&mut *tx)
             .await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{Cursor, CursorKind, Fenced, SettleHold, SettleJob, SettleWanted};
+use store::{CLOCKS_DIFFER_MAX, Cursor, CursorKind, Fenced, SettleHold, SettleJob, SettleWanted};
 use values::{ShopId, Timestamp};
 
 use crate::database::Database;
@@ -25,13 +25,19 @@ pub(crate) async fn a_reader_has_the_shop_for_itself<D: Database>() -> anyhow::R
     assert_eq!(store.lease_reader(shop(), "two", at(29), LEASE).await?, None);
     let renewed = store.lease_reader(shop(), "one", at(20), LEASE).await?.unwrap();
     assert_eq!((renewed.fence, renewed.until), (first.fence, at(50)));
-    assert_eq!(store.lease_reader(shop(), "two", at(49), LEASE).await?, None);
-    let next = store.lease_reader(shop(), "two", at(50), LEASE).await?.unwrap();
+    let taken_from = at(50) + CLOCKS_DIFFER_MAX;
+    let before = taken_from - Duration::from_micros(1);
+    assert_eq!(
+        store.lease_reader(shop(), "two", before, LEASE).await?,
+        None,
+        "its owner's clock may be behind"
+    );
+    let next = store.lease_reader(shop(), "two", taken_from, LEASE).await?.unwrap();
     assert!(next.fence > first.fence);
     store.end_lease(shop(), first.fence).await?;
-    assert_eq!(store.lease_reader(shop(), "one", at(51), LEASE).await?, None, "it was not its lease to end");
+    assert_eq!(store.lease_reader(shop(), "one", at(56), LEASE).await?, None, "it was not its lease to end");
     store.end_lease(shop(), next.fence).await?;
-    let last = store.lease_reader(shop(), "two", at(51), LEASE).await?.unwrap();
+    let last = store.lease_reader(shop(), "two", at(56), LEASE).await?.unwrap();
     assert!(last.fence > next.fence, "who gave it back starts anew");
     Ok(())
 }
