@@ -71,7 +71,7 @@ const BENCHES: [Bench; 8] = [
         name: "store",
         about: "saving batches, beside a raw insert of the same rows",
         package: "onhand-store",
-        example: "batch_rate",
+        example: "save_rate",
     },
 ];
 
@@ -129,7 +129,7 @@ fn figures(bench: &Bench) -> anyhow::Result<Vec<Value>> {
     let mut arguments = Vec::new();
     if bench.name == "inventory" {
         // Its limit: the same rows written raw, measured right before.
-        let raw = example("onhand-store", "batch_rate", &[])?;
+        let raw = example("onhand-store", "save_rate", &[])?;
         let limit =
             raw.first().and_then(|figure| figure["limit"].as_f64()).context("the store gave no limit")?;
         arguments = vec![INVENTORY_SKUS.to_owned(), INVENTORY_ORDERS.to_owned(), format!("{limit:.0}")];

@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p onhand-inventory --example batch_rate -- [SKUS] [ORDERS] [RAW ROWS A SECOND]`
 //!
-//! The last argument is the limit it is compared with: what `cargo run --release -p onhand-store --example batch_rate`
+//! The last argument is the limit it is compared with: what `cargo run --release -p onhand-store --example save_rate`
 //! says a raw batched insert of the same rows comes to on this machine.
 
 extern crate onhand_inventory as inventory;

@@ -48,7 +48,7 @@ pub(crate) struct Rates {
 }
 
 /// Measures batches against raw inserts in the database at `path`, which must not be there yet.
-pub(crate) async fn batch_rate(path: &Path, plan: Plan) -> anyhow::Result<Rates> {
+pub(crate) async fn save_rate(path: &Path, plan: Plan) -> anyhow::Result<Rates> {
     let store = Store::open_sqlite(&SqliteOptions::new(path), SecretKey::from_bytes([1; 32])).await?;
     let shops = set_up(&store, plan).await?;
     let mut raw = Raw::open(path).await?;
@@ -98,7 +98,8 @@ async fn set_up(store: &Store, plan: Plan) -> anyhow::Result<Vec<ShopId>> {
             name: format!("shop {number}"),
             connector: Connector::Woocommerce,
             settings: ShopSettings {
-                url: "https://shop.example".to_owned(),
+                // Two shops are never at one address.
+                url: format!("https://shop-{number}.example"),
                 routing: Routing::new([warehouse.id]).context("one warehouse")?,
                 buffer: Quantity::ZERO,
                 statuses: StatusMap::default(),

@@ -1,6 +1,6 @@
 //! How fast a batch of inventory is saved, against a raw insert of the same rows into the same database.
 //!
-//! `cargo run --release -p onhand-store --example batch_rate -- [SKUS] [BATCHES]`
+//! `cargo run --release -p onhand-store --example save_rate -- [SKUS] [BATCHES]`
 
 extern crate onhand_store as store;
 
@@ -23,7 +23,7 @@ async fn main() -> anyhow::Result<()> {
         plan.batch_count = batches.parse()?;
     }
     let directory = tempfile::tempdir()?;
-    let rates = measure::batch_rate(&directory.path().join("onhand.db"), plan).await?;
+    let rates = measure::save_rate(&directory.path().join("onhand.db"), plan).await?;
     println!("{plan:?}");
     println!("batch: {:>9.0} rows/s, {:>7.0} orders/s", rates.batch_rows, rates.orders);
     println!("raw:   {:>9.0} rows/s", rates.raw_rows);
