@@ -9,7 +9,8 @@ mod footprint;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use crate::run::output;
+use crate::root::root;
+use crate::run::{output, run_unseen};
 
 const INVENTORY_SKUS: &str = "100000";
 const INVENTORY_ORDERS: &str = "20000";
@@ -20,7 +21,6 @@ const FOOTPRINT: &str = "";
 struct Bench {
     name: &'static str,
     about: &'static str,
-    package: &'static str,
     example: &'static str,
 }
 
@@ -28,49 +28,29 @@ const BENCHES: [Bench; 8] = [
     Bench {
         name: "inventory",
         about: "orders from the queue to the ledger on SQLite, beside a raw insert of the same rows",
-        package: "onhand-inventory",
         example: "batch_rate",
     },
     Bench {
         name: "ingress",
         about: "webhooks into the spool, a connection each, beside a raw append of the same bytes",
-        package: "onhand-ingress",
         example: "webhook_rate",
     },
-    Bench {
-        name: "egress",
-        about: "calls beside the fewest there can be",
-        package: "onhand-egress",
-        example: "economy",
-    },
-    Bench {
-        name: "simulation",
-        about: "virtual time beside real time",
-        package: "onhand-simulation",
-        example: "pace",
-    },
-    Bench {
-        name: "footprint",
-        about: "memory, and time from start to the first answer",
-        package: "onhand",
-        example: FOOTPRINT,
-    },
+    Bench { name: "egress", about: "calls beside the fewest there can be", example: "economy" },
+    Bench { name: "simulation", about: "virtual time beside real time", example: "pace" },
+    Bench { name: "footprint", about: "memory, and time from start to the first answer", example: FOOTPRINT },
     Bench {
         name: "spool",
         about: "durable appends, beside a raw append gathered the same way",
-        package: "onhand-spool",
         example: "append_rate",
     },
     Bench {
         name: "broker",
         about: "publishing to a broker of its own and emptying the spool, beside the client library alone",
-        package: "onhand-bus",
         example: "amqp_rate",
     },
     Bench {
         name: "store",
         about: "saving batches, beside a raw insert of the same rows",
-        package: "onhand-store",
         example: "save_rate",
     },
 ];
@@ -94,6 +74,8 @@ impl Arguments {
         }
         let wanted =
             |bench: &&Bench| self.names.is_empty() || self.names.iter().any(|name| name == bench.name);
+        // All at once: built one by one, each would choose other features of the same libraries, and build those again.
+        run_unseen(&["cargo", "build", "--release", "--locked", "--workspace", "--examples"])?;
         let mut results = Vec::new();
         let mut missed = Vec::new();
         for bench in BENCHES.iter().filter(wanted) {
@@ -129,22 +111,23 @@ fn figures(bench: &Bench) -> anyhow::Result<Vec<Value>> {
     let mut arguments = Vec::new();
     if bench.name == "inventory" {
         // Its limit: the same rows written raw, measured right before.
-        let raw = example("onhand-store", "save_rate", &[])?;
+        let raw = example("save_rate", &[])?;
         let limit =
             raw.first().and_then(|figure| figure["limit"].as_f64()).context("the store gave no limit")?;
         arguments = vec![INVENTORY_SKUS.to_owned(), INVENTORY_ORDERS.to_owned(), format!("{limit:.0}")];
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    example(bench.package, bench.example, &arguments)
+    example(bench.example, &arguments)
 }
 
-fn example(package: &str, example: &str, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
-    let mut line = vec!["cargo", "run", "--quiet", "--release", "--locked", "--package", package];
-    line.extend(["--example", example, "--"]);
+fn example(example: &str, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
+    let program = root().join("target/release/examples").join(example);
+    let program = program.to_str().context("the path of the project is text")?;
+    let mut line = vec![program];
     line.extend(arguments);
     let printed = output(&line)?;
     let last = printed.lines().rev().find(|line| line.starts_with('{'));
-    let last = last.with_context(|| format!("{example} of {package} printed no figures"))?;
+    let last = last.with_context(|| format!("{example} printed no figures"))?;
     let parsed: Value = serde_json::from_str(last).context("its figures are no JSON")?;
     parsed["figures"].as_array().cloned().context("its JSON has no figures")
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::root::root;
-use crate::run::run;
+use crate::run::run_unseen;
 
 /// It answers long before, or something is wrong.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -19,7 +19,7 @@ const LOADED: [&str; 6] = ["demo", "--for", "20s", "--orders-per-second", "100",
 const ROUNDS: usize = 5;
 
 pub(super) fn measure() -> anyhow::Result<Vec<Value>> {
-    run(&["cargo", "build", "--quiet", "--release", "--locked", "--package", "onhand"])?;
+    run_unseen(&["cargo", "build", "--release", "--locked", "--package", "onhand"])?;
     let mut starts = Vec::new();
     let mut idle = 0;
     for _ in 0..ROUNDS {
