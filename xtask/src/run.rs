@@ -54,5 +54,18 @@ fn command(line: &[&str]) -> Command {
     let (program, arguments) = line.split_first().expect("a command line has a program");
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
+    // Cargo tells this program about its own package. A build script that looks at such a variable would be run again, and
+    // half of all libraries built again, whenever cargo is run from here and by hand in turns.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_this_package) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+fn is_of_this_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"]
+        .iter()
+        .any(|prefix| variable.starts_with(prefix))
 }
