@@ -42,13 +42,13 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use values::Timestamp;
+use values::{OrderId, Timestamp};
 
 pub use auth::{ApiKey, Permissions};
 pub use counts::Counts;
 pub use faults::{Fault, FaultKind, RetryAfter};
 
-use crate::shop::{Change, Outcome, Refusal, Shop, ShopOptions};
+use crate::shop::{Change, Outcome, Payload, Refusal, Shop, ShopOptions};
 
 /// How long a stopping shop waits for what is under way.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -272,6 +272,14 @@ impl FakeShop {
     /// What was called since the last time.
     pub fn take_counts(&self) -> Counts {
         std::mem::take(&mut self.inner.counts())
+    }
+
+    /// What a webhook says of an order as it is now, and its signature under a secret. `None`: there is no such order.
+    pub fn webhook_of(&self, order: OrderId, secret: &str) -> Option<(String, String)> {
+        let view = self.with_model(|model, _| model.order(order))?;
+        let body = self.inner.renderer.payload(&Payload::Order(Box::new(view))).to_text();
+        let signature = deliver::signature(secret, &body);
+        Some((body, signature))
     }
 
     /// Runs the queue of deliveries now; how many were sent.

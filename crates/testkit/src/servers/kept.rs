@@ -143,7 +143,16 @@ impl Kept {
         assert!(sent.is_ok_and(|status| status.success()), "{} cannot be sent {signal:?}", self.recipe.name);
     }
 
-    /// Starts it again in its folder after it was killed. Blocks until it answers.
+    /// Blocks until its first process is gone.
+    pub(super) fn wait_until_ended(&self) {
+        let deadline = Instant::now() + self.recipe.ready_within;
+        while !self.has_ended() {
+            assert!(Instant::now() < deadline, "{} does not end", self.recipe.name);
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Starts it again in its folder after it has ended. Blocks until it answers.
     pub fn start_again(&self) {
         self.launch_again();
         self.wait_until_ready();

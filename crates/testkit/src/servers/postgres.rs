@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::process;
+use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -28,6 +28,15 @@ const RECIPE: Recipe = Recipe {
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
+/// How a server ends that is asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// It ends every session, writes everything down and ends.
+    Fast,
+    /// It ends at once and has to recover when it is started again.
+    Immediate,
+}
+
 /// A server that runs.
 #[derive(Debug)]
 pub struct Postgres {
@@ -48,6 +57,20 @@ impl Postgres {
     /// To stop it, to kill it and to start it again.
     pub fn kept(&self) -> &Kept {
         &self.kept
+    }
+
+    /// Asks it to end, and blocks until it has. For servers of one's own.
+    pub fn shut_down(&self, how: Shutdown) {
+        let signal = match how {
+            Shutdown::Fast => "INT",
+            Shutdown::Immediate => "QUIT",
+        };
+        let file = self.kept.folder().join("data/postmaster.pid");
+        let pid = std::fs::read_to_string(file).expect("there is one while it runs");
+        let pid = pid.lines().next().expect("its first line is the number of the process").to_owned();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "it cannot be sent {signal}");
+        self.kept.wait_until_ended();
     }
 
     /// The port it listens on.

@@ -51,6 +51,14 @@ impl RabbitMq {
         &self.kept
     }
 
+    /// Asks it to end, and blocks until it has. For brokers of one's own.
+    pub fn shut_down(&self) {
+        self.control(&["stop"]);
+        // Its name server is left.
+        self.kept.signal(Signal::Kill);
+        self.kept.wait_until_ended();
+    }
+
     /// The port it speaks AMQP on.
     pub fn port(&self) -> u16 {
         self.kept.port("AMQP_PORT")

@@ -32,7 +32,13 @@ async fn each_database_is_a_copy_of_its_own() {
 fn an_own_server_comes_back_with_what_was_committed() {
     let server = Postgres::own();
     server.run("postgres", "CREATE TABLE things (name TEXT); INSERT INTO things VALUES ('kept')");
-    server.kept().signal(Signal::Kill);
-    server.kept().start_again();
-    assert_eq!(server.run("postgres", "SELECT name FROM things"), ["kept"]);
+    for how in [None, Some(Shutdown::Fast), Some(Shutdown::Immediate)] {
+        match how {
+            None => server.kept().signal(Signal::Kill),
+            Some(how) => server.shut_down(how),
+        }
+        assert!(!answers(server.kept()), "{how:?}");
+        server.kept().start_again();
+        assert_eq!(server.run("postgres", "SELECT name FROM things"), ["kept"], "{how:?}");
+    }
 }

@@ -34,11 +34,17 @@ async fn an_own_broker_comes_back_with_what_it_kept_and_leaves_nothing() {
     let broker = RabbitMq::own();
     let vhost = broker.vhost().await;
     broker.control(&["set_vm_memory_high_watermark", "0.5"]);
-    broker.kept().signal(Signal::Kill);
-    wait_until("it is gone at once", || !answers(broker.kept()));
-    broker.kept().start_again();
-    let hosts = broker.api("GET", "vhosts", Value::Null).await;
-    assert!(hosts.as_array().unwrap().iter().any(|host| host["name"] == vhost.name.as_str()), "{hosts}");
+    for is_orderly in [false, true] {
+        if is_orderly {
+            broker.shut_down();
+        } else {
+            broker.kept().signal(Signal::Kill);
+        }
+        wait_until("it is gone at once", || !answers(broker.kept()));
+        broker.kept().start_again();
+        let hosts = broker.api("GET", "vhosts", Value::Null).await;
+        assert!(hosts.as_array().unwrap().iter().any(|host| host["name"] == vhost.name.as_str()), "{hosts}");
+    }
     let folder = broker.kept().folder().to_path_buf();
     let pid = std::fs::read_to_string(folder.join("pid")).unwrap();
     assert!(alive(pid.trim_end()));
