@@ -44,6 +44,7 @@ pub const SERVICES: &[&str] = &[
     "BROKER",
     "SECRET",
     "SHARDS",
+    "SERVE",
     "BUS",
     "STORE",
     "CLI",

@@ -19,5 +19,5 @@ mod tls;
 
 pub use calls::{CallBudget, CallShare};
 pub use settings::Settings;
-pub use tasks::{Exit, Stage, Tasks, error_chain, shutdown_signal};
+pub use tasks::{Drain, Exit, Stage, Tasks, error_chain, shutdown_signal};
 pub use tls::install_tls_provider;

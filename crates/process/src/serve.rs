@@ -72,6 +72,7 @@ impl Default for Limits {
 #[derive(Debug, Clone)]
 pub struct Server {
     limits: Limits,
+    leaving: CancellationToken,
     open: Gauge,
     accepted: Counter,
     evicted: Counter,
@@ -81,10 +82,18 @@ impl Server {
     pub fn new(limits: Limits, metrics: &Metrics) -> Self {
         Self {
             limits,
+            leaving: CancellationToken::new(),
             open: metrics.gauge(&CONNECTIONS_OPEN),
             accepted: metrics.counter(&CONNECTIONS),
             evicted: metrics.counter(&EVICTIONS),
         }
+    }
+
+    /// Once `leaving` is cancelled, and until it is stopped, each answer asks its client to close: whoever keeps connections
+    /// goes elsewhere with the next request.
+    #[must_use]
+    pub fn leaving(self, leaving: CancellationToken) -> Self {
+        Self { leaving, ..self }
     }
 
     /// Serves until `stop` is cancelled, then accepts no more, finishes the requests under way and ends. Handlers
@@ -101,7 +110,8 @@ impl Server {
             let Some(slot) = until(&stop, slots.take(|| self.evicted.increment(&[]))).await else {
                 break;
             };
-            let connection = Connection { limits: self.limits, slot, stop: stop.clone() };
+            let (leaving, stop) = (self.leaving.clone(), stop.clone());
+            let connection = Connection { limits: self.limits, slot, leaving, stop };
             let (router, open) = (router.clone(), self.open.clone());
             connections.spawn(async move {
                 let _counted = Counted::new(open);

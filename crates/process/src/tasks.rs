@@ -29,12 +29,31 @@ use crate::health::Health;
 /// When a task is stopped. The stages stop one after another, each after the tasks of the one before have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Brings new work in: listeners, consumers, readers.
+    /// Brings new work in: consumers, readers.
     Intake,
+    /// Answers requests: listeners. It goes on while the intake stops, and for [`Drain::grace`] at least.
+    Serve,
     /// Does what was taken in.
     Work,
     /// Sends out what the work left behind: relays, flushes.
     Relay,
+}
+
+/// The times of a drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// From the moment the process is not ready any more, requests are answered for so long: who sends them may learn of it
+    /// in the meantime and send them elsewhere.
+    pub grace: Duration,
+    /// How long it may take besides.
+    pub deadline: Duration,
+}
+
+impl From<Duration> for Drain {
+    /// Nobody is waited for who has yet to learn of it.
+    fn from(deadline: Duration) -> Self {
+        Self { grace: Duration::ZERO, deadline }
+    }
 }
 
 /// A set of named tasks. Clones are the same set.
@@ -45,7 +64,7 @@ pub struct Tasks {
 
 #[derive(Debug, Default)]
 struct Inner {
-    stages: [StageTasks; 3],
+    stages: [StageTasks; 4],
     running: Mutex<Running>,
     /// The first early end; `ended` is cancelled when it is set.
     first: Mutex<Option<EarlyEnd>>,
@@ -65,13 +84,14 @@ struct Running {
 }
 
 impl Stage {
-    const ALL: [Self; 3] = [Self::Intake, Self::Work, Self::Relay];
+    const ALL: [Self; 4] = [Self::Intake, Self::Serve, Self::Work, Self::Relay];
 
     fn index(self) -> usize {
         match self {
             Self::Intake => 0,
-            Self::Work => 1,
-            Self::Relay => 2,
+            Self::Serve => 1,
+            Self::Work => 2,
+            Self::Relay => 3,
         }
     }
 }
@@ -133,7 +153,7 @@ impl Tasks {
         &self,
         mut shutdown: impl FnMut() -> S,
         health: &Health,
-        drain_deadline: Duration,
+        drain: impl Into<Drain>,
     ) -> Exit
     where
         S: Future<Output = &'static str>,
@@ -150,7 +170,7 @@ impl Tasks {
         };
         health.stopping();
         let overdue = tokio::select! {
-            overdue = self.drain(drain_deadline) => overdue,
+            overdue = self.drain(drain) => overdue,
             signal = shutdown() => {
                 tracing::warn!(signal, "stopping at once: asked a second time");
                 self.abort()
@@ -169,9 +189,14 @@ impl Tasks {
     /// Stops the stages in order and returns the names of the tasks that had not ended at the deadline; those are
     /// cut off. Each stage but the last may use half of the time that is left, so that one stuck task does not keep
     /// the later stages from flushing.
-    pub async fn drain(&self, deadline: Duration) -> Vec<String> {
-        let end = Instant::now() + deadline;
+    pub async fn drain(&self, drain: impl Into<Drain>) -> Vec<String> {
+        let Drain { grace, deadline } = drain.into();
+        let serve_until = Instant::now() + grace;
+        let end = serve_until + deadline;
         for stage in Stage::ALL {
+            if stage == Stage::Serve {
+                tokio::time::sleep_until(serve_until).await;
+            }
             let tasks = &self.inner.stages[stage.index()];
             tasks.stop.cancel();
             tasks.tracker.close();

@@ -1,10 +1,9 @@
 //! The life of a process that serves: from the moment it listens for signals until everything has ended.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use process::health::Health;
-use process::{Exit, Tasks, shutdown_signal};
+use process::{Drain, Exit, Tasks, shutdown_signal};
 
 use crate::failure::Failure;
 
@@ -37,7 +36,7 @@ pub(crate) async fn until_stopped(
     tasks: &Tasks,
     health: &Health,
     mut signals: Signals,
-    drain: Duration,
+    drain: impl Into<Drain>,
 ) -> Result<(), Failure> {
     match tasks.run(|| signals.next(), health, drain).await {
         Exit::Stopped => {

@@ -158,9 +158,8 @@ pub(crate) async fn start(options: Options) -> Result<Standalone, StartError> {
     let parts = Common { store: &store, bus: &bus, tasks: &tasks, health: &health, metrics: &metrics };
     checks::spawn(&store, &bus, &tasks, &health);
     let routes = services(parts, settings, public_url.clone())?;
-    let server = Server::new(http, &metrics);
-    let stop = tasks.stopping(Stage::Intake);
-    tasks.spawn_in(Stage::Intake, "http", server.serve(listener, routes, stop));
+    let server = Server::new(http, &metrics).leaving(tasks.stopping(Stage::Intake));
+    tasks.spawn_in(Stage::Serve, "http", server.serve(listener, routes, tasks.stopping(Stage::Serve)));
     hold(&tasks, directory);
     tracing::info!(address = %address, data_dir = %data_dir.display(), "onhand is up");
     Ok(Standalone { tasks, health, store, metrics, address, data_dir, public_url })

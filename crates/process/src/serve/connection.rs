@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -24,6 +24,8 @@ use super::slots::{Holder, Phase, Slot};
 pub(super) struct Connection {
     pub(super) limits: Limits,
     pub(super) slot: Slot,
+    /// Each answer is to be the last of its connection.
+    pub(super) leaving: CancellationToken,
     pub(super) stop: CancellationToken,
 }
 
@@ -34,8 +36,18 @@ impl Connection {
         let (Ok(peer), Ok(())) = (stream.peer_addr(), stream.set_nodelay(true)) else {
             return;
         };
-        let holder = Arc::clone(&self.slot.holder);
-        let service = service_fn(move |request| answer(request, peer, router.clone(), Arc::clone(&holder)));
+        let (holder, leaving) = (Arc::clone(&self.slot.holder), self.leaving.clone());
+        let service = service_fn(move |request| {
+            let answered = answer(request, peer, router.clone(), Arc::clone(&holder));
+            let leaving = leaving.clone();
+            async move {
+                let mut response = answered.await?;
+                if leaving.is_cancelled() {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())

@@ -20,6 +20,7 @@ const REQUEST: &str = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\
 struct Served {
     address: SocketAddr,
     metrics: Metrics,
+    leaving: CancellationToken,
     stop: CancellationToken,
     server: JoinHandle<()>,
     /// Requests that have come to `/slow`.
@@ -31,7 +32,7 @@ struct Served {
 async fn served(limits: Limits) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (metrics, stop) = (Metrics::new(), CancellationToken::new());
+    let (metrics, leaving, stop) = (Metrics::new(), CancellationToken::new(), CancellationToken::new());
     let (slow, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
     let (count, permits) = (Arc::clone(&slow), Arc::clone(&release));
     let answer_slowly = async move |body: Body| {
@@ -44,8 +45,11 @@ async fn served(limits: Limits) -> Served {
         .route("/panic", get(async || assert!(PATIENCE.is_zero(), "a bug in a handler")))
         .route("/slow", post(answer_slowly));
     #[expect(clippy::disallowed_methods, reason = "a test waits for the server itself")]
-    let server = tokio::spawn(Server::new(limits, &metrics).serve(listener, router, stop.clone()));
-    Served { address, metrics, stop, server, slow, release }
+    let server = tokio::spawn({
+        let server = Server::new(limits, &metrics).leaving(leaving.clone());
+        server.serve(listener, router, stop.clone())
+    });
+    Served { address, metrics, leaving, stop, server, slow, release }
 }
 
 async fn connect(served: &Served, send: &str) -> TcpStream {
@@ -158,6 +162,24 @@ async fn no_more_than_the_maximum_are_served_and_no_request_under_way_makes_room
 /// Longer than a connection is left alone before it may be asked to make room.
 fn slots_patience() -> Duration {
     slots::HEAD_GRACE * 2
+}
+
+#[tokio::test]
+async fn who_leaves_answers_everybody_and_keeps_no_connection() {
+    const KEPT: &str = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let served = served(Limits::default()).await;
+    let mut kept = connect(&served, KEPT).await;
+    let mut first = [0; 1];
+    kept.read_exact(&mut first).await.unwrap();
+    served.leaving.cancel();
+    kept.write_all(KEPT.as_bytes()).await.unwrap();
+    let rest = answer(kept).await;
+    assert_eq!(rest.matches("200 OK").count(), 1, "the second answer, and the end: {rest}");
+    assert_eq!(rest.matches("connection: close").count(), 1, "{rest}");
+    let new = answer(connect(&served, KEPT).await).await;
+    assert!(new.starts_with("HTTP/1.1 200") && new.contains("connection: close"), "{new}");
+    served.stop.cancel();
+    finished(served).await;
 }
 
 #[tokio::test]

@@ -59,7 +59,9 @@ async fn stages_stop_in_order_and_readiness_goes_first() {
     let tasks = Tasks::new();
     let health = Health::new();
     let order = Arc::new(Mutex::new(Vec::new()));
-    for (stage, name) in [(Stage::Relay, "relay"), (Stage::Intake, "intake"), (Stage::Work, "work")] {
+    let stages =
+        [(Stage::Relay, "relay"), (Stage::Serve, "serve"), (Stage::Intake, "intake"), (Stage::Work, "work")];
+    for (stage, name) in stages {
         let (stop, order, health) = (tasks.stopping(stage), Arc::clone(&order), health.clone());
         tasks.spawn_in(stage, name, async move {
             stop.cancelled().await;
@@ -75,8 +77,27 @@ async fn stages_stop_in_order_and_readiness_goes_first() {
     };
     let exit = tasks.run(shutdown, &health, DEADLINE).await;
     assert_eq!(exit, Exit::Stopped);
-    assert_eq!(*lock(&order), ["intake", "work", "relay"]);
+    assert_eq!(*lock(&order), ["intake", "serve", "work", "relay"]);
     assert_eq!(exit.number(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_answered_for_the_grace_while_no_work_is_taken_in() {
+    let (tasks, grace) = (Tasks::new(), Duration::from_secs(3));
+    let started = Instant::now();
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    for stage in Stage::ALL {
+        let (stop, ended) = (tasks.stopping(stage), Arc::clone(&ended));
+        tasks.spawn_in(stage, "task", async move {
+            stop.cancelled().await;
+            lock(&ended).push((stage, started.elapsed()));
+        });
+    }
+    // The deadline is not shortened by it.
+    let overdue = tasks.drain(Drain { grace, deadline: Duration::from_millis(1) }).await;
+    assert_eq!(overdue, Vec::<String>::new());
+    let expected = [Duration::ZERO, grace, grace, grace];
+    assert_eq!(*lock(&ended), Stage::ALL.into_iter().zip(expected).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use process::config::{self, Source};
 use process::health::Health;
 use process::metrics::Metrics;
 use process::serve::Server;
-use process::{Settings, Stage, Tasks};
+use process::{Drain, Settings, Stage, Tasks};
 use store::Store;
 use uuid::Uuid;
 
@@ -40,6 +40,8 @@ struct Set {
     process: Settings,
     backing: Backing,
     listen: SocketAddr,
+    /// Requests are taken for so long after it said that it is not ready.
+    grace: Duration,
     public_url: Option<String>,
     spool_dir: Option<PathBuf>,
     services: ServiceSettings,
@@ -65,7 +67,8 @@ impl Serve {
             traces,
         )
         .map_err(ServeError::from)?;
-        let (drain, signals) = (set.process.drain_deadline, Signals::listen().await);
+        let drain = Drain { grace: set.grace, deadline: set.process.drain_deadline };
+        let signals = Signals::listen().await;
         let outcome = self.serve(set, signals, drain).await;
         telemetry.flush().await;
         outcome
@@ -79,6 +82,7 @@ impl Serve {
             process: Settings::from_source(reader),
             backing: Backing::from_source(reader, self.service.name()),
             listen: self.service.listen(reader),
+            grace: self.service.grace(reader),
             public_url: reader.get_optional(&PUBLIC_URL),
             spool_dir: (self.service == Service::Ingress).then(|| settings::spool_dir(reader)),
             services: ServiceSettings::from_source(reader),
@@ -86,12 +90,12 @@ impl Serve {
         Ok(set)
     }
 
-    async fn serve(&self, set: Set, signals: Signals, drain: Duration) -> Result<(), Failure> {
+    async fn serve(&self, set: Set, signals: Signals, drain: Drain) -> Result<(), Failure> {
         let (tasks, health, metrics) = (Tasks::new(), Health::new(), Metrics::new());
         let address = match self.start(set, &tasks, &health, &metrics).await {
             Ok(address) => address,
             Err(error) => {
-                tasks.drain(drain).await;
+                tasks.drain(drain.deadline).await;
                 return Err(error.into());
             }
         };
@@ -110,7 +114,7 @@ impl Serve {
         health: &Health,
         metrics: &Metrics,
     ) -> Result<SocketAddr, ServeError> {
-        let Set { process, backing, listen, public_url, spool_dir, services } = set;
+        let Set { process, backing, listen, grace: _, public_url, spool_dir, services } = set;
         let store = open::database(&backing).await?;
         let bus = open::broker(backing.broker.clone(), backing.topology, None, tasks).await?;
         // Another name each time: what an earlier life held is free when its leases have ended, and two replicas are never
@@ -128,9 +132,8 @@ impl Serve {
             Service::Egress => egress_routes(parts, bus, services.egress),
         };
         let (listener, address) = open::listen(listen).await?;
-        let server = Server::new(process.http, metrics);
-        let stop = tasks.stopping(Stage::Intake);
-        tasks.spawn_in(Stage::Intake, "http", server.serve(listener, routes, stop));
+        let server = Server::new(process.http, metrics).leaving(tasks.stopping(Stage::Intake));
+        tasks.spawn_in(Stage::Serve, "http", server.serve(listener, routes, tasks.stopping(Stage::Serve)));
         Ok(address)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bus::{AmqpOptions, SHARDS_MAX, Topology};
 use process::config::{Group, Reader, Setting, Within};
@@ -52,6 +53,12 @@ const EGRESS_LISTEN: Setting<SocketAddr> = Setting::address(
     "Where `onhand serve egress` listens, for health pages and metrics.",
 )
 .or(EGRESS_LISTEN_DEFAULT);
+const SERVE_GRACE: Setting<Duration> = Setting::duration(
+    "ONHAND_SERVE_GRACE_MS",
+    "How long `onhand serve ingress` and `onhand serve inventory` go on to answer requests when they are told to stop, after \
+     `/readyz` says that they are not ready: longer than a balancer takes to notice.",
+    Within { default: 5_000, min: 0, max: 120_000 },
+);
 const SPOOL_DIR: Setting<PathBuf> = Setting::path(
     "ONHAND_INGRESS_SPOOL_DIR",
     "Where `onhand serve ingress` keeps webhooks that the broker cannot take now; each replica needs one of its own, on a \
@@ -70,6 +77,7 @@ pub const GROUP: Group = Group {
         INGRESS_LISTEN.declaration(),
         INVENTORY_LISTEN.declaration(),
         EGRESS_LISTEN.declaration(),
+        SERVE_GRACE.declaration(),
         SPOOL_DIR.declaration(),
     ],
 };
@@ -92,6 +100,15 @@ impl Service {
             Self::Ingress => "ingress",
             Self::Inventory => "inventory",
             Self::Egress => "egress",
+        }
+    }
+
+    /// How long it answers requests after it was told to stop. Nobody sends egress any.
+    pub(super) fn grace(self, reader: &mut Reader<'_>) -> Duration {
+        let grace = reader.get(&SERVE_GRACE);
+        match self {
+            Self::Ingress | Self::Inventory => grace,
+            Self::Egress => Duration::ZERO,
         }
     }
 
