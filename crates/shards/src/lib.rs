@@ -6,7 +6,8 @@
 //! * a shard that others should have is given back once the work on it has ended;
 //! * work on a shard whose lease cannot be renewed is told to stop when a third of the lease is left, and is cut off before
 //!   its end;
-//! * at a stop of the process every shard is given back as its work ends, so that others need not wait for a lease to end.
+//! * at a stop of the process every shard is given back as its work ends, so that others need not wait for a lease to end;
+//!   until then its lease is renewed, and nothing new is taken.
 //!
 //! Time is measured with the monotonic clock from before a lease was asked for: a clock that is set holds nothing longer.
 #![warn(missing_docs)]

@@ -57,6 +57,7 @@ where
         outcome = life.step(&mut start, &stop).await;
     }
     life.works.stop_all();
+    life.leave().await;
     while !life.works.is_empty() {
         let ended = life.next_end().await;
         outcome = outcome.and(ended);
@@ -105,6 +106,7 @@ impl<E: std::error::Error + Send + 'static> Life<E> {
                 return ended;
             }
             () = until(deadline) => self.stop_overdue(),
+            () = tokio::time::sleep_until(self.ask_at) => self.leave().await,
         }
         Ok(())
     }
@@ -179,6 +181,36 @@ impl<E: std::error::Error + Send + 'static> Life<E> {
         let lost =
             (0..count).filter(|index| !share.held.iter().any(|lease| lease.index == u32::from(*index)));
         lost.for_each(|index| self.works.stop(index));
+    }
+
+    /// Says that this member counts no longer, and renews the leases of what has yet to end.
+    async fn leave(&mut self) {
+        let Member { store, service, shard_count, name, lasts, clock } = &self.member;
+        let asked = Instant::now();
+        let leaving = store.leave_shards(service, u32::from(*shard_count), name, clock(), *lasts);
+        let patience = asked + *lasts / RETRY_PART;
+        let patience = self.works.next_deadline().map_or(patience, |deadline| patience.min(deadline));
+        match tokio::time::timeout_at(patience, leaving).await {
+            Ok(Ok(kept)) => {
+                for lease in &kept {
+                    let index = u16::try_from(lease.index).ok();
+                    if let Some(index) = index.filter(|index| self.works.fence(*index) == Some(lease.fence)) {
+                        self.works.renewed(index, asked + *lasts);
+                    }
+                }
+                self.ask_at = asked + *lasts / RENEWALS;
+                return;
+            }
+            Ok(Err(error)) => tracing::warn!(
+                service,
+                error = process::error_chain(&error),
+                "cannot say that this process stops working on shards"
+            ),
+            Err(_elapsed) => {
+                tracing::warn!(service, "cannot say in time that this process stops working on shards");
+            }
+        }
+        self.ask_at = Instant::now() + *lasts / RETRY_PART;
     }
 
     /// The work on it has ended. If that cannot be said the lease ends by itself.

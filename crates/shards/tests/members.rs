@@ -159,6 +159,39 @@ async fn members_share_and_hand_over_one_after_the_other() {
 }
 
 #[tokio::test]
+async fn work_that_takes_longer_than_a_lease_to_end_is_not_cut_off() {
+    let mut world = World::new().await;
+    let (floor, stop, end) = (Arc::clone(&world.floor), CancellationToken::new(), CancellationToken::new());
+    let ends = end.clone();
+    let slow = move |held: Held| {
+        let (standing, ends) = (Standing::on(&floor, held.index, "one"), ends.clone());
+        async move {
+            let _standing = standing;
+            held.stop.cancelled().await;
+            // One of them is under way for long.
+            if held.index == 2 {
+                ends.cancelled().await;
+            }
+            Ok::<(), Broken>(())
+        }
+    };
+    world.members.spawn(run(world.member("one", LASTS), slow, stop.clone()));
+    world.until_count("one", usize::from(SHARDS)).await;
+    stop.cancel();
+    world.until_count("one", 1).await;
+    let stopped = Instant::now();
+    world.begin("two", LASTS);
+    world.until_count("two", usize::from(SHARDS) - 1).await;
+    assert!(stopped.elapsed() < LASTS, "the others are another's at once: {:?}", stopped.elapsed());
+    tokio::time::timeout_at(stopped + 2 * LASTS, world.members.join_next()).await.unwrap_err();
+    assert_eq!(world.of("one"), [2]);
+    end.cancel();
+    world.next_end().await.unwrap();
+    world.until_count("two", usize::from(SHARDS)).await;
+    world.nobody_met();
+}
+
+#[tokio::test]
 async fn who_cannot_renew_has_stopped_before_the_lease_ends() {
     let mut world = World::new().await;
     world.begin("one", LASTS);

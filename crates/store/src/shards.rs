@@ -114,6 +114,17 @@ impl Shards {
         share
     }
 
+    /// The member is about to go: it counts no longer, and is given nothing. What it holds it keeps until it has released it.
+    pub(crate) fn leave(&mut self, member: &str, now: Timestamp, lasts: Duration) -> Vec<ShardLease> {
+        self.members.remove(member);
+        let own = self.leases.iter_mut().filter(|(_, lease)| lease.is_of(member, now));
+        let kept = own.map(|(index, lease)| {
+            lease.until = lease.until.max(now + lasts);
+            ShardLease { index: *index, fence: lease.fence, until: lease.until }
+        });
+        kept.collect()
+    }
+
     /// The member holds these no longer. One that gives up its last is gone, until it asks for its share again.
     pub(crate) fn release(&mut self, member: &str, indexes: &[u32]) {
         let mut released = false;

@@ -24,7 +24,7 @@ use crate::report::{
     Explanation, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal,
 };
 use crate::secret::SecretKey;
-use crate::shards::{Shards, Share};
+use crate::shards::{ShardLease, Shards, Share};
 use crate::sqlite::{Sqlite, SqliteOptions};
 
 /// An open database.
@@ -256,6 +256,19 @@ impl Store {
         lasts: Duration,
     ) -> Result<Share, Error> {
         self.with_shards(service, shard_count, |shards| shards.share(shard_count, member, now, lasts)).await
+    }
+
+    /// The member stops: it counts no longer, so that the others may have what it releases, and is given nothing more. What it
+    /// holds is its own until `now` + `lasts`, or until it releases it.
+    pub async fn leave_shards(
+        &self,
+        service: &str,
+        shard_count: u32,
+        member: &str,
+        now: Timestamp,
+        lasts: Duration,
+    ) -> Result<Vec<ShardLease>, Error> {
+        self.with_shards(service, shard_count, |shards| shards.leave(member, now, lasts)).await
     }
 
     /// The member has stopped working on these. One that gives up its last is gone, until it asks for its share again.

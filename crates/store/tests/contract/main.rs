@@ -90,6 +90,7 @@ contract! {
         a_reading_round_trips,
     }
     shards {
-        a_member_alone_has_everything, members_share, a_dead_member_loses_its_shards, the_number_of_shards_is_noted,
+        a_member_alone_has_everything, members_share, a_member_that_leaves_keeps_what_it_has_yet_to_end,
+        a_dead_member_loses_its_shards, the_number_of_shards_is_noted,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{CLOCKS_DIFFER_MAX, Share, Store};
+use store::{CLOCKS_DIFFER_MAX, ShardLease, Share, Store};
 use values::Timestamp;
 
 use crate::database::Database;
@@ -76,6 +76,32 @@ pub(crate) async fn members_share<D: Database>() -> anyhow::Result<()> {
     assert_eq!(indexes(&share(&store, "three", 7).await?), [2, 3]);
     store.release_shards(SERVICE, COUNT, "three", &[2, 3]).await?;
     assert_eq!(indexes(&share(&store, "one", 8).await?), [0, 1, 2, 3]);
+    Ok(())
+}
+
+pub(crate) async fn a_member_that_leaves_keeps_what_it_has_yet_to_end<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let first = share(&store, "one", 0).await?;
+    let leave = async |seconds| store.leave_shards(SERVICE, COUNT, "one", at(seconds), LASTS).await;
+    store.release_shards(SERVICE, COUNT, "one", &[0]).await?;
+    let kept = leave(10).await?;
+    let expected: Vec<_> =
+        first.held[1..].iter().map(|lease| ShardLease { until: at(10) + LASTS, ..*lease }).collect();
+    assert_eq!(kept, expected, "renewed, and nothing taken");
+    // Long after the leases it had before: what it released is another's, all of it, for it does not count.
+    let second = share(&store, "two", 21).await?;
+    assert_eq!((indexes(&second), &second.surplus), (vec![0], &vec![]));
+    store.release_shards(SERVICE, COUNT, "one", &[1, 2]).await?;
+    assert_eq!(indexes(&share(&store, "two", 22).await?), [0, 1, 2]);
+    assert_eq!(leave(23).await?.iter().map(|lease| lease.index).collect::<Vec<_>>(), [3]);
+    // What it let end is not its own any more.
+    assert_eq!(leave(23 + 16).await?, []);
+    assert_eq!(indexes(&share(&store, "two", 23 + 30).await?), [0, 1, 2, 3]);
+    // Who has nothing may leave as well.
+    assert_eq!(share(&store, "three", 54).await?, Share::default());
+    assert_eq!(store.leave_shards(SERVICE, COUNT, "three", at(55), LASTS).await?, []);
+    assert!(share(&store, "two", 56).await?.surplus.is_empty(), "there is nobody to share with");
     Ok(())
 }
 
