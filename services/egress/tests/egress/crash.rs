@@ -1,10 +1,17 @@
 //! Processes that die between journal, call and answer.
 
+use std::time::Duration;
+
+use process::Tasks;
 use store::PushRow;
 use testkit::fake_shop::{Fault, FaultKind};
 use values::StockId;
 
 use crate::world::{Level, World, fake_shop, product, shows, units};
+
+/// The lease of who died, what clocks may differ, and time for a busy machine.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_mins(1);
+const DRAIN: Duration = Duration::from_secs(15);
 
 #[tokio::test]
 async fn what_waits_is_pushed_by_the_next_process() {
@@ -27,7 +34,7 @@ async fn what_waits_is_pushed_by_the_next_process() {
 async fn a_level_that_was_taken_in_but_not_pushed_is_pushed_by_the_next_process() {
     let (fake, mut world) = (fake_shop().await, World::new().await);
     world.stop().await;
-    world.settings.flush_window = std::time::Duration::from_mins(1);
+    world.settings.flush_window = Duration::from_mins(1);
     world.start();
     let shop = world.shop(&fake).await;
     let holder = product(&fake, 10);
@@ -96,7 +103,7 @@ async fn an_answer_for_what_another_has_taken_over_is_not_stored() {
     let shop = world.shop(&fake).await;
     let holder = product(&fake, 10);
     let level = world.level(shop, holder, 10, 7);
-    let slow = std::time::Duration::from_millis(500);
+    let slow = Duration::from_millis(500);
     fake.fault(Fault::next("POST products/batch", FaultKind::Slow(slow)));
     world.publish(std::slice::from_ref(&level)).await;
     world.until("the call is made", async || fake.counts().faults == 1).await;
@@ -147,6 +154,47 @@ async fn killed_in(fault: FaultKind, shown_in_between: i64) {
     world.at_rest(&level).await;
     assert_eq!(shows(&fake, holder), Some(7));
     world.stop().await;
+}
+
+/// Two replicas: the one that pushes dies while the shop does not answer. The other waits until the leases have ended, and then
+/// until the push can no longer take effect, before it looks what became of it.
+async fn handed_over_in(fault: FaultKind, shown_in_between: i64, calls: (u64, u64)) {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let holder = product(&fake, 10);
+    let level = world.level(shop, holder, 10, 7);
+    fake.fault(Fault::next("POST products/batch", fault));
+    world.publish(std::slice::from_ref(&level)).await;
+    world.until("the call is made", async || fake.counts().faults == 1).await;
+    world.until("the shop has done it", async || shows(&fake, holder) == Some(shown_in_between)).await;
+    let other = Tasks::new();
+    world.start_replica("other", &other);
+    world.kill().await;
+    let intent = world.row(level.stock).await.push.intent;
+    assert!(intent.is_some(), "journaled before the call");
+
+    let in_doubt = async || world.row(level.stock).await.push.doubtful_until.is_some();
+    world.until_within(TAKEN_OVER_WITHIN, "the other has it in doubt", in_doubt).await;
+    assert_eq!(fake.counts().calls_total(), 1, "nothing is asked before it cannot take effect any more");
+    world.pass_deadline();
+    world.at_rest(&level).await;
+    assert_eq!(shows(&fake, holder), Some(7));
+    let counts = fake.counts();
+    assert_eq!(
+        (counts.calls_of("GET products"), counts.calls_of("POST products/batch")),
+        calls,
+        "{counts:?}"
+    );
+    assert_eq!(other.drain(DRAIN).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_a_dead_replica_pushed_is_read_by_the_next_holder() {
+    let ((), ()) = tokio::join!(
+        handed_over_in(FaultKind::HangAfter, 7, (1, 1)),
+        // The push is missing: proven so, it is made once more.
+        handed_over_in(FaultKind::HangBefore, 10, (1, 2)),
+    );
 }
 
 #[tokio::test]

@@ -136,6 +136,11 @@ impl World {
     /// Starts egress.
     pub(crate) fn start(&mut self) {
         self.tasks = Tasks::new();
+        self.start_replica("test", &self.tasks);
+    }
+
+    /// Starts an egress beside others; it is ended by its tasks.
+    pub(crate) fn start_replica(&self, member: &str, tasks: &Tasks) {
         let ahead = Arc::clone(&self.ahead_micros);
         let parts = Parts {
             store: Arc::clone(&self.store),
@@ -144,11 +149,11 @@ impl World {
             clock: Arc::new(move || {
                 Timestamp::from_micros(process::clock::now().micros() + ahead.load(Ordering::SeqCst))
             }),
-            member: "test".to_owned(),
+            member: member.to_owned(),
             health: self.health.clone(),
             settings: self.settings.clone(),
         };
-        onhand_egress::start(parts, &self.tasks, &self.metrics);
+        onhand_egress::start(parts, tasks, &self.metrics);
     }
 
     /// Lets egress finish what it has under way.
@@ -307,9 +312,19 @@ impl World {
     }
 
     /// Waits for something that must come.
-    pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    pub(crate) async fn until(&self, what: &str, holds: impl AsyncFnMut() -> bool) {
+        self.until_within(PATIENCE, what, holds).await;
+    }
+
+    /// The same with another patience.
+    pub(crate) async fn until_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        mut holds: impl AsyncFnMut() -> bool,
+    ) {
         let mut look = tokio::time::interval(LOOK_EVERY);
-        let waited = tokio::time::timeout(PATIENCE, async {
+        let waited = tokio::time::timeout(patience, async {
             while !holds().await {
                 look.tick().await;
             }
