@@ -14,14 +14,18 @@ const SLEEPERS: &[(&str, &str)] = &[
         "how long a real broker is out of reach is what varies, and it is looked at at intervals",
     ),
     (
-        "services/onhand/tests/onhand/distributed.rs",
-        "how long a replica lives before it is killed is what varies",
-    ),
-    (
         "services/onhand/tests/onhand/harness.rs",
         "it looks at real processes at intervals until a condition holds or a deadline passes",
     ),
     ("services/onhand/tests/onhand/kills.rs", "how long a process lives before it is killed is what varies"),
+    (
+        "services/onhand/tests/onhand/load.rs",
+        "buyers pause between what they do, and a receipt is tried again at intervals",
+    ),
+    (
+        "services/onhand/tests/onhand/outages.rs",
+        "how long a server is there before it goes, and how long it is away, is what varies",
+    ),
 ];
 
 /// What must not be written, and what to do instead. In two parts, so that this file does not contain them.

@@ -55,6 +55,13 @@ pub(crate) struct Up {
     child: Child,
 }
 
+/// The same before it has said that it listens. Killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    child: Child,
+    says: String,
+}
+
 impl Bench {
     pub(crate) fn new() -> Self {
         // Clients made by the tests themselves need it too.
@@ -116,29 +123,21 @@ impl Bench {
 
     /// Starts `onhand up` and waits until it listens; its log goes to the file `log`.
     pub(crate) async fn up(&self, listen: &str) -> Up {
-        self.listening(self.spawn_up(listen), "onhand is up at ").await
-    }
-
-    /// Starts `onhand serve` and waits until it listens; its log goes to the file `log` as well. Its spool is of the name.
-    pub(crate) async fn serve(&self, service: &str, listen: &str, spool: &str) -> Up {
-        let mut command = self.command(&["serve", service]);
-        command.env(format!("ONHAND_{}_LISTEN", service.to_uppercase()), listen);
-        command.env("ONHAND_INGRESS_SPOOL_DIR", self.path(spool)).stderr(self.log_file());
-        self.listening(command.spawn().unwrap(), &format!("onhand {service} is up at ")).await
-    }
-
-    async fn listening(&self, mut child: Child, says: &str) -> Up {
-        let stdout = child.stdout.take().unwrap();
-        let first = timeout(PATIENCE, BufReader::new(stdout).lines().next_line()).await;
-        let first = first.expect("it starts in time").unwrap().unwrap_or_default();
-        let url = first.strip_prefix(says);
-        let url = url.unwrap_or_else(|| panic!("{first}: {}", self.log())).to_owned();
-        Up { url, child }
+        self.spawn_up(listen).listening(self).await
     }
 
     /// Starts `onhand up` and waits for nothing.
-    pub(crate) fn spawn_up(&self, listen: &str) -> Child {
-        self.command(&["up", "--listen", listen]).stderr(self.log_file()).spawn().unwrap()
+    pub(crate) fn spawn_up(&self, listen: &str) -> Starting {
+        let child = self.command(&["up", "--listen", listen]).stderr(self.log_file()).spawn().unwrap();
+        Starting { child, says: "onhand is up at ".to_owned() }
+    }
+
+    /// Starts `onhand serve`; its log goes to the file `log` as well. Its spool is of the name.
+    pub(crate) fn spawn_serve(&self, service: &str, listen: &str, spool: &str) -> Starting {
+        let mut command = self.command(&["serve", service]);
+        command.env(format!("ONHAND_{}_LISTEN", service.to_uppercase()), listen);
+        command.env("ONHAND_INGRESS_SPOOL_DIR", self.path(spool)).stderr(self.log_file());
+        Starting { child: command.spawn().unwrap(), says: format!("onhand {service} is up at ") }
     }
 
     fn log_file(&self) -> Stdio {
@@ -160,16 +159,36 @@ impl Bench {
     }
 }
 
+impl Starting {
+    /// Waits until it listens.
+    pub(crate) async fn listening(mut self, bench: &Bench) -> Up {
+        let stdout = self.child.stdout.take().unwrap();
+        let first = timeout(PATIENCE, BufReader::new(stdout).lines().next_line()).await;
+        let first = first.expect("it starts in time").unwrap().unwrap_or_default();
+        let url = first.strip_prefix(&self.says);
+        let url = url.unwrap_or_else(|| panic!("{first}: {}", bench.log())).to_owned();
+        Up { url, child: self.child }
+    }
+
+    /// Ends it at once.
+    pub(crate) async fn kill(mut self, bench: &Bench) {
+        kill(&mut self.child, bench).await;
+    }
+}
+
 impl Up {
     pub(crate) fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()
     }
 
     /// Ends it at once.
-    pub(crate) async fn kill(mut self) {
-        signal(&self.child, "-KILL").await;
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("it is gone").unwrap();
-        assert_eq!(status.code(), None, "it was killed, it did not end itself");
+    pub(crate) async fn kill(mut self, bench: &Bench) {
+        kill(&mut self.child, bench).await;
+    }
+
+    /// Whether it runs still.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Asks it to stop; its exit code.
@@ -179,8 +198,14 @@ impl Up {
     }
 }
 
+async fn kill(child: &mut Child, bench: &Bench) {
+    signal(child, "-KILL").await;
+    let status = timeout(PATIENCE, child.wait()).await.expect("it is gone").unwrap();
+    assert_eq!(status.code(), None, "it was killed, it did not end itself: {}", bench.log());
+}
+
 /// Sends a signal to a process of ours.
-pub(crate) async fn signal(child: &Child, signal: &str) {
+async fn signal(child: &Child, signal: &str) {
     // None: it has ended already.
     let Some(pid) = child.id() else { return };
     let sent = Command::new("kill").args([signal, &pid.to_string()]).status().await.unwrap();

@@ -1,14 +1,22 @@
-//! The program itself: its commands against a running onhand, its start and end, the demo, the distributed form, and fifty deaths.
+//! The program itself: its commands against a running onhand, its start and end, the demo; and whole, in every form that it
+//! is deployed in: from end to end, through a hundred deaths, through outages of what it stands on, through restarts.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a failed assumption is a failed test")]
 
 mod demo;
+mod deployment;
 mod distributed;
 mod exit_codes;
 mod harness;
 mod kills;
 mod life;
+mod load;
+mod outages;
+mod resharding;
 mod restore;
 mod returning;
+mod rolling;
+mod suite;
 mod truth;
 mod walk;
+mod world;

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use testkit::shop::{Change, NewLine, NewOrder, Status};
 
+use crate::deployment::{Deployment, Form};
 use crate::harness::{PROOF_PATIENCE, until};
-use crate::kills::{SKUS, World, comes_right, connected_world, nothing_lost_or_doubled, sku};
+use crate::world::{SKUS, World, comes_right, hasty_bench, nothing_lost_or_doubled, sku};
 
 /// What a backup consists of.
 const BACKUP: [&str; 2] = ["onhand.db", "secret.key"];
@@ -14,9 +15,10 @@ const PUSH: &str = "POST products/batch";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_backup_catches_up_and_pushes_nothing_twice() {
-    let (world, port) = connected_world().await;
-    let (listen, data, backup) =
-        (format!("127.0.0.1:{port}"), world.bench.data_dir(), world.bench.path("backup"));
+    let (mut deployment, world) = Deployment::with_world(hasty_bench(), Form::Standalone, None).await;
+    deployment.stop(&world.bench).await;
+    let listen = deployment.api()[0].strip_prefix("http://").unwrap().to_owned();
+    let (data, backup) = (world.bench.data_dir(), world.bench.path("backup"));
     let nothing_received = BTreeMap::new();
     let up = world.bench.up(&listen).await;
     let running = world.bench.run(&["restored"]).await;
@@ -41,8 +43,9 @@ async fn a_restored_backup_catches_up_and_pushes_nothing_twice() {
     assert!(without.err.contains("onhand.db; copy"), "{}", without.err);
     copy(&backup, &data);
     let restored = world.bench.run(&["restored", "--json"]).await.json();
-    let stocks = world.shops.len() * SKUS;
-    assert_eq!((&restored["shops"], &restored["stocks"]), (&2.into(), &stocks.into()), "{restored}");
+    let stocks =
+        1 + world.shops.len() * SKUS + world.extras.keys().filter(|(_, name)| !name.is_empty()).count();
+    assert_eq!((&restored["shops"], &restored["stocks"]), (&3.into(), &stocks.into()), "{restored}");
     // The spool is of the life that is lost, and must not be believed.
     let aside = restored["spool_aside"].as_str().unwrap();
     assert!(Path::new(aside).join("spool.db").exists() && !data.join("spool.db").exists(), "{aside}");
