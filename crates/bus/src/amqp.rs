@@ -31,7 +31,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
 use confirms::Submission;
-pub(crate) use consume::run;
+pub(crate) use consume::{keep, run};
 use declare::{dead, short};
 pub use error::BrokerError;
 use fallback::Fallback;

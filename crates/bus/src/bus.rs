@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::amqp::{self, Amqp, AmqpOptions, BrokerError, Supervisor};
 use crate::consume::{self, ConsumeError, Handler, Limits};
+use crate::keep::{self, Keeper};
 use crate::local::Local;
 use crate::publish::Publisher;
 use crate::topology::{Flow, QueueName, Topology};
@@ -164,6 +165,21 @@ impl Bus {
         match self {
             Self::Local(local) => consume::run(local, queue, limits, handler, stop).await,
             Self::Amqp(amqp) => amqp::run(amqp, queue, limits, handler, stop).await,
+        }
+    }
+
+    /// Offers the dead letters of `queue` to `keeper` every now and then, until `stop`; another consumes the queue. Several
+    /// may do so at once: a letter may then be offered to each of them, with the same identity. That the transport is away is
+    /// no error.
+    pub async fn keep_letters<K: Keeper>(
+        &self,
+        queue: QueueName,
+        keeper: &mut K,
+        stop: &CancellationToken,
+    ) -> Result<(), ConsumeError> {
+        match self {
+            Self::Local(local) => keep::run(local, queue, keeper, stop).await,
+            Self::Amqp(amqp) => amqp::keep(amqp, queue, keeper, stop).await,
         }
     }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::{BusError, DeadLetter, DeadLetterId};
 use crate::delivery::{Custody, Delivery, Disposition, Pause};
+use crate::keep::{Keeper, OfHandler};
 use crate::local::{Incoming, Local};
 use crate::topology::QueueName;
 
@@ -139,7 +140,7 @@ async fn batches<H: Handler>(
     stop: &CancellationToken,
 ) -> Result<(), ConsumeError> {
     let failed = |source| ConsumeError::Failed { queue, source };
-    let mut letters = Letters { local, queue, left: None };
+    let mut letters = Letters::new(local, queue);
     // Some may be there from before.
     let mut given_up = true;
     loop {
@@ -155,7 +156,7 @@ async fn batches<H: Handler>(
         // What was given up stood before the batch, and what is behind it may mean something else without it.
         if incoming.take_buried() || given_up {
             incoming.flush().await.map_err(failed)?;
-            if !letters.hand_over(handler, stop).await? {
+            if !letters.hand_over(&mut OfHandler(handler), stop).await? {
                 return Ok(());
             }
             given_up = false;
@@ -182,19 +183,23 @@ async fn batches<H: Handler>(
     }
 }
 
-/// The dead letters of a queue on their way to its handler.
-struct Letters<'a> {
+/// The dead letters of a queue on their way to who keeps them.
+pub(crate) struct Letters<'a> {
     local: &'a Local,
     queue: QueueName,
     /// The last that was left to the transport: it is still there, so every new one has a higher id.
     left: Option<DeadLetterId>,
 }
 
-impl Letters<'_> {
+impl<'a> Letters<'a> {
+    pub(crate) fn new(local: &'a Local, queue: QueueName) -> Self {
+        Self { local, queue, left: None }
+    }
+
     /// Offers all that were not offered yet; `false` if it was told to stop before that was done.
-    async fn hand_over<H: Handler>(
+    pub(crate) async fn hand_over<K: Keeper>(
         &mut self,
-        handler: &mut H,
+        keeper: &mut K,
         stop: &CancellationToken,
     ) -> Result<bool, ConsumeError> {
         let queue = self.queue;
@@ -206,7 +211,7 @@ impl Letters<'_> {
                 return Ok(true);
             }
             let custody = loop {
-                match handler.take_over(&letters).await {
+                match keeper.take_over(&letters).await {
                     Ok(custody) => break custody,
                     Err(Pause(after)) => wait(after, stop).await,
                 }

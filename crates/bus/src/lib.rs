@@ -14,6 +14,7 @@
 //! * dead letters are kept with their reason, to be replayed or discarded, unless the handler takes them over: each is
 //!   offered to it, and is removed only once it has it. What the transport gives up by itself (the delivery limit, an
 //!   envelope that cannot be read) is offered before the handler gets what stood behind it, as far as the transport can.
+//!   Those of queues that others consume a [`Keeper`] takes over.
 //!
 //! There are two transports: local, within one process over a spool, and AMQP, over `RabbitMQ`.
 #![warn(missing_docs)]
@@ -22,6 +23,7 @@ mod amqp;
 mod bus;
 mod consume;
 mod delivery;
+mod keep;
 mod local;
 mod publish;
 mod topology;
@@ -30,5 +32,6 @@ pub use amqp::{AmqpOptions, AmqpUrlError, BrokerError, Supervisor};
 pub use bus::{Bus, BusError, DeadLetter, DeadLetterId, Depth, LagError};
 pub use consume::{ConsumeError, Handler, Limits, RETRY_AFTER_MAX};
 pub use delivery::{ALONE_FROM, Custody, DELIVERY_LIMIT, Delivery, Disposition, Pause, REASON_CHARS_MAX};
+pub use keep::{KEEP_EVERY, Keeper};
 pub use publish::{CONFIRM_TIMEOUT, PublishError, Publisher};
 pub use topology::{Flow, QueueName, SHARDS_MAX, Topology};

@@ -25,6 +25,7 @@ macro_rules! contract {
             what_is_given_up_is_offered_before_what_follows
             a_letter_whose_removal_was_cut_off_is_offered_again
             a_letter_that_is_left_stays
+            letters_of_a_queue_that_another_consumes_can_be_kept
             a_pause_keeps_the_batch_and_does_not_count
             a_slow_handler_gets_bounded_batches
             a_batch_may_wait_to_fill

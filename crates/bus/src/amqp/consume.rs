@@ -13,6 +13,7 @@ use super::link::Waits;
 use crate::bus::BusError;
 use crate::consume::{ConsumeError, Handler, Limits, decide, wait};
 use crate::delivery::{Custody, Delivery, Disposition};
+use crate::keep::{KEEP_EVERY, Keeper, OfHandler};
 use crate::topology::QueueName;
 
 /// How often to look for letters that the broker has given up by itself.
@@ -63,6 +64,25 @@ pub(crate) async fn run<H: Handler>(
     Ok(())
 }
 
+/// Offers the dead letters of a queue that another consumes.
+pub(crate) async fn keep<K: Keeper>(
+    amqp: &Amqp,
+    queue: QueueName,
+    keeper: &mut K,
+    stop: &CancellationToken,
+) -> Result<(), ConsumeError> {
+    amqp.hand(queue).map_err(|source| ConsumeError::Open { queue, source })?;
+    let mut letters = Letters::new(amqp, queue);
+    while !stop.is_cancelled() {
+        match old_letters(&mut letters, keeper, queue, stop).await {
+            Ok(()) | Err(Ended::Lost | Ended::Stopped) => {}
+            Err(Ended::Failed(error)) => return Err(error),
+        }
+        wait(KEEP_EVERY, stop).await;
+    }
+    Ok(())
+}
+
 /// Consuming over one channel.
 struct Turn<'a, 'b, H> {
     queue: QueueName,
@@ -85,7 +105,7 @@ impl<H: Handler> Turn<'_, '_, H> {
 
     async fn batch(&mut self) -> Result<(), Ended> {
         if self.letters.is_time() {
-            self.old_letters().await?;
+            old_letters(self.letters, &mut OfHandler(self.handler), self.queue, self.stop).await?;
         }
         let look = sleep(self.letters.time_left());
         let next = tokio::select! {
@@ -142,7 +162,8 @@ impl<H: Handler> Turn<'_, '_, H> {
 
     /// Offers a letter in the place of its message; if it is left to the transport, puts it with the dead.
     async fn give_up(&mut self, letter: Letter) -> Result<(), Ended> {
-        let custody = self.offer(std::slice::from_ref(&letter)).await?;
+        let one = std::slice::from_ref(&letter);
+        let custody = offer(&mut OfHandler(self.handler), one, self.queue, self.stop).await?;
         if custody.contains(&Custody::Left) {
             let mut waits = Waits::between_connections();
             while self.letters.bury(&letter).await.is_err() {
@@ -154,41 +175,51 @@ impl<H: Handler> Turn<'_, '_, H> {
         }
         Ok(())
     }
+}
 
-    /// Offers what is with the dead already: left by an earlier consumer, or put there by the broker.
-    async fn old_letters(&mut self) -> Result<(), Ended> {
-        // Being unable to look is no reason to keep what is not dead from being handled.
-        let Ok(Some(mut pass)) = self.letters.pass().await else { return Ok(()) };
-        let offered = loop {
-            let letters = match self.letters.some(&mut pass).await {
-                Ok(letters) if !letters.is_empty() => letters,
-                Ok(_) | Err(_) => break Ok(()),
-            };
-            match self.offer(&letters).await {
-                Ok(custody) if self.letters.settle(&mut pass, &letters, &custody).await.is_ok() => {}
-                Ok(_) => break Ok(()),
-                Err(ended) => break Err(ended),
-            }
+/// Offers what is with the dead already: left by an earlier consumer, or put there by the broker.
+async fn old_letters<K: Keeper>(
+    of_queue: &mut Letters<'_>,
+    keeper: &mut K,
+    queue: QueueName,
+    stop: &CancellationToken,
+) -> Result<(), Ended> {
+    // Being unable to look is no reason to keep what is not dead from being handled.
+    let Ok(Some(mut pass)) = of_queue.pass().await else { return Ok(()) };
+    let offered = loop {
+        let letters = match of_queue.some(&mut pass).await {
+            Ok(letters) if !letters.is_empty() => letters,
+            Ok(_) | Err(_) => break Ok(()),
         };
-        // If this fails its channel is gone, and the letters are back just as well.
-        pass.end().await.ok();
-        offered
-    }
+        match offer(keeper, &letters, queue, stop).await {
+            Ok(custody) if of_queue.settle(&mut pass, &letters, &custody).await.is_ok() => {}
+            Ok(_) => break Ok(()),
+            Err(ended) => break Err(ended),
+        }
+    };
+    // If this fails its channel is gone, and the letters are back just as well.
+    pass.end().await.ok();
+    offered
+}
 
-    async fn offer(&mut self, letters: &[Letter]) -> Result<Vec<Custody>, Ended> {
-        let shown: Vec<_> = letters.iter().map(|letter| letter.shown.clone()).collect();
-        loop {
-            match self.handler.take_over(&shown).await {
-                Ok(custody) if custody.len() == letters.len() => return Ok(custody),
-                Ok(custody) => {
-                    let (queue, delivered, decided) = (self.queue, letters.len(), custody.len());
-                    return Err(Ended::Failed(ConsumeError::Undecided { queue, delivered, decided }));
-                }
-                Err(pause) => wait(pause.0, self.stop).await,
+async fn offer<K: Keeper>(
+    keeper: &mut K,
+    letters: &[Letter],
+    queue: QueueName,
+    stop: &CancellationToken,
+) -> Result<Vec<Custody>, Ended> {
+    let shown: Vec<_> = letters.iter().map(|letter| letter.shown.clone()).collect();
+    loop {
+        match keeper.take_over(&shown).await {
+            Ok(custody) if custody.len() == letters.len() => return Ok(custody),
+            Ok(custody) => {
+                let (delivered, decided) = (letters.len(), custody.len());
+                return Err(Ended::Failed(ConsumeError::Undecided { queue, delivered, decided }));
             }
-            if self.stop.is_cancelled() {
-                return Err(Ended::Stopped);
-            }
+            Err(pause) => wait(pause.0, stop).await,
+        }
+        if stop.is_cancelled() {
+            return Err(Ended::Stopped);
         }
     }
 }

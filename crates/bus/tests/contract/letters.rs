@@ -147,3 +147,61 @@ pub(crate) async fn a_letter_that_is_left_stays<F: Factory>() {
     next.run(bus, queue, LIMITS).await;
     assert_eq!(next.letters.len(), 20, "the next consumer is offered what was left");
 }
+
+/// Keeps letters of a queue that it does not consume, but the fourth; stops after `last`.
+struct Beside {
+    pauses: usize,
+    kept: Vec<DeadLetter>,
+    last: i64,
+    stop: CancellationToken,
+}
+
+impl onhand_bus::Keeper for Beside {
+    async fn take_over(&mut self, letters: &[DeadLetter]) -> Result<Vec<Custody>, Pause> {
+        if self.pauses > 0 {
+            self.pauses -= 1;
+            return Err(Pause(Duration::from_millis(1)));
+        }
+        let mut custody = Vec::new();
+        for letter in letters {
+            let number = number(letter.envelope.as_ref().unwrap());
+            custody.push(if number == 4 { Custody::Left } else { Custody::Taken });
+            self.kept.push(letter.clone());
+            if number == self.last {
+                self.stop.cancel();
+            }
+        }
+        Ok(custody)
+    }
+}
+
+/// Gives everything up, and leaves its letters to the transport.
+struct GivesUp;
+
+impl Handler for GivesUp {
+    async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
+        Ok(all(batch, &Disposition::DeadLetter { reason: "not-mine".to_owned() }))
+    }
+}
+
+pub(crate) async fn letters_of_a_queue_that_another_consumes_can_be_kept<F: Factory>() {
+    let (factory, queue) = filled::<F>(20).await;
+    let bus = factory.bus();
+    let keeping = CancellationToken::new();
+    let mut beside = Beside { pauses: 2, kept: Vec::new(), last: 30, stop: keeping.clone() };
+    let consuming = CancellationToken::new();
+    let consumer = async { bus.consume(queue, LIMITS, &mut GivesUp, &consuming).await.unwrap() };
+    let keeper = async {
+        timeout(PATIENCE, bus.keep_letters(queue, &mut beside, &keeping)).await.unwrap().unwrap();
+        consuming.cancel();
+    };
+    // More die while the first are kept.
+    let more: Vec<Envelope> = (21..=30).map(|number| order(shop(1), number)).collect();
+    tokio::join!(consumer, keeper, publish(bus, &more));
+    let kept: Vec<i64> = beside.kept.iter().map(|letter| number(letter.envelope.as_ref().unwrap())).collect();
+    assert_eq!(kept, (1..=30).collect::<Vec<_>>(), "each is offered once, in their order");
+    assert!(beside.kept.iter().all(|letter| letter.reason == "not-mine"));
+    let left = bus.dead_letters(queue, None, 100).await.unwrap();
+    let left: Vec<i64> = left.iter().map(|letter| number(letter.envelope.as_ref().unwrap())).collect();
+    assert_eq!(left, [4], "the others are gone from the transport");
+}

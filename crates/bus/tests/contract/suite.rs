@@ -17,7 +17,7 @@ use values::{OrderId, ShopId, Timestamp};
 
 pub(crate) use crate::letters::{
     a_letter_that_is_left_stays, a_letter_whose_removal_was_cut_off_is_offered_again,
-    what_is_given_up_is_offered_before_what_follows,
+    letters_of_a_queue_that_another_consumes_can_be_kept, what_is_given_up_is_offered_before_what_follows,
 };
 
 /// Everything is over long before; a test that hangs fails.
