@@ -202,6 +202,8 @@ impl Transport {
             Err(error) => return Err(failed(error, purpose)),
         };
         let status = response.status().as_u16();
+        // Of who traces the call, if that asks for it.
+        tracing::Span::current().record("http.response.status_code", status);
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         loop {

@@ -1,7 +1,7 @@
 //! Log lines on standard error, traces to a collector when there is one, and the trace's way through messages.
 //!
-//! Only onhand's own spans become traces: those of the HTTP and gRPC libraries would make the exporter trace
-//! itself.
+//! Only spans of the target [`TRACES`] become traces: those of the HTTP and gRPC libraries would make the exporter trace
+//! itself. They are not for the log, so with traces off nobody wants them and none is made.
 
 mod propagation;
 
@@ -11,7 +11,9 @@ use std::time::Duration;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, TracerProviderBuilder,
+};
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -20,7 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry};
 
-pub use propagation::{TRACEPARENT, set_traceparent, traceparent};
+pub use propagation::{TRACEPARENT, goes_on, link, set_traceparent, traceparent_of};
 
 use crate::config::Word;
 
@@ -33,6 +35,15 @@ const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the last spans may take to be sent when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Spans that wait to be sent; what comes while so many do is lost.
+const SPANS_WAITING_MAX: usize = 8_192;
+
+/// Links of one span: a batch has one to each message in it. More than any batch may have messages.
+const LINKS_MAX: u32 = 10_000;
+
+/// Target of the spans that become traces.
+pub const TRACES: &str = "onhand_traces";
 
 /// What the targets of all our crates start with.
 const OWN_TARGETS: &str = "onhand";
@@ -138,11 +149,13 @@ fn provider(service: &'static str, traces: &Traces) -> Result<SdkTracerProvider,
     let permille = u32::try_from(traces.sampled_permille).unwrap_or(u32::MAX);
     let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(f64::from(permille) / 1_000.0)));
     let resource = Resource::builder().with_service_name(service).build();
-    Ok(SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
-        .with_sampler(sampler)
-        .with_resource(resource)
-        .build())
+    let waiting = BatchConfigBuilder::default().with_max_queue_size(SPANS_WAITING_MAX).build();
+    let sending = BatchSpanProcessor::builder(exporter).with_batch_config(waiting).build();
+    Ok(within_limits().with_span_processor(sending).with_sampler(sampler).with_resource(resource).build())
+}
+
+fn within_limits() -> TracerProviderBuilder {
+    SdkTracerProvider::builder().with_max_links_per_span(LINKS_MAX)
 }
 
 fn subscriber<W>(
@@ -170,10 +183,13 @@ where
     let logged = Targets::new()
         .with_default(others)
         .with_target(OWN_TARGETS, level.filter())
-        .with_target(TOLD_BY_US, LevelFilter::OFF);
-    let traced = Targets::new().with_target(OWN_TARGETS, level.filter().max(LevelFilter::INFO));
+        .with_target(TOLD_BY_US, LevelFilter::OFF)
+        .with_target(TRACES, LevelFilter::OFF);
+    let traced = Targets::new().with_target(TRACES, LevelFilter::INFO);
     let spans = provider.map(|provider| {
-        tracing_opentelemetry::layer().with_tracer(provider.tracer(OWN_TARGETS)).with_filter(traced).boxed()
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer(OWN_TARGETS));
+        let layer = layer.with_location(false).with_threads(false).with_target(false).with_level(false);
+        layer.with_tracked_inactivity(false).with_filter(traced).boxed()
     });
     let mut layers = vec![lines.with_filter(logged).boxed()];
     layers.extend(spans);

@@ -10,7 +10,7 @@ use crate::ingress::SettleWanted;
 use crate::postgres::PgEgressTx;
 use crate::sqlite::SqliteEgressTx;
 
-pub use notes::{ATTEMPTS_KEPT, DriftFound, DueStock, PushCounts, PushNotes, SettleWish};
+pub use notes::{ATTEMPTS_KEPT, DriftFound, DueStock, PushCounts, PushNotes, SettleWish, TRACES_KEPT};
 
 /// The last push of a stock.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -205,10 +205,17 @@ pub enum Wanted {
 pub struct NewDead {
     /// It is kept once for each: the message's, or that which the transport gave what cannot be read. `None`: always.
     pub identity: Option<String>,
-    /// The shop it is about, if that much is known. If not, it makes every shop's picture incomplete.
+    /// The queue it was given up in; `None`: one of facts, from before this was kept.
+    pub queue: Option<String>,
+    /// The shop it is about, if that much is known.
     pub shop: Option<ShopId>,
+    /// While it is there its shop's picture is incomplete: it may have been about an order. Every shop's, if it is not known
+    /// whose it is.
+    pub leaves_incomplete: bool,
     /// Its type.
     pub kind: String,
+    /// The trace it belongs to.
+    pub trace: Option<[u8; 16]>,
     /// The message as it came.
     pub payload: Vec<u8>,
     /// Why, as a code.

@@ -32,7 +32,7 @@ pub use batch::InventoryTx;
 pub use check::{BROKEN_MAX, Broken};
 pub use egress::{
     ATTEMPTS_KEPT, DriftFound, DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, SettleWish,
-    ShopLane, Told,
+    ShopLane, TRACES_KEPT, Told,
 };
 pub use error::{Class, Error};
 pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};

@@ -178,5 +178,7 @@ fn migrations() -> Migrator {
         migration(10, "dead identity", include_str!("../migrations/sqlite/0010_dead_identity.sql")),
         migration(11, "shards", include_str!("../migrations/sqlite/0011_shards.sql")),
         migration(12, "shard count", include_str!("../migrations/sqlite/0012_shard_count.sql")),
+        migration(13, "push traces", include_str!("../migrations/sqlite/0013_push_traces.sql")),
+        migration(14, "dead letters", include_str!("../migrations/sqlite/0014_dead_letters.sql")),
     ])
 }

@@ -153,6 +153,8 @@ on_every_backend! {
     fn levels_to_publish(filter: ShopFilter, after: Option<StockId>, limit: u32) -> Vec<Unpublished>;
     /// These were published; one that has changed since stays to be published.
     fn mark_published(levels: &[(StockId, Epoch, Revision)]) -> ();
+    /// Every level of the shop is to be published, also those that were; how many more are.
+    fn publish_again(shop: ShopId, now: Timestamp) -> u64;
     /// What is to be read and was not asked for yet, with when it was wanted.
     fn wishes(limit: u32) -> Vec<(Wish, Timestamp)>;
     /// These were asked for; one that was wanted again meanwhile stays.

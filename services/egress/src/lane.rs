@@ -22,6 +22,7 @@ use crate::asks::ask;
 use crate::gate::{Gate, GateState, Permit};
 use crate::shared::Shared;
 use crate::stock::Stock;
+use crate::trace;
 use crate::work::Work;
 use call::{Begun, Call, Done, Running};
 use page::{Page, Sorted, read_back, sort};
@@ -288,8 +289,9 @@ impl Lane {
             let id = StockId { shop: self.id(), holder: change.holder };
             let stock =
                 stocks.iter_mut().find(|stock| stock.row.id == id).expect("it was planned from these");
+            let (causes, span) = (stock.notes.traces.len(), trace::pushing(stock, change.delta));
             stock.begin(change.delta, &self.owner, now);
-            begun.push(Begun { id, started_at: now });
+            begun.push(Begun { id, started_at: now, causes, span });
         }
         Call::Push { batch, begun, at }
     }

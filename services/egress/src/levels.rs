@@ -8,10 +8,12 @@ use bus::{Delivery, Disposition, Handler, Limits, Pause};
 use process::backoff;
 use proto::{DecodeError, LevelChanged, Message};
 use store::Error;
+use tracing::{Instrument as _, Span};
 use values::{StockId, Timestamp};
 
 use crate::shared::Shared;
-use crate::stock::LevelOutcome;
+use crate::stock::{Cause, LevelOutcome};
+use crate::trace;
 use crate::work::Work;
 
 /// How much is taken in at once.
@@ -29,8 +31,15 @@ pub(crate) struct Levels {
     failures: u32,
 }
 
-/// A level with the time it was published at.
-type Published = (LevelChanged, Timestamp);
+/// A level that was published.
+pub(crate) struct Published {
+    pub(crate) level: LevelChanged,
+    /// When.
+    at: Timestamp,
+    /// Its place in its trace.
+    pub(crate) trace: Option<String>,
+    pub(crate) span: Span,
+}
 
 impl Levels {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
@@ -40,14 +49,21 @@ impl Levels {
     async fn apply(&self, levels: &[&Published]) -> Result<(), Error> {
         let shared = &self.shared;
         let now = shared.now();
-        let ids: Vec<StockId> =
-            levels.iter().map(|(level, _)| level.stock).collect::<BTreeSet<_>>().into_iter().collect();
+        let ids: Vec<StockId> = levels
+            .iter()
+            .map(|published| published.level.stock)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         let mut work = Work::on(&shared.store, &ids).await?;
         let mut seen: Vec<(StockId, LevelOutcome)> = Vec::with_capacity(levels.len());
-        for (level, at) in levels {
+        for Published { level, at, trace, span } in levels {
             let place = ids.binary_search(&level.stock).expect("it was collected above");
             let stock = work.stocks.get_mut(place).expect("one stock for each id");
-            seen.push((level.stock, stock.apply(level, *at, now, &shared.settings)));
+            let cause = Cause { at: *at, trace: trace.as_deref() };
+            let outcome = stock.apply(level, cause, now, &shared.settings);
+            span.record("fresh", outcome.fresh);
+            seen.push((level.stock, outcome));
         }
         work.commit().await?;
         for (stock, outcome) in seen {
@@ -68,7 +84,7 @@ impl Levels {
                     Ok(()) => Disposition::Ack,
                     Err(error) if !is_of_message(&error) => return Err(error),
                     Err(error) => {
-                        self.shared.observe.level_refused(level.0.stock, &error);
+                        self.shared.observe.level_refused(level.level.stock, &error);
                         poisoned(delivery, &error)
                     }
                 },
@@ -98,9 +114,20 @@ enum Opened {
     GivenUp(String),
 }
 
+impl Opened {
+    fn level_mut(&mut self) -> Option<&mut Published> {
+        match self {
+            Self::Level(level) => Some(level),
+            Self::GivenUp(_) => None,
+        }
+    }
+}
+
 impl Handler for Levels {
     async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
-        let opened: Vec<Opened> = batch.iter().map(open).collect();
+        let mut opened: Vec<Opened> = batch.iter().map(open).collect();
+        let traced = opened.iter_mut().filter_map(Opened::level_mut);
+        let span = trace::taking_in(traced, batch);
         for opened in &opened {
             if let Opened::GivenUp(reason) = opened {
                 self.shared.observe.given_up(reason);
@@ -113,8 +140,8 @@ impl Handler for Levels {
                 Opened::GivenUp(_) => None,
             })
             .collect();
-        let applied = match self.apply(&levels).await {
-            Err(error) if is_of_message(&error) => self.apply_singly(batch, &opened).await,
+        let applied = match self.apply(&levels).instrument(span.clone()).await {
+            Err(error) if is_of_message(&error) => self.apply_singly(batch, &opened).instrument(span).await,
             Err(error) => Err(error),
             Ok(()) => Ok(opened
                 .iter()
@@ -139,10 +166,14 @@ impl Handler for Levels {
 }
 
 fn open(delivery: &Delivery) -> Opened {
+    let properties = &delivery.envelope.properties;
     match delivery.envelope.open() {
-        Ok(Message::LevelChanged(level)) => {
-            Opened::Level(Box::new((level, delivery.envelope.properties.timestamp)))
-        }
+        Ok(Message::LevelChanged(level)) => Opened::Level(Box::new(Published {
+            level,
+            at: properties.timestamp,
+            trace: properties.traceparent.clone(),
+            span: Span::none(),
+        })),
         Ok(other) => Opened::GivenUp(format!("wrong-queue: {}", other.kind())),
         Err(error @ DecodeError::FutureVersion { .. }) => Opened::GivenUp(format!("future-version: {error}")),
         Err(error) => Opened::GivenUp(format!("unreadable: {error}")),

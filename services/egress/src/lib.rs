@@ -19,6 +19,7 @@ mod roster;
 mod settings;
 mod shared;
 mod stock;
+mod trace;
 mod work;
 
 use std::sync::Arc;

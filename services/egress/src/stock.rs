@@ -29,6 +29,15 @@ pub(crate) struct Stock {
     pub(crate) notes: PushNotes,
 }
 
+/// What made a level be published.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cause<'a> {
+    /// When it was published.
+    pub(crate) at: Timestamp,
+    /// The trace it belongs to.
+    pub(crate) trace: Option<&'a str>,
+}
+
 /// What a level came to, for logs and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LevelOutcome {
@@ -41,11 +50,11 @@ pub(crate) struct LevelOutcome {
 }
 
 impl Stock {
-    /// Takes a level that was published at `at`.
+    /// Takes a level.
     pub(crate) fn apply(
         &mut self,
         level: &LevelChanged,
-        at: Timestamp,
+        cause: Cause<'_>,
         now: Timestamp,
         settings: &Settings,
     ) -> LevelOutcome {
@@ -82,7 +91,10 @@ impl Stock {
         if self.wants_base() {
             self.wish(why::UNKNOWN_BASE, now + settings.settle_window);
         }
-        self.note_want(at, now);
+        if let Some(trace) = cause.trace.filter(|_| fresh) {
+            self.notes.caused_by(trace);
+        }
+        self.note_want(cause.at, now);
         self.plan(now, settings.flush_window);
         LevelOutcome { fresh, settled, sale_inside_push }
     }
@@ -94,7 +106,7 @@ impl Stock {
         self.row.push.base = None;
         self.row.due_at = None;
         self.notes.wish = None;
-        self.notes.wanted_since = None;
+        self.want_nothing();
     }
 
     fn prove(&mut self, level: &LevelChanged, now: Timestamp, settings: &Settings) -> Option<Settled> {
@@ -208,8 +220,14 @@ impl Stock {
         if matches!(self.next(now), Next::Push(_)) {
             self.notes.wanted_since.get_or_insert(at);
         } else if matches!(self.next(now), Next::Nothing) {
-            self.notes.wanted_since = None;
+            self.want_nothing();
         }
+    }
+
+    /// The shop shows what it should, or nothing can be done about it.
+    fn want_nothing(&mut self) {
+        self.notes.wanted_since = None;
+        self.notes.traces.clear();
     }
 
     /// Sets when it is looked at next: a push waits for others for `window`, unless one waits already.
@@ -243,7 +261,7 @@ impl Stock {
 
     pub(crate) fn block(&mut self, cause: &str) {
         self.row.blocked = Some(cause.to_owned());
-        self.notes.wanted_since = None;
+        self.want_nothing();
         self.notes.wish = None;
     }
 
@@ -279,6 +297,12 @@ impl Stock {
             self.notes.remember(told);
         }
         self.row.intent_owner = None;
+    }
+
+    /// The first `causes` of its traces have come to their push.
+    pub(crate) fn caused(&mut self, causes: usize) {
+        let causes = causes.min(self.notes.traces.len());
+        self.notes.traces.drain(..causes);
     }
 
     /// The shop did it, at `date` of its clock at the latest, within `took` of the journaling. Gives back since when it

@@ -103,7 +103,7 @@ pub(crate) enum Heard {
 }
 
 impl Heard {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Order => "order",
             Self::Listing => "listing",

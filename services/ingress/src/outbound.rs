@@ -2,9 +2,10 @@
 
 use bus::{PublishError, Publisher};
 use process::backoff::{Backoff, random};
-use process::telemetry;
+use process::telemetry::{TRACES, traceparent_of};
 use proto::{EncodeError, Envelope, Message};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 use values::Timestamp;
 
@@ -45,17 +46,21 @@ impl Outbound {
         Self { publisher, clock, observe }
     }
 
-    fn seal(&self, message: &Message) -> Result<Envelope, EncodeError> {
+    /// `trace` is where they are in it: the same for all that are published together.
+    fn seal(&self, message: &Message, trace: Option<&str>) -> Result<Envelope, EncodeError> {
         let mut envelope = Envelope::seal(message, Uuid::now_v7(), (self.clock)(), APP_ID)?;
-        envelope.properties.traceparent = telemetry::traceparent();
+        envelope.properties.traceparent = trace.map(str::to_owned);
         Ok(envelope)
     }
 
     /// Tries once: whoever sent it sends it again.
     pub(crate) async fn publish_once(&self, messages: &[Message]) -> Result<(), OutboundError> {
-        let sealed: Result<Vec<_>, _> = messages.iter().map(|message| self.seal(message)).collect();
+        let span = publish_span(messages);
+        let trace = traceparent_of(&span);
+        let sealed: Result<Vec<_>, _> =
+            messages.iter().map(|message| self.seal(message, trace.as_deref())).collect();
         let sealed = sealed.map_err(OutboundError::Encode)?;
-        for answer in self.publisher.publish(&sealed).await {
+        for answer in self.publisher.publish(&sealed).instrument(span).await {
             answer.map_err(OutboundError::Publish)?;
         }
         Ok(())
@@ -68,15 +73,17 @@ impl Outbound {
         stop: &CancellationToken,
     ) -> Result<(), Stopped> {
         for together in messages.chunks(TOGETHER_MAX) {
+            let span = publish_span(together);
+            let trace = traceparent_of(&span);
             let mut sealed = Vec::with_capacity(together.len());
             for message in together {
-                match self.seal(message) {
+                match self.seal(message, trace.as_deref()) {
                     Ok(envelope) => sealed.push(envelope),
                     // Facts are bounded where they are made, so this is a defect; one message must not stop a shop.
                     Err(error) => Observe::never_published(&error),
                 }
             }
-            self.until_confirmed(&sealed, stop).await?;
+            self.until_confirmed(&sealed, stop).instrument(span).await?;
         }
         Ok(())
     }
@@ -107,4 +114,10 @@ impl Outbound {
         }
         Ok(())
     }
+}
+
+/// The span of what is published together. Of a webhook it is below the webhook's; what was read begins a trace here.
+fn publish_span(messages: &[Message]) -> Span {
+    let kind = messages.first().map_or("", |message| message.kind().type_name());
+    tracing::info_span!(target: TRACES, "publish", otel.kind = "producer", kind, messages = messages.len())
 }

@@ -14,10 +14,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use connector_woocommerce::{Incoming, SIGNATURE_HEADER, classify};
+use process::telemetry::TRACES;
 use store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 use values::{ShopId, Timestamp};
 
 use crate::Shared;
@@ -85,10 +87,18 @@ async fn receive(
     body: Body,
 ) -> Response {
     let started = Instant::now();
-    let span = tracing::info_span!("webhook");
-    let Outcome { shop, heard } = webhooks.inner.take(&token, &headers, body).instrument(span).await;
+    // What the request says of a trace is nothing to us: shops are in none.
+    let span = tracing::info_span!(
+        target: TRACES, parent: None, "webhook", otel.kind = "server", shop.id = Empty, outcome = Empty,
+        http.response.status_code = Empty
+    );
+    let taking = webhooks.inner.take(&token, &headers, body).instrument(span.clone());
+    let Outcome { shop, heard } = taking.await;
     webhooks.inner.observe.heard(shop, heard, started.elapsed());
-    answer(heard)
+    let answer = answer(heard);
+    span.record("shop.id", shop.map(ShopId::get)).record("outcome", heard.as_str());
+    span.record("http.response.status_code", answer.status().as_u16());
+    answer
 }
 
 fn answer(heard: Heard) -> Response {

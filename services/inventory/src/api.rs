@@ -142,6 +142,7 @@ fn operate_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(operations::operate))
         .routes(routes!(orders::release))
         .routes(routes!(parked::map))
+        .routes(routes!(shops::republish))
         .routes(routes!(tasks::start))
 }
 

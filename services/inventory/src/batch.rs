@@ -6,13 +6,13 @@ use std::panic::AssertUnwindSafe;
 use bus::{DeadLetter, Delivery};
 use futures_util::FutureExt;
 use ledger::{Decision, Verdict};
-use proto::{Envelope, ListingObserved, Message, ShardKey, ShopConnected, StockShown};
+use proto::{Envelope, ListingObserved, Message, Properties, ShardKey, ShopConnected, StockShown};
 use store::{Changes, InventoryTx, ListingOutcome, ListingSeen, NewDead, ShopState, Store};
-use values::{ShopId, Timestamp};
+use values::{OrderId, ShopId, Timestamp};
 
 use crate::error::panic_text;
 use crate::orders::Told;
-use crate::trace::Context;
+use crate::trace::{Trace, trace_id};
 use crate::work::{Occasion, Saved};
 use crate::{catalogue, connect, orders, shown};
 
@@ -23,7 +23,7 @@ const UNREADABLE_KIND: &str = "unreadable";
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Traced<'a, T> {
     pub(crate) what: &'a T,
-    pub(crate) trace: &'a Context,
+    pub(crate) trace: &'a Trace,
 }
 
 /// Why a batch was not applied. Nothing of it was.
@@ -45,7 +45,9 @@ impl From<store::Error> for Failure {
 pub(crate) struct Item<'a> {
     delivery: &'a Delivery,
     content: Result<Content, String>,
-    trace: Context,
+    trace: Trace,
+    /// Where it was delivered from, if that is known.
+    queue: Option<&'a str>,
 }
 
 #[derive(Debug)]
@@ -106,11 +108,11 @@ impl Summary {
 }
 
 impl<'a> Item<'a> {
-    pub(crate) fn open(delivery: &'a Delivery) -> Self {
+    pub(crate) fn open(delivery: &'a Delivery, queue: Option<&'a str>) -> Self {
         let properties = &delivery.envelope.properties;
         let content =
             delivery.envelope.open().map_err(|error| format!("undecodable: {error}")).and_then(sort);
-        Self { delivery, content, trace: properties.traceparent.as_deref().map(Into::into) }
+        Self { delivery, content, trace: Trace::from_message(properties.traceparent.as_deref()), queue }
     }
 
     /// As it is kept if it cannot be applied.
@@ -118,8 +120,11 @@ impl<'a> Item<'a> {
         let envelope = &self.delivery.envelope;
         NewDead {
             identity: Some(identity(envelope)),
+            queue: self.queue.map(str::to_owned),
             shop: shop_of(envelope.properties.shard_key),
+            leaves_incomplete: true,
             kind: envelope.properties.message_type.clone(),
+            trace: trace_of(envelope),
             payload: envelope.to_bytes(),
             reason: reason.chars().take(bus::REASON_CHARS_MAX).collect(),
             attempts: self.delivery.delivery_count.saturating_add(1),
@@ -127,7 +132,27 @@ impl<'a> Item<'a> {
         }
     }
 
-    fn shop(&self) -> Option<ShopId> {
+    pub(crate) fn properties(&self) -> &Properties {
+        &self.delivery.envelope.properties
+    }
+
+    pub(crate) const fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    pub(crate) fn set_trace(&mut self, trace: Trace) {
+        self.trace = trace;
+    }
+
+    /// The order it is about.
+    pub(crate) fn order(&self) -> Option<OrderId> {
+        match self.content.as_ref().ok()? {
+            Content::Order(told) => told.order(),
+            Content::Listing(_) | Content::Connected(_) | Content::Shown(_) => None,
+        }
+    }
+
+    pub(crate) fn shop(&self) -> Option<ShopId> {
         match self.content.as_ref().ok()? {
             Content::Listing(listing) => Some(listing.shop),
             Content::Connected(connected) => Some(connected.shop),
@@ -137,14 +162,17 @@ impl<'a> Item<'a> {
     }
 }
 
-/// A message that the transport gave up, as it is kept.
-pub(crate) fn given_up(letter: &DeadLetter, now: Timestamp) -> NewDead {
+/// A message that was given up in `queue`, as it is kept.
+pub(crate) fn given_up(letter: &DeadLetter, queue: &str, leaves_incomplete: bool, now: Timestamp) -> NewDead {
     let envelope = letter.envelope.as_ref();
     let kind = envelope.map_or(UNREADABLE_KIND, |envelope| envelope.properties.message_type.as_str());
     NewDead {
         identity: Some(envelope.map_or_else(|| letter.identity.clone(), identity)),
+        queue: Some(queue.to_owned()),
         shop: letter.shard_key.and_then(shop_of),
+        leaves_incomplete,
         kind: kind.to_owned(),
+        trace: envelope.and_then(trace_of),
         payload: letter.payload.to_vec(),
         reason: letter.reason.clone(),
         attempts: letter.delivery_count,
@@ -155,6 +183,10 @@ pub(crate) fn given_up(letter: &DeadLetter, now: Timestamp) -> NewDead {
 /// A message is the same one whether it is given up here or by the transport.
 fn identity(envelope: &Envelope) -> String {
     format!("message/{}", envelope.properties.message_id)
+}
+
+fn trace_of(envelope: &Envelope) -> Option<[u8; 16]> {
+    envelope.properties.traceparent.as_deref().and_then(trace_id)
 }
 
 fn shop_of(key: ShardKey) -> Option<ShopId> {
@@ -277,7 +309,7 @@ async fn plan<'a>(
 
 impl<'a> Plan<'a> {
     /// `slot` is where its shop's last message went: the step times the kinds, plus the kind.
-    fn add(&mut self, content: &'a Content, trace: &'a Context, slot: &mut usize) {
+    fn add(&mut self, content: &'a Content, trace: &'a Trace, slot: &mut usize) {
         let kind = match content {
             Content::Listing(what) => {
                 self.listings.push(Traced { what, trace });

@@ -5,22 +5,25 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bus::{Custody, DeadLetter, Delivery, Disposition, Handler, Limits, Pause};
+use bus::{Custody, DeadLetter, Delivery, Disposition, Handler, Limits, Pause, QueueName};
 use process::backoff::{Backoff, random};
 use process::clock;
 use process::error_chain;
-use store::{Changes, NewDead};
+use store::NewDead;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::batch::{Failure, Item, apply, given_up};
 use crate::handle::Shared;
-use crate::observe::Observer;
+use crate::letters::{self, is_away};
 use crate::settings::Settings;
+use crate::trace;
 
 /// Bytes of a batch after which no message is added: orders of a thousand lines come in batches of few.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Waits while the database cannot be used.
-const BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), max: Duration::from_secs(15) };
+pub(crate) const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(200), max: Duration::from_secs(15) };
 
 pub(crate) fn limits(settings: &Settings) -> Limits {
     Limits {
@@ -34,13 +37,15 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
 #[derive(Debug)]
 pub(crate) struct Consumer {
     shared: Arc<Shared>,
+    /// Its name.
+    queue: Arc<str>,
     /// Batches in a row that met a database that cannot be used.
     failures: u32,
 }
 
 impl Consumer {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, failures: 0 }
+    pub(crate) fn new(shared: Arc<Shared>, queue: QueueName) -> Self {
+        Self { shared, queue: queue.to_string().into(), failures: 0 }
     }
 
     /// Every message of the range is applied or set aside afterwards.
@@ -84,22 +89,7 @@ impl Consumer {
 
     /// Keeps a message among those given up, unless the database refuses it.
     async fn keep(&mut self, dead: &NewDead) -> Result<Custody, Pause> {
-        let kept = async {
-            let mut tx = self.shared.store.begin_inventory().await?;
-            let changes = Changes { dead: std::slice::from_ref(dead), now: dead.at, ..Changes::default() };
-            tx.save(&changes).await?;
-            tx.commit().await
-        };
-        let custody = match kept.await {
-            Ok(()) => Custody::Taken,
-            Err(error) if is_away(&error) => return Err(self.pause(&error)),
-            Err(error) => {
-                Observer::not_kept(&error);
-                Custody::Left
-            }
-        };
-        self.shared.observer.buried(dead);
-        Ok(custody)
+        letters::keep(&self.shared, dead).await.map_err(|error| self.pause(&error))
     }
 
     fn pause(&mut self, error: &store::Error) -> Pause {
@@ -112,8 +102,11 @@ impl Consumer {
 
 impl Handler for Consumer {
     async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
-        let items: Vec<Item<'_>> = batch.iter().map(Item::open).collect();
-        self.work_off(&items).await
+        let queue = Arc::clone(&self.queue);
+        let mut items: Vec<Item<'_>> =
+            batch.iter().map(|delivery| Item::open(delivery, Some(&queue))).collect();
+        let span = trace::begin(&mut items);
+        self.work_off(&items).instrument(span).await
     }
 
     /// What the transport gives up by itself is kept with what inventory gives up: while it is there, its shop's picture is
@@ -121,20 +114,10 @@ impl Handler for Consumer {
     async fn take_over(&mut self, letters: &[DeadLetter]) -> Result<Vec<Custody>, Pause> {
         let mut custody = Vec::with_capacity(letters.len());
         for letter in letters {
-            custody.push(self.keep(&given_up(letter, clock::now())).await?);
+            let dead = given_up(letter, &self.queue, true, clock::now());
+            custody.push(self.keep(&dead).await?);
         }
         Ok(custody)
-    }
-}
-
-/// Whether the database is to blame, and no message.
-fn is_away(error: &store::Error) -> bool {
-    match error {
-        store::Error::Busy { .. }
-        | store::Error::Unusable { .. }
-        | store::Error::Migration { .. }
-        | store::Error::Schema { .. } => true,
-        store::Error::Constraint { .. } | store::Error::Damaged { .. } | store::Error::Secret { .. } => false,
     }
 }
 

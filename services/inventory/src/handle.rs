@@ -4,28 +4,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bus::{Bus, ConsumeError, Delivery, Flow};
+use bus::{Bus, ConsumeError, Flow};
 use process::clock;
 use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::{Stage, Tasks};
-use proto::{Envelope, Message};
 use shards::{Held, Member};
 use store::{
     Broken, Changed, Explanation, MapOutcome, NewShop, OpenOrders, ShopAdded, ShopRemoved, ShopSettings,
-    ShopState, Store, Wanted, WarehouseAdded, WarehouseKind, Wish,
+    Store, WarehouseAdded, WarehouseKind, Wish,
 };
 use tokio::sync::Notify;
 use values::{OrderId, Quantity, ShopId, Sku, StockId};
 
-use crate::batch::{Item, Summary, apply_within};
+use crate::batch::Summary;
 use crate::consumer::{Consumer, limits};
 use crate::error::{Error, guarded};
 use crate::observe::Observer;
 use crate::operations::{Operated, OperationRequest, Requester, operate};
 use crate::settings::Settings;
 use crate::work::{Occasion, Scope, Work};
-use crate::{catalogue, registry, relay, upkeep};
+use crate::{catalogue, letters, registry, relay, upkeep};
 
 /// Sender of the messages of this service.
 pub(crate) const APP_ID: &str = "inventory";
@@ -97,12 +96,20 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
     Inventory { shared }
 }
 
-/// Applies the facts of one shard.
+/// Applies the facts of one shard, and keeps what other services gave up of it.
 async fn consume(shared: Arc<Shared>, held: Held) -> Result<(), ConsumeError> {
     let queue = shared.bus.topology().queues(Flow::InventoryOrders).nth(usize::from(held.index));
     let queue = queue.expect("as many shards are shared as there are queues");
     let (bus, limits) = (shared.bus.clone(), limits(&shared.settings));
-    bus.consume(queue, limits, &mut Consumer::new(shared), &held.stop).await
+    // Ends with the consumer, whatever ends that; and that with it, should it fail.
+    let keeping = held.stop.child_token();
+    let consuming = async {
+        let mut consumer = Consumer::new(Arc::clone(&shared), queue);
+        let ended = bus.consume(queue, limits, &mut consumer, &held.stop).await;
+        keeping.cancel();
+        ended
+    };
+    tokio::try_join!(consuming, letters::keep_of_others(&shared, held.index, &keeping)).map(|_| ())
 }
 
 /// What the tasks and the handle share.
@@ -162,24 +169,10 @@ pub enum Released {
     Unknown,
 }
 
-/// What became of a message that had been set aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeadOutcome {
-    /// It was applied now, or thrown away as asked.
-    Done,
-    /// It still cannot be applied, and stays.
-    Still {
-        /// Why.
-        reason: String,
-    },
-    /// There is none of that number.
-    Unknown,
-}
-
 /// The running service. Clones are the same one.
 #[derive(Debug, Clone)]
 pub struct Inventory {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Inventory {
@@ -248,64 +241,6 @@ impl Inventory {
         Ok(released)
     }
 
-    /// Tries a message again that had been set aside.
-    pub async fn replay_dead(&self, number: i64) -> Result<DeadOutcome, Error> {
-        let mut summary = Summary::default();
-        let replayed = guarded(async {
-            let mut tx = self.shared.store.begin_inventory().await?;
-            let Some(dead) = tx.take_dead(number).await? else { return Ok(DeadOutcome::Unknown) };
-            let envelope = match Envelope::from_bytes(&dead.message.payload) {
-                Ok(envelope) => envelope,
-                Err(error) => return Ok(DeadOutcome::Still { reason: format!("undecodable: {error}") }),
-            };
-            let delivery = Delivery { envelope, delivery_count: dead.message.attempts };
-            apply_within(&mut tx, &[Item::open(&delivery)], clock::now(), &mut summary).await?;
-            if let Some(again) = summary.dead.pop() {
-                return Ok(DeadOutcome::Still { reason: again.reason });
-            }
-            tx.commit().await?;
-            Ok(DeadOutcome::Done)
-        });
-        let outcome = match replayed.await {
-            Err(Error::Broken { text }) => DeadOutcome::Still { reason: format!("broken-rule: {text}") },
-            outcome => outcome?,
-        };
-        if outcome == DeadOutcome::Done {
-            self.shared.observer.took_in(&summary);
-            self.changed(&summary);
-        }
-        Ok(outcome)
-    }
-
-    /// Throws a message away that had been set aside; what it was about is read again.
-    pub async fn discard_dead(&self, number: i64) -> Result<DeadOutcome, Error> {
-        let mut tx = self.shared.store.begin_inventory().await?;
-        let Some(dead) = tx.take_dead(number).await? else { return Ok(DeadOutcome::Unknown) };
-        let message =
-            Envelope::from_bytes(&dead.message.payload).ok().and_then(|envelope| envelope.open().ok());
-        let what = match message {
-            Some(Message::OrderObserved(observed)) => Wanted::Order(observed.order),
-            Some(Message::StockShown(shown)) => Wanted::Stock(shown.holder),
-            Some(Message::ListingObserved(_)) => Wanted::Catalogue,
-            _ => Wanted::Audit,
-        };
-        let shops = match dead.message.shop {
-            Some(shop) => vec![shop],
-            // It may have been about any.
-            None => self.shops_in_service().await?,
-        };
-        let wishes: Vec<Wish> = shops.into_iter().map(|shop| Wish { shop, what }).collect();
-        tx.wish(&wishes, clock::now()).await?;
-        tx.commit().await?;
-        self.shared.wake_relay.notify_one();
-        Ok(DeadOutcome::Done)
-    }
-
-    async fn shops_in_service(&self) -> Result<Vec<ShopId>, store::Error> {
-        let shops = self.shared.store.shops(None).await?;
-        Ok(shops.into_iter().filter(|shop| shop.state != ShopState::Removed).map(|shop| shop.id).collect())
-    }
-
     /// Adds a warehouse.
     pub async fn add_warehouse(&self, name: &str, kind: WarehouseKind) -> Result<WarehouseAdded, Error> {
         Ok(self.shared.store.add_warehouse(name, kind, clock::now()).await?)
@@ -352,6 +287,13 @@ impl Inventory {
         Ok(removed)
     }
 
+    /// Publishes every level of a shop again, whether that was done or not: a transport lost them. How many are.
+    pub async fn republish(&self, shop: ShopId) -> Result<u64, Error> {
+        let again = self.shared.store.publish_again(shop, clock::now()).await?;
+        self.shared.wake_relay.notify_one();
+        Ok(again)
+    }
+
     /// Asks ingress to read something of a shop again.
     pub async fn wish(&self, wishes: &[Wish]) -> Result<(), Error> {
         let mut tx = self.shared.store.begin_inventory().await?;
@@ -371,7 +313,7 @@ impl Inventory {
         Ok(self.shared.store.explain(sku).await?)
     }
 
-    fn changed(&self, summary: &Summary) {
+    pub(crate) fn changed(&self, summary: &Summary) {
         self.shared.hint_resolve();
         self.shared.committed(summary);
         self.shared.wake_upkeep.notify_one();

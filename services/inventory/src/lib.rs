@@ -10,8 +10,10 @@ mod batch;
 mod catalogue;
 mod connect;
 mod consumer;
+mod dead;
 mod error;
 mod handle;
+mod letters;
 mod observe;
 mod operations;
 mod orders;
@@ -23,8 +25,9 @@ mod trace;
 mod upkeep;
 mod work;
 
+pub use dead::DeadOutcome;
 pub use error::Error;
-pub use handle::{DeadOutcome, Inventory, Parts, Released, start};
+pub use handle::{Inventory, Parts, Released, start};
 pub use observe::METRICS;
 pub use operations::{
     OPERATIONS_MAX, Operated, OperationRequest, OperationRow, Receipt, Refusal, RefusalCause, Requester,

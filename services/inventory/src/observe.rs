@@ -34,8 +34,11 @@ const LISTINGS: Metric<Counter> =
     Metric::counter("onhand_inventory_listings_total", "Catalogue entries taken in.", &[]);
 const MOVEMENTS: Metric<Counter> =
     Metric::counter("onhand_inventory_movements_total", "Movements posted by messages.", &[]);
-const DEAD: Metric<Counter> =
-    Metric::counter("onhand_inventory_dead_total", "Messages set aside because they cannot be applied.", &[]);
+const DEAD: Metric<Counter> = Metric::counter(
+    "onhand_inventory_dead_total",
+    "Messages kept because they were given up, by whatever service.",
+    &[],
+);
 const SPLITS: Metric<Counter> = Metric::counter(
     "onhand_inventory_batch_splits_total",
     "Batches that failed and were tried again in two halves.",
@@ -188,13 +191,20 @@ impl Observer {
         self.dead.increment(&[]);
         tracing::error!(
             shop.id = dead.shop.map(values::ShopId::get), kind = %dead.kind, reason = %dead.reason,
-            "a message cannot be applied and was set aside; see `onhand parked list`"
+            queue = dead.queue.as_deref(), "a message was given up and is kept; see `onhand parked list`"
         );
     }
 
     pub(crate) fn not_kept(error: &dyn std::error::Error) {
         tracing::error!(
             "the database refuses to keep a message that was given up, so the transport does: {}",
+            process::error_chain(error)
+        );
+    }
+
+    pub(crate) fn not_handed_back(error: &dyn std::error::Error) {
+        tracing::warn!(
+            "a message could not be handed back to the service that gave it up: {}",
             process::error_chain(error)
         );
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ledger::{OrderLine, Seen, Snapshot};
+use ledger::{Decision, OrderLine, Seen, Snapshot};
 use proto::{OrderObserved, OrderState, OrderUnreadable, Source};
 use store::{Changes, Incomplete, InventoryTx, Wanted, Wish};
 use values::{OrderId, ShopId};
@@ -27,6 +27,13 @@ impl Told {
             Self::Unreadable(unreadable) => unreadable.shop,
         }
     }
+
+    pub(crate) const fn order(&self) -> Option<OrderId> {
+        match self {
+            Self::Observed(observed) => Some(observed.order),
+            Self::Unreadable(unreadable) => unreadable.order,
+        }
+    }
 }
 
 pub(crate) async fn apply(
@@ -45,7 +52,7 @@ pub(crate) async fn apply(
     let mut read: BTreeSet<(ShopId, OrderId)> = BTreeSet::new();
     let mut incomplete = Vec::new();
     for Traced { what, trace } in told {
-        let occasion = Occasion { trace: (*trace).clone(), ..occasion.clone() };
+        let occasion = Occasion { trace: trace.context.clone(), ..occasion.clone() };
         match what {
             Told::Observed(observed) => {
                 let snapshot = snapshot(observed);
@@ -54,6 +61,7 @@ pub(crate) async fn apply(
                 }
                 if let Some(verdict) = work.observe(observed.shop, &snapshot, &occasion) {
                     summary.count(&verdict);
+                    trace.span.record("decision", decision_word(verdict.decision));
                 }
             }
             Told::Unreadable(unreadable) => {
@@ -95,6 +103,17 @@ fn widen(scope: &mut Scope, observed: &OrderObserved) {
             scope.listings.extend(line.listing.map(|listing| (shop, listing)));
             scope.texts.extend(line.sku.clone());
         }
+    }
+}
+
+/// What was decided, as spans say it.
+const fn decision_word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Apply { .. } => "applied",
+        Decision::Confirm => "confirmed",
+        Decision::Duplicate => "duplicate",
+        Decision::Older => "older",
+        Decision::Reread => "unordered",
     }
 }
 

@@ -9,10 +9,12 @@ use bus::{PublishError, Publisher};
 use process::backoff::{Backoff, random};
 use process::clock;
 use process::health::Pulse;
-use proto::{Envelope, LevelChanged, Message, READ_IDS_MAX, ReadWanted, Settled, Wanted};
+use process::telemetry::{TRACES, goes_on, set_traceparent, traceparent_of};
+use proto::{Envelope, Kind, LevelChanged, Message, READ_IDS_MAX, ReadWanted, Settled, Wanted};
 use store::{ShopFilter, StockRow, Wish};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 use uuid::Uuid;
 use values::{HolderId, OrderId, ShopId, StockId, Timestamp};
 
@@ -90,14 +92,19 @@ impl Relay {
             after = Some(last.stock.id);
             let now = clock::now();
             let mut envelopes = Vec::with_capacity(page.len());
+            // They end when all is confirmed.
+            let mut spans = Vec::new();
             for row in &page {
-                if let Some(level) = level_changed(&row.stock) {
-                    let trace = row.stock.trace.as_deref();
-                    envelopes.extend(self.seal(&Message::from(level), trace, now));
-                }
+                let Some(level) = level_changed(&row.stock) else { continue };
+                let before = row.stock.trace.as_deref();
+                let span = before.filter(|before| goes_on(before)).map(|before| publish_span(&level, before));
+                let place = span.as_ref().and_then(traceparent_of);
+                envelopes.extend(self.seal(&Message::from(level), place.as_deref().or(before), now));
+                spans.extend(span);
             }
             let level_count = envelopes.len();
             self.publish(&envelopes).await?;
+            drop(spans);
             let done: Vec<_> =
                 page.iter().map(|row| (row.stock.id, row.stock.epoch, row.stock.revision)).collect();
             self.shared.store.mark_published(&done).await?;
@@ -183,6 +190,17 @@ impl Relay {
         }
         Ok(())
     }
+}
+
+/// The span of a level that is published, in the trace of what changed it.
+fn publish_span(level: &LevelChanged, before: &str) -> Span {
+    let span = tracing::info_span!(
+        target: TRACES, parent: None, "publish", otel.kind = "producer", kind = Kind::LevelChanged.type_name(), messages = 1,
+        shop.id = level.stock.shop.get(), stock.id = level.stock.holder.get(), sku = %level.sku,
+        level = %level.level, revision = level.revision.get()
+    );
+    set_traceparent(&span, before);
+    span
 }
 
 /// The whole state of a stock; `None` while it has no SKU, for then there is nothing to push to it.

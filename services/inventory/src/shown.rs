@@ -30,7 +30,7 @@ pub(crate) async fn apply(
     let mut rows: BTreeMap<StockId, StockRow> = rows.into_iter().map(|row| (row.id, row)).collect();
     let mut opened: BTreeMap<StockId, (Quantity, Occasion)> = BTreeMap::new();
     for Traced { what, trace } in shown {
-        let occasion = Occasion { trace: (*trace).clone(), ..occasion.clone() };
+        let occasion = Occasion { trace: trace.context.clone(), ..occasion.clone() };
         let Some(row) = rows.get_mut(&id(what)) else { continue };
         // Told twice, it would be joined with what was learnt since.
         if row.settle.is_some_and(|settle| settle.number >= what.number) {

@@ -52,7 +52,7 @@ fn logged(format: LogFormat, level: LogLevel, work: impl FnOnce()) -> String {
 
 fn traced(work: impl FnOnce()) -> Vec<SpanData> {
     let kept = Kept::<SpanData>::new();
-    let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone()).build();
+    let provider = within_limits().with_simple_exporter(kept.clone()).build();
     let subscriber = subscriber(LogFormat::Json, LogLevel::Error, std::io::sink, Some(&provider));
     tracing::subscriber::with_default(subscriber, work);
     kept.taken()
@@ -89,8 +89,8 @@ fn pretty_lines_are_for_people() {
 #[test]
 fn a_trace_goes_on_where_its_traceparent_is_taken_up() {
     let spans = traced(|| {
-        let carried = tracing::info_span!("publish").in_scope(traceparent);
-        let receive = tracing::info_span!("receive");
+        let carried = traceparent_of(&tracing::info_span!(target: TRACES, "publish"));
+        let receive = tracing::info_span!(target: TRACES, "receive");
         set_traceparent(&receive, &carried.expect("traces are on"));
         receive.in_scope(|| {});
     });
@@ -104,30 +104,69 @@ fn a_trace_goes_on_where_its_traceparent_is_taken_up() {
 fn nonsense_from_outside_begins_a_trace_of_its_own() {
     for nonsense in ["", "00-0-0-00", "é", &"0".repeat(10_000)] {
         let spans = traced(|| {
-            let receive = tracing::info_span!("receive");
+            let receive = tracing::info_span!(target: TRACES, "receive");
             set_traceparent(&receive, nonsense);
+            link(&receive, nonsense);
             receive.in_scope(|| {});
         });
-        assert_eq!(spans.len(), 1);
+        assert_eq!((spans.len(), spans[0].links.len()), (1, 0));
         assert_eq!(spans[0].parent_span_id, opentelemetry::trace::SpanId::INVALID);
     }
 }
 
 #[test]
-fn libraries_are_not_traced() {
-    let spans = traced(|| tracing::info_span!(target: "h2::client", "frame").in_scope(|| {}));
-    assert!(spans.is_empty(), "{spans:?}");
+fn a_batch_is_linked_to_all_that_is_in_it() {
+    let mut carried = Vec::new();
+    let spans = traced(|| {
+        let publish = || tracing::info_span!(target: TRACES, "publish");
+        carried.extend((0..600).filter_map(|_| traceparent_of(&publish())));
+        let batch = tracing::info_span!(target: TRACES, "batch");
+        for place in &carried {
+            link(&batch, place);
+        }
+    });
+    let links = &spans.last().unwrap().links;
+    let linked: Vec<String> = links.iter().map(|link| link.span_context.span_id().to_string()).collect();
+    let published: Vec<String> = spans.iter().map(|span| span.span_context.span_id().to_string()).collect();
+    assert_eq!((linked.len(), carried.len()), (600, 600));
+    assert_eq!(linked, published[..600]);
 }
 
 #[test]
-fn without_traces_there_is_no_traceparent() {
-    let subscriber = subscriber(LogFormat::Json, LogLevel::Error, std::io::sink, None);
-    let carried = tracing::subscriber::with_default(subscriber, || {
-        let span = tracing::info_span!("publish");
-        set_traceparent(&span, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-        span.in_scope(traceparent)
+fn only_spans_for_traces_are_traced_and_only_others_are_logged() {
+    let spans = traced(|| {
+        tracing::info_span!(target: "h2::client", "frame").in_scope(|| {});
+        tracing::info_span!("ours").in_scope(|| tracing::warn!("a line of the log"));
     });
-    assert_eq!(carried, None);
+    assert!(spans.is_empty(), "{spans:?}");
+    let line = logged(LogFormat::Json, LogLevel::Trace, || {
+        tracing::info_span!(target: TRACES, "publish").in_scope(|| tracing::info!("published"));
+    });
+    assert!(line.contains("published") && !line.contains("\"publish\""), "{line}");
+}
+
+#[test]
+fn without_traces_no_span_is_made() {
+    const SENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let off = subscriber(LogFormat::Json, LogLevel::Trace, std::io::sink, None);
+    tracing::subscriber::with_default(off, || {
+        let span = tracing::info_span!(target: TRACES, "publish");
+        assert!(span.is_disabled());
+        set_traceparent(&span, SENT);
+        link(&span, SENT);
+        assert_eq!(traceparent_of(&span), None);
+        assert!(!goes_on(SENT));
+    });
+}
+
+#[test]
+fn a_trace_that_is_not_sent_is_not_gone_on_with() {
+    traced(|| {
+        assert!(goes_on("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        for sent in ["", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", "01", "x"] {
+            assert!(!goes_on(sent), "{sent}");
+        }
+    });
 }
 
 #[tokio::test]
@@ -136,7 +175,9 @@ async fn the_last_spans_are_sent_but_a_silent_collector_does_not_hold_up_the_end
     let url = format!("http://{}", collector.local_addr().unwrap());
     let provider = provider("test", &Traces { url, sampled_permille: 1_000 }).unwrap();
     let subscriber = subscriber(LogFormat::Json, LogLevel::Error, std::io::sink, Some(&provider));
-    tracing::subscriber::with_default(subscriber, || tracing::info_span!("publish").in_scope(|| {}));
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info_span!(target: TRACES, "publish").in_scope(|| {});
+    });
 
     let patience = Duration::from_millis(300);
     let flushed = Telemetry { provider: Some(provider) }.flush_within(patience);

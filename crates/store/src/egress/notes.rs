@@ -9,6 +9,9 @@ use crate::error::Error;
 /// Most attempts remembered of a stock.
 pub const ATTEMPTS_KEPT: usize = 5;
 
+/// Most traces remembered of a stock. What comes later before a push is made is not linked to it.
+pub const TRACES_KEPT: usize = 8;
+
 /// A settle that egress wishes for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettleWish {
@@ -54,6 +57,9 @@ pub struct PushNotes {
     pub attempts: Vec<Told>,
     /// The last drift.
     pub drift: Option<DriftFound>,
+    /// Places in the traces of what made a push necessary, the first before the others, until the shop shows what it
+    /// should; at most [`TRACES_KEPT`].
+    pub traces: Vec<String>,
 }
 
 impl PushNotes {
@@ -69,6 +75,7 @@ impl PushNotes {
             held_until: None,
             attempts: Vec::new(),
             drift: None,
+            traces: Vec::new(),
         }
     }
 
@@ -77,6 +84,13 @@ impl PushNotes {
         self.attempts.push(attempt);
         if self.attempts.len() > ATTEMPTS_KEPT {
             self.attempts.remove(0);
+        }
+    }
+
+    /// Remembers a trace that the next push belongs to, unless there are enough.
+    pub fn caused_by(&mut self, traceparent: &str) {
+        if self.traces.len() < TRACES_KEPT {
+            self.traces.push(traceparent.to_owned());
         }
     }
 }

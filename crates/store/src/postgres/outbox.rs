@@ -1,7 +1,7 @@
 //! The levels that are to be published, on PostgreSQL. Relays may race: what is published twice is told apart by its
 //! revision, and only what is still as it was published is taken away.
 
-use values::{Epoch, Revision, StockId};
+use values::{Epoch, Revision, ShopId, StockId, Timestamp};
 
 use super::Postgres;
 use super::parameters::{all, rows, run, with};
@@ -50,7 +50,19 @@ SELECT shop, holder, epoch, revision, $1 FROM inventory.stocks
  WHERE sku_id IS NOT NULL AND ($2::bigint IS NULL OR shop = $2) ORDER BY shop, holder
     ON CONFLICT (shop, holder) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision";
 
+/// Every stock of the shop that has a SKU is to be published once more, as it is when this has its row.
+const PUBLISH_AGAIN: &str = "
+INSERT INTO inventory.outbox AS o (shop, holder, epoch, revision, since)
+SELECT s.shop, s.holder, s.epoch, s.revision, $2
+  FROM (SELECT shop, holder, epoch, revision FROM inventory.stocks
+         WHERE shop = $1 AND sku_id IS NOT NULL ORDER BY shop, holder FOR UPDATE) AS s
+    ON CONFLICT (shop, holder) DO NOTHING";
+
 impl Postgres {
+    pub(crate) async fn publish_again(&self, shop: ShopId, now: Timestamp) -> Result<u64, Error> {
+        run(&self.pool, "publish levels again", PUBLISH_AGAIN, with(shop.get()).and(now.micros())).await
+    }
+
     pub(crate) async fn levels_to_publish(
         &self,
         filter: ShopFilter,

@@ -9,7 +9,7 @@ use super::parameters::{all, maybe, none, one, rows, run, with};
 use super::{PgInventoryTx, Postgres, marks};
 use crate::error::Error;
 use crate::inventory::{Approval, DeadMessage, Decided};
-use crate::rows::upkeep::{ApprovalColumns, DeadColumns, approval, dead};
+use crate::rows::upkeep::{ApprovalColumns, DeadColumns, approval, dead, dead_columns};
 use crate::rows::{id, order_keys, sku};
 
 /// What a mark was made for is committed when it can be locked, so whoever takes it sees that in his next statement.
@@ -60,11 +60,10 @@ const APPROVALS: &str = "
 SELECT id, kind, summary, payload, at, actor, approved, decided_at FROM inventory.approvals
  WHERE decided_at IS NULL ORDER BY id LIMIT $1";
 
-const TAKE_DEAD: &str = "
-DELETE FROM inventory.dead WHERE id = $1 RETURNING id, shop, kind, payload, reason, attempts, at, identity";
+const TAKE_DEAD: &str = concat!("DELETE FROM inventory.dead WHERE id = $1 RETURNING ", dead_columns!());
 
-const DEAD: &str = "
-SELECT id, shop, kind, payload, reason, attempts, at, identity FROM inventory.dead WHERE id > $1 ORDER BY id LIMIT $2";
+const DEAD: &str =
+    concat!("SELECT ", dead_columns!(), " FROM inventory.dead WHERE id > $1 ORDER BY id LIMIT $2");
 
 const PRUNE: &str = "
 DELETE FROM inventory.operations AS o

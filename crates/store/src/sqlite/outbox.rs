@@ -1,6 +1,6 @@
 //! The levels that are to be published, on SQLite.
 
-use values::{Epoch, Revision, StockId};
+use values::{Epoch, Revision, ShopId, StockId, Timestamp};
 
 use super::{Sqlite, commit};
 use crate::error::{Error, failed};
@@ -27,7 +27,24 @@ DELETE FROM inventory_outbox
             ON s.shop = w.value ->> 0 AND s.holder = w.value ->> 1
            AND s.epoch = w.value ->> 2 AND s.revision = w.value ->> 3)";
 
+const PUBLISH_AGAIN: &str = "
+INSERT INTO inventory_outbox (shop, holder, since)
+SELECT shop, holder, ?2 FROM inventory_stocks WHERE shop = ?1 AND sku_id IS NOT NULL ORDER BY holder
+    ON CONFLICT (shop, holder) DO NOTHING";
+
 impl Sqlite {
+    pub(crate) async fn publish_again(&self, shop: ShopId, now: Timestamp) -> Result<u64, Error> {
+        let mut tx = self.write().await?;
+        let again = sqlx::query(PUBLISH_AGAIN)
+            .bind(shop.get())
+            .bind(now.micros())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("publish levels again"))?;
+        commit(tx).await?;
+        Ok(again.rows_affected())
+    }
+
     pub(crate) async fn levels_to_publish(
         &self,
         filter: ShopFilter,

@@ -9,7 +9,7 @@ use crate::error::{Error, failed};
 use crate::inventory::{Approval, DeadMessage, Decided};
 use crate::registry::Changed;
 use crate::rows::registry::done_if;
-use crate::rows::upkeep::{ApprovalColumns, DeadColumns, approval, dead};
+use crate::rows::upkeep::{ApprovalColumns, DeadColumns, approval, dead, dead_columns};
 use crate::rows::{id, json, order_keys, sku};
 
 const TAKE_SKUS: &str = "
@@ -33,8 +33,10 @@ const APPROVALS: &str = "
 SELECT id, kind, summary, payload, at, actor, approved, decided_at FROM inventory_approvals
  WHERE (?1 IS NULL OR id = ?1) AND (?1 IS NOT NULL OR decided_at IS NULL) ORDER BY id LIMIT ?2";
 
-const DEAD: &str = "
-SELECT id, shop, kind, payload, reason, attempts, at, identity FROM inventory_dead WHERE id > ?1 ORDER BY id LIMIT ?2";
+const DEAD: &str =
+    concat!("SELECT ", dead_columns!(), " FROM inventory_dead WHERE id > ?1 ORDER BY id LIMIT ?2");
+
+const TAKE_DEAD: &str = concat!("DELETE FROM inventory_dead WHERE id = ?1 RETURNING ", dead_columns!());
 
 type OrderKeys = Vec<(ShopId, OrderId)>;
 
@@ -196,14 +198,11 @@ impl SqliteInventoryTx {
 
     /// Takes a dead message out, to be replayed in this transaction or thrown away.
     pub(crate) async fn take_dead(&mut self, number: i64) -> Result<Option<DeadMessage>, Error> {
-        let row: Option<DeadColumns> = sqlx::query_as(
-            "DELETE FROM inventory_dead WHERE id = ?1
-             RETURNING id, shop, kind, payload, reason, attempts, at, identity",
-        )
-        .bind(number)
-        .fetch_optional(&mut *self.tx)
-        .await
-        .map_err(failed("take a dead message"))?;
+        let row: Option<DeadColumns> = sqlx::query_as(TAKE_DEAD)
+            .bind(number)
+            .fetch_optional(&mut *self.tx)
+            .await
+            .map_err(failed("take a dead message"))?;
         row.map(dead).transpose()
     }
 

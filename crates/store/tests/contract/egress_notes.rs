@@ -26,6 +26,7 @@ fn full(id: StockId) -> PushNotes {
         held_until: Some(at(6)),
         attempts: vec![told(-1), told(2)],
         drift: Some(DriftFound { at: at(7), kind: "ours".to_owned(), quantity: units(-3) }),
+        traces: vec!["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(), "odd".to_owned()],
     }
 }
 

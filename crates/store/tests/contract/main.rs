@@ -63,11 +63,13 @@ contract! {
         unresolved_lines_make_a_picture_incomplete, a_code_stands_in_for_a_stock, doubt_leaves_unmanaged_lines_out,
         traces_go_out_with_levels, a_shop_is_connected_within_a_batch,
     }
-    outbox { newest_wins, order_dates_gather_until_published, shops_are_shared_out }
+    outbox {
+        newest_wins, order_dates_gather_until_published, shops_are_shared_out, what_was_published_can_be_again,
+    }
     upkeep {
         a_changed_shop_marks_its_skus, a_mapped_listing_marks_its_orders, expired_orders_are_found,
         rereads_are_asked_for_once_in_a_while, incomplete_shops_are_marked_and_cleared, dead_messages_can_be_taken,
-        a_dead_message_is_kept_once,
+        a_dead_message_is_kept_once, a_dead_message_of_no_fact_makes_nothing_incomplete,
         approvals_are_decided_once, operation_keys_are_forgotten, orphans_and_parked_lines_are_listed,
     }
     check {

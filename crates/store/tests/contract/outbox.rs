@@ -91,3 +91,29 @@ pub(crate) async fn shops_are_shared_out<D: Database>() -> anyhow::Result<()> {
     assert_eq!(paged.iter().map(|level| level.stock.id).collect::<Vec<_>>(), all[3..5]);
     Ok(())
 }
+
+/// The transport lost them for good.
+pub(crate) async fn what_was_published_can_be_again<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let (lost, other) = (shop(&store, "a", main).await?.id, shop(&store, "b", main).await?.id);
+    for shop in [lost, other] {
+        sell(&store, shop, &["A", "B", "C"]).await?;
+    }
+    publish_all(&store).await?;
+    order(&store, lost, snapshot(1, "processing", 10, &[product(1)])).await?;
+    let waiting = unpublished(&store).await?;
+    assert_eq!(store.publish_again(lost, Timestamp::from_seconds(90)).await?, 2, "one waits already");
+    let again = unpublished(&store).await?;
+    let of_lost: Vec<_> = again.iter().filter(|level| level.stock.id.shop == lost).collect();
+    assert_eq!(of_lost.iter().map(|level| level.stock.id.holder.get()).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(of_lost[0], &waiting[0], "what waited is as it was");
+    let of_other =
+        |levels: &[Unpublished]| levels.iter().filter(|level| level.stock.id.shop == other).count();
+    assert_eq!(of_other(&again), of_other(&waiting));
+    publish_all(&store).await?;
+    assert_eq!(unpublished(&store).await?, []);
+    assert_eq!(store.publish_again(lost, NOW).await?, 3);
+    Ok(())
+}

@@ -122,8 +122,11 @@ pub(crate) async fn dead_messages_can_be_taken<D: Database>() -> anyhow::Result<
     let (shop, _) = simple(&store).await?;
     let dead = NewDead {
         identity: Some("message/1".to_owned()),
+        queue: Some("inventory.orders.v1.1.0".to_owned()),
         shop: Some(shop.id),
+        leaves_incomplete: true,
         kind: "order_observed.v1".to_owned(),
+        trace: Some(*b"sixteen bytes id"),
         payload: vec![0, 159, 146, 150],
         reason: "future_version".to_owned(),
         attempts: 3,
@@ -142,14 +145,42 @@ pub(crate) async fn dead_messages_can_be_taken<D: Database>() -> anyhow::Result<
     Ok(())
 }
 
+/// A level or a wish that was given up says nothing of orders.
+pub(crate) async fn a_dead_message_of_no_fact_makes_nothing_incomplete<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (shop, _) = simple(&store).await?;
+    let level = |shop| NewDead {
+        identity: None,
+        queue: Some("egress.levels.v1.1.0".to_owned()),
+        shop,
+        leaves_incomplete: false,
+        kind: "level.changed.v1".to_owned(),
+        trace: None,
+        payload: vec![1],
+        reason: "cannot-be-stored".to_owned(),
+        attempts: 4,
+        at: NOW,
+    };
+    let mut tx = store.begin_inventory().await?;
+    tx.save(&Changes { dead: &[level(Some(shop.id)), level(None)], now: NOW, ..Changes::default() }).await?;
+    assert!(tx.incomplete_shops(&[shop.id]).await?.is_empty());
+    tx.commit().await?;
+    assert_eq!(store.dead_messages(0, 9).await?.len(), 2, "somebody sees them all the same");
+    Ok(())
+}
+
 pub(crate) async fn a_dead_message_is_kept_once<D: Database>() -> anyhow::Result<()> {
     let database = D::fresh().await?;
     let store = database.open().await?;
     let (shop, _) = simple(&store).await?;
     let dead = |identity: Option<&str>| NewDead {
         identity: identity.map(str::to_owned),
+        queue: None,
         shop: None,
+        leaves_incomplete: true,
         kind: "unreadable".to_owned(),
+        trace: None,
         payload: Vec::new(),
         reason: "unreadable-envelope".to_owned(),
         attempts: 0,

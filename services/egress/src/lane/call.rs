@@ -7,27 +7,36 @@ use connector::{
 };
 use connector_woocommerce::Client;
 use futures_util::future::BoxFuture;
+use tracing::{Instrument as _, Span};
 use values::{Quantity, StockId, Timestamp};
+
+use crate::trace;
 
 /// A call under way.
 pub(super) type Running = BoxFuture<'static, Done>;
 
 /// A push that was journaled.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Begun {
     pub(super) id: StockId,
     /// As in its intent.
     pub(super) started_at: Timestamp,
+    /// How many traces it belongs to.
+    pub(super) causes: usize,
+    /// Ends when the answer is stored.
+    pub(super) span: Span,
 }
 
 /// A stock that is to be read back.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Asked {
     pub(super) stock: StockRef,
     /// What it should show.
     pub(super) expected: Option<Quantity>,
     /// The doubt that is to end, by the time until which the push may take effect.
     pub(super) doubtful_until: Option<Timestamp>,
+    /// Ends when the answer is stored.
+    pub(super) span: Span,
 }
 
 /// A call that may be made.
@@ -76,12 +85,16 @@ impl Call {
             let sent = Instant::now();
             match self {
                 Self::Push { batch, begun, at } => {
-                    let result = client.change_stocks(&batch).await;
+                    let span = trace::calling("push", begun.iter().map(|begun| &begun.span));
+                    let result = client.change_stocks(&batch).instrument(span.clone()).await;
+                    trace::answered(&span, &result);
                     Done::Push { begun, variations: batch.parent.is_some(), at, sent, result }
                 }
                 Self::ReadBack { asked } => {
                     let stocks: Vec<StockRef> = asked.iter().map(|asked| asked.stock).collect();
-                    let result = client.stocks(&stocks).await;
+                    let span = trace::calling("read_back", asked.iter().map(|asked| &asked.span));
+                    let result = client.stocks(&stocks).instrument(span.clone()).await;
+                    trace::answered(&span, &result);
                     Done::ReadBack { asked, sent, result }
                 }
                 Self::Probe { stock } => {

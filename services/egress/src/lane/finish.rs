@@ -102,10 +102,12 @@ impl Lane {
                     let outcome = changed.outcomes.get(place).copied().unwrap_or(ChangeOutcome::Uncertain);
                     // A shop that does not say what time it is there: then ours has to do.
                     let date = changed.shop_time.unwrap_or(now);
-                    self.pushed(stock, outcome, date, took, now);
+                    self.pushed(stock, begun, outcome, (date, took, now));
                 }
                 Err(error) => {
-                    self.push_failed(stock, failed(error, variations, ids.len() == 1), error, now);
+                    let failed = failed(error, variations, ids.len() == 1);
+                    begun.span.record("outcome", failed.word());
+                    self.push_failed(stock, failed, error, now);
                 }
             }
         }
@@ -115,14 +117,15 @@ impl Lane {
     fn pushed(
         &self,
         stock: &mut Stock,
+        begun: &Begun,
         outcome: ChangeOutcome,
-        date: Timestamp,
-        took: Duration,
-        now: Timestamp,
+        (date, took, now): (Timestamp, Duration, Timestamp),
     ) {
+        begun.span.record("outcome", outcome_word(outcome));
         match outcome {
             ChangeOutcome::Applied { .. } => {
                 self.shared.observe.pushed("applied");
+                stock.caused(begun.causes);
                 if let Some(since) = stock.succeeded(date, took, now) {
                     self.shared.observe.lag(now.since(since));
                 }
@@ -206,6 +209,25 @@ impl Lane {
             }
         }
         work.commit().await
+    }
+}
+
+/// As spans say it; metrics too.
+const fn outcome_word(outcome: ChangeOutcome) -> &'static str {
+    match outcome {
+        ChangeOutcome::Applied { .. } => "applied",
+        ChangeOutcome::Refused { .. } => "refused",
+        ChangeOutcome::Uncertain => "uncertain",
+    }
+}
+
+impl Failed {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Uncertain => "uncertain",
+            Self::Unsent => "unsent",
+            Self::Refused | Self::Blocked(_) => "refused",
+        }
     }
 }
 

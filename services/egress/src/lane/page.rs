@@ -11,6 +11,7 @@ use values::{Quantity, StockId, Timestamp};
 use super::Lane;
 use super::call::{Asked, Call};
 use crate::stock::Stock;
+use crate::trace;
 
 /// Stocks looked at in one go: enough for the calls that may be under way at once.
 const PAGE_STOCKS_MAX: u32 = 200;
@@ -97,6 +98,7 @@ pub(super) fn read_back(stocks: &mut [Stock], places: &[usize], now: Timestamp) 
             stock: StockRef { holder, parent: stock.notes.parent },
             expected,
             doubtful_until,
+            span: trace::reading_back(stock),
         });
         stock.notes.held_until = Some(now + READ_TIME_MAX);
         stock.row.due_at = None;

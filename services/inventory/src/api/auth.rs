@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use process::clock;
+use process::telemetry::{TRACES, set_traceparent, traceparent_of};
 use store::{Scope, Store};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
-use super::observe::RequestId;
+use super::observe::{RequestId, sent_traceparent};
 use super::problem::{Kind, Problem};
 use crate::Requester;
 
@@ -57,11 +60,15 @@ pub(super) async fn admit(
             format!("this needs a token of scope {}; this one has {}", gate.scope, token.scope),
         ));
     }
+    // Only now that it is known who sends the trace it belongs to.
+    let span = trace_span(&request);
     let id = request.extensions().get::<RequestId>();
-    let traceparent = id.map(|id| id.traceparent(request.headers())).unwrap_or_default();
+    let sent = || id.map(|id| id.traceparent(request.headers())).unwrap_or_default();
+    let traceparent = traceparent_of(&span).unwrap_or_else(sent);
     let caller = Caller { name: token.name.into(), scope: token.scope, traceparent };
     request.extensions_mut().insert(caller.clone());
-    let mut response = next.run(request).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
     response.extensions_mut().insert(caller);
     Ok(response)
 }
@@ -71,6 +78,19 @@ impl Caller {
     pub(super) fn requester(&self) -> Requester {
         Requester { actor: self.name.to_string(), traceparent: Some(self.traceparent.clone()) }
     }
+}
+
+/// The span of a request: what it changes is in its trace. It goes on with the caller's trace, if there is one.
+fn trace_span(request: &Request) -> Span {
+    let span = tracing::info_span!(
+        target: TRACES, parent: None, "request", otel.kind = "server", http.request.method = %request.method(),
+        http.route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str),
+        http.response.status_code = Empty
+    );
+    if let Some(sent) = sent_traceparent(request.headers()) {
+        set_traceparent(&span, sent);
+    }
+    span
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

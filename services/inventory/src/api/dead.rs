@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use store::DeadMessage;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::Shared;
 use super::extract::{Path, Query};
@@ -15,7 +16,7 @@ use super::problem::{Kind, Problem};
 use super::wire::Time;
 use crate::DeadOutcome;
 
-/// A message that could not be applied. While a shop has one, no comparison with its stocks is trusted.
+/// A message that was given up. While a shop has one that may be about its orders, no comparison with its stocks is trusted.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Dead {
     /// Its number.
@@ -26,6 +27,14 @@ pub(super) struct Dead {
     /// Its type.
     #[schema(example = "order.observed.v1")]
     kind: String,
+    /// The queue it was given up in: the first word is the service that it was for.
+    #[schema(example = "inventory.orders.v1.8.3")]
+    queue: Option<String>,
+    /// Whether stocks of the shop are not trusted while it is here: it may be about an order.
+    leaves_incomplete: bool,
+    /// Id of the trace it belongs to.
+    #[schema(example = "0af7651916cd43dd8448eb211c80319c")]
+    trace: Option<String>,
     /// When it was given up.
     at: Time,
     /// Why, as a code.
@@ -42,9 +51,9 @@ pub(super) struct Dead {
 #[serde(rename_all = "snake_case")]
 #[schema(as = DeadAction)]
 pub(super) enum Action {
-    /// Apply it again.
+    /// Apply it again, or hand it to the service once more that gave it up.
     Replay,
-    /// Throw it away; what it was about is read again.
+    /// Throw it away; what a fact was about is read again.
     Discard,
 }
 
@@ -63,6 +72,9 @@ pub(super) async fn list(
         id: row.id,
         shop: row.message.shop.map(|shop| shops.name(shop)),
         kind: row.message.kind,
+        queue: row.message.queue,
+        leaves_incomplete: row.message.leaves_incomplete,
+        trace: row.message.trace.map(|trace| Uuid::from_bytes(trace).simple().to_string()),
         at: row.message.at.into(),
         reason: row.message.reason,
         attempts: row.message.attempts,
@@ -88,7 +100,7 @@ pub(super) async fn act(
         DeadOutcome::Unknown => Err(Problem::not_found(format_args!("message {id}"))),
         DeadOutcome::Still { reason } => Err(Problem::new(
             Kind::NotNow,
-            format!("the message still cannot be applied ({reason}); it stays, and repeating is safe"),
+            format!("that did not work ({reason}); the message stays, and repeating is safe"),
         )),
     }
 }

@@ -44,6 +44,7 @@ pub(super) const ROUTES: &[&str] = &[
     "/parked/map",
     "/shops",
     "/shops/{name}",
+    "/shops/{name}/republish",
     "/shops/{name}/unmapped",
     "/shops/{name}/{job}",
     "/stock",
@@ -85,21 +86,26 @@ impl Observer {
     }
 }
 
-/// Id of a request: in its log lines, in its answer, and the trace of what it moves if it brings none.
+/// Id of a request: in its log lines, in its answer, and the trace of what it moves if it brings none and has no span.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RequestId(Uuid);
 
 impl RequestId {
     /// The trace context the caller sent, or one of its own.
     pub(super) fn traceparent(self, headers: &HeaderMap) -> String {
-        let sent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        sent.filter(|sent| is_traceparent(sent)).map_or_else(|| self.own_trace(), str::to_owned)
+        sent_traceparent(headers).map_or_else(|| self.own_trace(), str::to_owned)
     }
 
     fn own_trace(self) -> String {
         let (_, low) = self.0.as_u64_pair();
         format!("00-{}-{low:016x}-00", self.0.simple())
     }
+}
+
+/// The trace context that the caller sent.
+pub(super) fn sent_traceparent(headers: &HeaderMap) -> Option<&str> {
+    let sent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    sent.filter(|sent| is_traceparent(sent))
 }
 
 /// `version-trace-parent-flags`, all in lower-case hex.

@@ -8,10 +8,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use store::{
     Changed, Connector, NewShop, Opening, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets, ShopState,
     TaskKind, UnmappedCause, UnmappedStock, same_address,
 };
+use utoipa::ToSchema;
 use values::{HolderId, StockId};
 
 use super::auth::Caller;
@@ -159,6 +161,28 @@ pub(super) async fn remove(
         ShopRemoved::Removed(held) => Ok(Json(RemovedShop::new(held, query.orders))),
         ShopRemoved::Unknown => Err(Problem::not_found(format_args!("shop {name:?}"))),
     }
+}
+
+/// What is published again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Republished {
+    /// Stocks whose level goes out once more. Those that wait to go out anyway are not counted.
+    #[schema(example = 120)]
+    stocks: u64,
+}
+
+/// Publish every level of a shop again
+///
+/// For what a broker lost: levels are published once, and not again before they change. Egress takes each that it knows
+/// already without a call to the shop.
+#[utoipa::path(post, path = "/shops/{name}/republish", tag = "registry", operation_id = "republish_shop",
+    params(("name" = String, Path, description = "Its name")), responses((status = 200, body = Republished)))]
+pub(super) async fn republish(
+    State(parts): State<Shared>,
+    Path(name): Path<String>,
+) -> Result<Json<Republished>, Problem> {
+    let shop = names::shop(&parts.store, &name).await?;
+    Ok(Json(Republished { stocks: parts.inventory.republish(shop.id).await? }))
 }
 
 /// List stocks of a shop without SKU

@@ -25,6 +25,7 @@ fn every_route_is_described() {
         get /explain/{sku}, get /health, post /imports, get /movements, post /operations, get /orders/{shop}/{id}, \
         post /orders/{shop}/{id}/release, get /orphans, get /parked, post /parked/map, get /shops, post /shops, \
         get /shops/{name}, patch /shops/{name}, delete /shops/{name}, get /shops/{name}/unmapped, \
+        post /shops/{name}/republish, \
         post /shops/{name}/{job}, get /stock, get /stock/export, get /tasks/{id}, get /tokens, post /tokens, \
         delete /tokens/{id}, get /warehouses, post /warehouses";
     let expected: BTreeSet<String> = expected.split(", ").map(str::to_owned).collect();

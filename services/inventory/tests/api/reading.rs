@@ -234,7 +234,10 @@ async fn dead_messages_are_replayed_or_discarded() {
     let shop = sold(&api).await;
     let dead = |payload: &[u8]| NewDead {
         identity: None,
+        queue: Some("inventory.orders.v1.1.0".to_owned()),
         shop: Some(shop),
+        leaves_incomplete: true,
+        trace: Some([7; 16]),
         kind: "order.observed.v1".to_owned(),
         payload: payload.to_vec(),
         reason: "broken-rule".to_owned(),
@@ -249,6 +252,9 @@ async fn dead_messages_are_replayed_or_discarded() {
     let listed = api.get("/dead?limit=1").await.good(200);
     assert_eq!(listed.pointer("/items/0/reason").unwrap(), "broken-rule");
     assert_eq!(listed.pointer("/items/0/shop").unwrap(), "berlin");
+    assert_eq!(listed.pointer("/items/0/queue").unwrap(), "inventory.orders.v1.1.0");
+    assert_eq!(listed.pointer("/items/0/trace").unwrap(), "07070707070707070707070707070707");
+    assert_eq!(*listed.pointer("/items/0/leaves_incomplete").unwrap(), true);
     let next = listed.get("next").unwrap().as_str().unwrap();
     let second = api.get(&format!("/dead?after={next}")).await.good(200);
     let (bad, good) = (listed.pointer("/items/0/id").unwrap(), second.pointer("/items/0/id").unwrap());

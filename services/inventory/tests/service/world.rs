@@ -1,7 +1,7 @@
 //! A running inventory in a directory of its own, with everything it publishes collected.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -59,6 +59,7 @@ pub(crate) struct World {
     pub(crate) health: Health,
     inventory: Option<Inventory>,
     told: Arc<Mutex<Vec<Envelope>>>,
+    gives_up: Arc<AtomicBool>,
     stop: CancellationToken,
     background: Vec<JoinHandle<()>>,
     pub(crate) warehouse: WarehouseId,
@@ -94,6 +95,7 @@ impl World {
             health: Health::new(),
             inventory: None,
             told: Arc::default(),
+            gives_up: Arc::default(),
             stop: CancellationToken::new(),
             background: vec![writing],
             warehouse: warehouse.id,
@@ -121,11 +123,22 @@ impl World {
     #[expect(clippy::disallowed_methods, reason = "test code")]
     fn collect(&mut self, flow: Flow) {
         let (bus, told, stop) = (self.bus.clone(), Arc::clone(&self.told), self.stop.clone());
+        let gives_up = Arc::clone(&self.gives_up);
         let queue = bus.topology().queues(flow).next().unwrap();
         self.background.push(tokio::spawn(async move {
             let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
-            bus.consume(queue, limits, &mut Collector { told }, &stop).await.unwrap();
+            bus.consume(queue, limits, &mut Collector { told, gives_up }, &stop).await.unwrap();
         }));
+    }
+
+    /// Whether the other services give up all they are told from now on.
+    pub(crate) fn others_give_up(&self, gives_up: bool) {
+        self.gives_up.store(gives_up, Ordering::Relaxed);
+    }
+
+    /// From now on nothing is published any more.
+    pub(crate) fn break_spool(&self) {
+        self.background.first().expect("its writer is the first").abort();
     }
 
     /// The queue of facts.
@@ -335,10 +348,17 @@ pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T
 
 struct Collector {
     told: Arc<Mutex<Vec<Envelope>>>,
+    gives_up: Arc<AtomicBool>,
 }
 
 impl Handler for Collector {
     async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
+        if self.gives_up.load(Ordering::Relaxed) {
+            return Ok(vec![
+                Disposition::DeadLetter { reason: "given-up: by its service".to_owned() };
+                batch.len()
+            ]);
+        }
         self.told.lock().unwrap().extend(batch.iter().map(|delivery| delivery.envelope.clone()));
         Ok(vec![Disposition::Ack; batch.len()])
     }

@@ -26,7 +26,7 @@ pub(crate) enum Parked {
         /// The SKU it is.
         sku: String,
     },
-    /// Applies a message again.
+    /// Applies a message again, or hands it to the service once more that gave it up.
     Replay {
         /// Its number.
         id: i64,
@@ -51,7 +51,9 @@ impl Parked {
             }
             Self::Replay { id } => {
                 let answer = api.post(&["dead", &id.to_string(), "replay"], &json!({})).await?;
-                screen.show(&answer, |screen| screen.line(format!("message {id} is applied again")))
+                screen.show(&answer, |screen| {
+                    screen.line(format!("message {id} is applied, or with its service again"))
+                })
             }
             Self::Discard { id } => {
                 let answer = api.post(&["dead", &id.to_string(), "discard"], &json!({})).await?;
@@ -101,13 +103,13 @@ async fn list(api: &Api, screen: Screen) -> Result<(), Failure> {
             return screen.line("no messages were given up");
         }
         screen.line("")?;
-        let mut table = Table::new(&[">ID", "SHOP", "KIND", "SINCE", "WHY"]);
+        let mut table = Table::new(&[">ID", "SHOP", "KIND", "QUEUE", "SINCE", "WHY"]);
         for message in &dead {
-            table.row(["id", "shop", "kind", "at", "reason"].map(|name| text(message, name)));
+            table.row(["id", "shop", "kind", "queue", "at", "reason"].map(|name| text(message, name)));
         }
         screen.table(&table, "")?;
         screen.line(
-            "apply one again with `onhand parked replay ID`, or give it up with `onhand parked discard ID`",
+            "try one again with `onhand parked replay ID`, or give it up with `onhand parked discard ID`",
         )
     })
 }

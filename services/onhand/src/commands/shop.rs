@@ -35,6 +35,11 @@ pub(crate) enum Shop {
         /// Its name.
         name: String,
     },
+    /// Publishes what every stock of the shop should show once more, after a broker has lost messages.
+    Republish {
+        /// Its name.
+        name: String,
+    },
     /// Takes the shop out of service; what it sold stays in the ledger.
     Remove {
         /// Its name.
@@ -90,6 +95,12 @@ impl Shop {
                 screen.show(&task, |screen| {
                     task::report(screen, &task)?;
                     screen.line(format!("{name}: every stock is on its way to be compared"))
+                })
+            }
+            Self::Republish { name } => {
+                let answer = api.post(&["shops", &name, "republish"], &json!({})).await?;
+                screen.show(&answer, |screen| {
+                    screen.line(format!("{name}: levels on their way again: {}", text(&answer, "stocks")))
                 })
             }
             Self::Remove { name, release, yes } => {

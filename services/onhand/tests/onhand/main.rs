@@ -1,5 +1,6 @@
 //! The program itself: its commands against a running onhand, its start and end, the demo; and whole, in every form that it
-//! is deployed in: from end to end, through a hundred deaths, through outages of what it stands on, through restarts.
+//! is deployed in: from end to end, in one trace, through a hundred deaths, through outages of what it stands on, through
+//! restarts.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a failed assumption is a failed test")]
 
@@ -9,6 +10,7 @@ mod distributed;
 mod exit_codes;
 mod harness;
 mod kills;
+mod letters;
 mod life;
 mod load;
 mod outages;
@@ -16,7 +18,9 @@ mod resharding;
 mod restore;
 mod returning;
 mod rolling;
+mod sink;
 mod suite;
+mod traces;
 mod truth;
 mod walk;
 mod world;

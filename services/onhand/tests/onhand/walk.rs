@@ -147,6 +147,8 @@ async fn a_shop_that_cannot_be_called_is_told_in_plain_words() {
     assert!(!set.contains(FakeShopOptions::SECRET) && set.contains("onhand shop sync berlin"), "{set}");
     bench.run(&["shop", "test", "berlin"]).await.good();
     bench.run(&["shop", "sync", "berlin"]).await.good();
+    let again = bench.run(&["shop", "republish", "berlin"]).await.good();
+    assert!(again.contains("berlin: levels on their way again: "), "{again}");
     let shown = bench.run(&["shop", "show", "berlin", "--json"]).await.json();
     assert_eq!((&shown["state"], &shown["buffer"]), (&"active".into(), &"2".into()));
 }

@@ -171,9 +171,13 @@ pub(crate) async fn open_store(bench: &Bench) -> Store {
 
 /// A shop is read every minute; nobody wants to wait for that here. Nothing may run.
 pub(crate) async fn poll_often(bench: &Bench) {
+    poll_every(bench, POLL).await;
+}
+
+pub(crate) async fn poll_every(bench: &Bench, poll: PollSettings) {
     let store = open_store(bench).await;
     for shop in store.shops(None).await.unwrap() {
-        let settings = ShopSettings { poll: POLL, ..shop.settings };
+        let settings = ShopSettings { poll, ..shop.settings };
         store.change_shop(shop.id, &settings).await.unwrap();
     }
     store.close().await;

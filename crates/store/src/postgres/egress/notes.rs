@@ -28,16 +28,17 @@ const DRIFTED: &str = concat!(
 
 const SAVE: &str = "
 INSERT INTO egress.notes
-       (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift)
-SELECT w.shop, w.holder, w.parent, w.wanted_since, w.wish, w.proof_seen, w.refusals, w.held_until, w.attempts, w.drift
+       (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift, traces)
+SELECT w.shop, w.holder, w.parent, w.wanted_since, w.wish, w.proof_seen, w.refusals, w.held_until, w.attempts, w.drift,
+       w.traces
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
-              $8::bigint[], $9::text[], $10::text[])
-       AS w (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift)
+              $8::bigint[], $9::text[], $10::text[], $11::text[])
+       AS w (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift, traces)
  ORDER BY w.shop, w.holder
     ON CONFLICT (shop, holder) DO UPDATE SET
        parent = excluded.parent, wanted_since = excluded.wanted_since, wish = excluded.wish,
        proof_seen = excluded.proof_seen, refusals = excluded.refusals, held_until = excluded.held_until,
-       attempts = excluded.attempts, drift = excluded.drift";
+       attempts = excluded.attempts, drift = excluded.drift, traces = excluded.traces";
 
 /// By product, so that what one call can carry stands together.
 const DUE: &str = "

@@ -95,8 +95,8 @@ SELECT o.actor, o.key, o.digest, o.outcome
 const INCOMPLETE: &str = "
 SELECT w.shop FROM unnest($1::bigint[]) AS w (shop)
  WHERE EXISTS (SELECT 1 FROM inventory.incomplete AS i WHERE i.shop = w.shop)
-    OR EXISTS (SELECT 1 FROM inventory.dead AS d WHERE d.shop = w.shop)
-    OR EXISTS (SELECT 1 FROM inventory.dead AS d WHERE d.shop IS NULL)
+    OR EXISTS (SELECT 1 FROM inventory.dead AS d WHERE d.shop = w.shop AND d.leaves_incomplete)
+    OR EXISTS (SELECT 1 FROM inventory.dead AS d WHERE d.shop IS NULL AND d.leaves_incomplete)
     OR EXISTS (SELECT 1 FROM inventory.recompute_listings AS r WHERE r.shop = w.shop)";
 
 impl PgInventoryTx {

@@ -117,8 +117,9 @@ SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[])
     ON CONFLICT (shop, order_id, reason) DO NOTHING";
 
 const DEAD: &str = "
-INSERT INTO inventory.dead (shop, kind, payload, reason, attempts, at, identity)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO inventory.dead
+       (shop, kind, payload, reason, attempts, at, identity, queue, trace, leaves_incomplete)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT (identity) DO NOTHING";
 
 impl PgInventoryTx {
@@ -177,7 +178,10 @@ impl PgInventoryTx {
                 .and(&dead.reason)
                 .and(i64::from(dead.attempts))
                 .and(dead.at.micros())
-                .and(&dead.identity);
+                .and(&dead.identity)
+                .and(&dead.queue)
+                .and(dead.trace.as_ref().map(<[u8; 16]>::as_slice))
+                .and(dead.leaves_incomplete);
             run(&mut *self.tx, "keep a dead message", DEAD, parameters).await?;
         }
         Ok(())

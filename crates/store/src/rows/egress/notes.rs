@@ -12,16 +12,28 @@ use crate::error::Error;
 macro_rules! note_columns {
     () => {
         "n.shop, n.holder, n.parent, n.wanted_since, n.wish, n.proof_seen, n.refusals, n.held_until, \
-         n.attempts, n.drift"
+         n.attempts, n.drift, n.traces"
     };
 }
 pub(crate) use note_columns;
 
-pub(crate) type NoteColumns =
-    (i64, i64, Option<i64>, Option<i64>, Option<String>, i64, i64, Option<i64>, String, Option<String>);
+pub(crate) type NoteColumns = (
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    i64,
+    i64,
+    Option<i64>,
+    String,
+    Option<String>,
+    Option<String>,
+);
 
 pub(crate) fn note_row(row: NoteColumns) -> Result<PushNotes, Error> {
-    let (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift) = row;
+    let (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift, traces) =
+        row;
     let attempts: Vec<serde_json::Value> = parse("attempts of a stock", &attempts)?;
     Ok(PushNotes {
         id: stock_id(shop, holder)?,
@@ -33,6 +45,7 @@ pub(crate) fn note_row(row: NoteColumns) -> Result<PushNotes, Error> {
         held_until: held_until.map(timestamp),
         attempts: attempts.iter().map(|attempt| told_of(&attempt.to_string())).collect::<Result<_, _>>()?,
         drift: drift.as_deref().map(drift_of).transpose()?,
+        traces: traces.map_or(Ok(Vec::new()), |traces| parse("traces of a stock", &traces))?,
     })
 }
 
@@ -66,6 +79,7 @@ pub(crate) fn columns_of(notes: &PushNotes) -> impl Columns<'_> + use<'_> {
         micros(notes.held_until),
         json(&attempts),
         drift,
+        (!notes.traces.is_empty()).then(|| json(&notes.traces)),
     )
 }
 

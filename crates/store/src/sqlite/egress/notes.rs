@@ -26,14 +26,14 @@ const DRIFTED: &str = concat!(
 
 const SAVE: &str = "
 INSERT INTO egress_notes (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts,
-       drift)
+       drift, traces)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-       value ->> 8, value ->> 9
+       value ->> 8, value ->> 9, value ->> 10
   FROM jsonb_each(?1) WHERE true
     ON CONFLICT (shop, holder) DO UPDATE SET
        parent = excluded.parent, wanted_since = excluded.wanted_since, wish = excluded.wish,
        proof_seen = excluded.proof_seen, refusals = excluded.refusals, held_until = excluded.held_until,
-       attempts = excluded.attempts, drift = excluded.drift";
+       attempts = excluded.attempts, drift = excluded.drift, traces = excluded.traces";
 
 /// By product, so that what one call can carry stands together.
 const DUE: &str = "

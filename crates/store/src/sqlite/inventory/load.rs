@@ -68,8 +68,8 @@ SELECT o.actor, o.key, o.digest, o.outcome
 const INCOMPLETE: &str = "
 SELECT w.value FROM jsonb_each(?1) AS w
  WHERE EXISTS (SELECT 1 FROM inventory_incomplete AS i WHERE i.shop = w.value)
-    OR EXISTS (SELECT 1 FROM inventory_dead AS d WHERE d.shop = w.value)
-    OR EXISTS (SELECT 1 FROM inventory_dead AS d WHERE d.shop IS NULL)
+    OR EXISTS (SELECT 1 FROM inventory_dead AS d WHERE d.shop = w.value AND d.leaves_incomplete)
+    OR EXISTS (SELECT 1 FROM inventory_dead AS d WHERE d.shop IS NULL AND d.leaves_incomplete)
     OR EXISTS (SELECT 1 FROM inventory_recompute_listings AS r WHERE r.shop = w.value)";
 
 impl SqliteInventoryTx {

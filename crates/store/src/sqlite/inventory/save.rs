@@ -102,8 +102,8 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(?1) WH
     ON CONFLICT (shop, order_id, reason) DO NOTHING";
 
 const DEAD: &str = "
-INSERT INTO inventory_dead (shop, kind, payload, reason, attempts, at, identity)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+INSERT INTO inventory_dead (shop, kind, payload, reason, attempts, at, identity, queue, trace, leaves_incomplete)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
     ON CONFLICT (identity) WHERE identity IS NOT NULL DO NOTHING";
 
 impl SqliteInventoryTx {
@@ -174,6 +174,9 @@ impl SqliteInventoryTx {
                 .bind(dead.attempts)
                 .bind(dead.at.micros())
                 .bind(&dead.identity)
+                .bind(&dead.queue)
+                .bind(dead.trace.as_ref().map(<[u8; 16]>::as_slice))
+                .bind(dead.leaves_incomplete)
                 .execute(&mut *self.tx)
                 .await
                 .map_err(failed("keep a dead message"))?;
