@@ -107,6 +107,11 @@ impl Error {
         }
     }
 
+    pub(crate) fn away() -> Self {
+        let source = "it was away when the process started, and was not opened since".into();
+        Self::Busy { doing: "use the database", source }
+    }
+
     #[expect(clippy::needless_pass_by_value, reason = "numbers, texts and borrowed texts alike")]
     pub(crate) fn damaged(what: &'static str, stored: impl ToString) -> Self {
         Self::Damaged { what, text: stored.to_string() }

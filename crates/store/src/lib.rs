@@ -49,7 +49,7 @@ pub use reading::{
 pub use registry::{
     ApiToken, Changed, Connector, EpochBegun, NewShop, OpenOrders, Opening, PollSettings, ROUTING_MAX, Scope,
     Shop, ShopAdded, ShopRemoved, ShopSecrets, ShopSettings, ShopState, SignIn, StillHeld, Warehouse,
-    WarehouseAdded, WarehouseKind, same_address,
+    WarehouseAdded, WarehouseKind, WebhookDoor, same_address,
 };
 pub use report::{
     Explanation, MovementSum, OpenHold, Openings, Orphan, OrphanCause, PAGE_ROWS_MAX, ParkedLine, SkuStock,

@@ -170,6 +170,27 @@ impl fmt::Debug for ShopSecrets {
     }
 }
 
+/// What is needed to take a shop's webhooks. Prints as the shop alone.
+#[derive(Clone)]
+pub struct WebhookDoor {
+    /// Whose webhooks.
+    pub shop: ShopId,
+    /// SHA-256 of the part of the webhook address that cannot be guessed.
+    pub token_hash: [u8; 32],
+    /// What they are signed with.
+    pub secret: SecretString,
+    /// What they were signed with before, while the shop may still use it.
+    pub secret_previous: Option<SecretString>,
+    /// The shop's orders were read for the first time.
+    pub is_read: bool,
+}
+
+impl fmt::Debug for WebhookDoor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookDoor").field("shop", &self.shop).finish_non_exhaustive()
+    }
+}
+
 /// What adding a shop came to.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "made once a shop; boxing would only be in the way")]

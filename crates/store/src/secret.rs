@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead, Generate, Key, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use secrecy::{ExposeSecret, SecretBox, SecretString};
+use secrecy::{ExposeSecret, SecretBox, SecretSlice, SecretString};
 use sha2::{Digest, Sha256};
 
 /// Length of a secret key, in bytes.
@@ -17,6 +17,8 @@ const NONCE_BYTES: usize = 24;
 /// First byte of everything sealed, so that the method can be changed one day.
 const SEAL_VERSION: u8 = 1;
 const HEAD_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
+/// Stands for the shop of what belongs to none; theirs are positive.
+const NO_SHOP: i64 = 0;
 
 /// A secret key, or what it sealed, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -125,8 +127,28 @@ impl SecretKey {
 
     /// Seals `secret` as the `field` of a shop.
     pub(crate) fn seal(&self, shop: i64, field: &str, secret: &SecretString) -> Vec<u8> {
+        self.seal_bytes(&place(shop, field), secret.expose_secret().as_bytes())
+    }
+
+    /// Opens what was sealed as the `field` of a shop.
+    pub(crate) fn open(&self, shop: i64, field: &str, stored: &[u8]) -> Result<SecretString, SecretError> {
+        let opened = self.open_bytes(&place(shop, field), stored)?;
+        String::from_utf8(opened).map(SecretString::from).map_err(|_| SecretError::Damaged)
+    }
+
+    /// Seals the content of a file that is kept beside the database, as the one of this name.
+    pub fn seal_file(&self, name: &str, content: &SecretSlice<u8>) -> Vec<u8> {
+        self.seal_bytes(&place(NO_SHOP, name), content.expose_secret())
+    }
+
+    /// Opens what was sealed as the file of this name.
+    pub fn open_file(&self, name: &str, stored: &[u8]) -> Result<SecretSlice<u8>, SecretError> {
+        self.open_bytes(&place(NO_SHOP, name), stored).map(SecretSlice::from)
+    }
+
+    fn seal_bytes(&self, place: &[u8], secret: &[u8]) -> Vec<u8> {
         let nonce = XNonce::generate();
-        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: &place(shop, field) };
+        let payload = Payload { msg: secret, aad: place };
         let sealed = self.cipher().encrypt(&nonce, payload).expect("sealing fails only beyond 256 GiB");
         let mut stored = vec![SEAL_VERSION];
         stored.extend_from_slice(&self.id);
@@ -135,8 +157,7 @@ impl SecretKey {
         stored
     }
 
-    /// Opens what was sealed as the `field` of a shop.
-    pub(crate) fn open(&self, shop: i64, field: &str, stored: &[u8]) -> Result<SecretString, SecretError> {
+    fn open_bytes(&self, place: &[u8], stored: &[u8]) -> Result<Vec<u8>, SecretError> {
         let (head, sealed) = stored.split_at_checked(HEAD_BYTES).ok_or(SecretError::Damaged)?;
         let (version, head) = head.split_first().ok_or(SecretError::Damaged)?;
         let (id, nonce) = head.split_at_checked(KEY_ID_BYTES).ok_or(SecretError::Damaged)?;
@@ -147,10 +168,8 @@ impl SecretKey {
             return Err(SecretError::OtherKey);
         }
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| SecretError::Damaged)?;
-        let payload = Payload { msg: sealed, aad: &place(shop, field) };
-        let opened =
-            self.cipher().decrypt(&XNonce::from(nonce), payload).map_err(|_| SecretError::Damaged)?;
-        String::from_utf8(opened).map(SecretString::from).map_err(|_| SecretError::Damaged)
+        let payload = Payload { msg: sealed, aad: place };
+        self.cipher().decrypt(&XNonce::from(nonce), payload).map_err(|_| SecretError::Damaged)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -212,6 +231,9 @@ mod tests {
         assert!(matches!(key.open(1, "consumer_secret", &stored), Err(SecretError::Damaged)));
         let other = SecretKey::from_bytes([8; SECRET_KEY_BYTES]);
         assert!(matches!(other.open(1, "consumer_key", &stored), Err(SecretError::OtherKey)));
+        let file = key.seal_file("snapshot", &b"content".to_vec().into());
+        assert_eq!(key.open_file("snapshot", &file).unwrap().expose_secret(), b"content");
+        assert!(matches!(key.open_file("another", &file), Err(SecretError::Damaged)));
         for cut in 0..stored.len() {
             assert!(key.open(1, "consumer_key", stored.get(..cut).unwrap()).is_err(), "{cut}");
         }

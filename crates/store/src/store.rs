@@ -1,6 +1,7 @@
 //! The one entry to persistence: the same calls on every backend.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -18,7 +19,7 @@ use crate::postgres::{Postgres, PostgresOptions};
 use crate::reading::{Reading, Reread, Task, TaskKind, TaskProgress};
 use crate::registry::{
     ApiToken, Changed, EpochBegun, NewShop, OpenOrders, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets,
-    ShopSettings, Warehouse, WarehouseAdded, WarehouseKind,
+    ShopSettings, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor,
 };
 use crate::report::{
     Explanation, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal,
@@ -27,10 +28,10 @@ use crate::secret::SecretKey;
 use crate::shards::{ShardLease, Shards, Share};
 use crate::sqlite::{Sqlite, SqliteOptions};
 
-/// An open database.
+/// An open database, or one that will be.
 #[derive(Debug)]
 pub struct Store {
-    backend: Backend,
+    backend: OnceLock<Backend>,
 }
 
 #[derive(Debug)]
@@ -45,7 +46,7 @@ macro_rules! on_every_backend {
         impl Store {
             $($(#[$doc])*
             pub async fn $name(&self, $($argument: $kind),*) -> Result<$answer, Error> {
-                match &self.backend {
+                match self.backend()? {
                     Backend::Sqlite(sqlite) => sqlite.$name($($argument),*).await,
                     Backend::Postgres(postgres) => postgres.$name($($argument),*).await,
                 }
@@ -58,18 +59,38 @@ impl Store {
     /// Opens a SQLite database, makes it if it is not there, and brings its schema up to date. Secrets are sealed under
     /// `key`.
     pub async fn open_sqlite(options: &SqliteOptions, key: SecretKey) -> Result<Self, Error> {
-        Ok(Self { backend: Backend::Sqlite(Sqlite::open(options, key).await?) })
+        Ok(Self::of(Backend::Sqlite(Sqlite::open(options, key).await?)))
     }
 
     /// Opens a PostgreSQL database whose schema [`migrate_postgres`](crate::migrate_postgres) brought up to date, or a newer
     /// version of it. Secrets are sealed under `key`.
     pub async fn open_postgres(options: &PostgresOptions, key: SecretKey) -> Result<Self, Error> {
-        Ok(Self { backend: Backend::Postgres(Postgres::open(options, key).await?) })
+        Ok(Self::of(Backend::Postgres(Postgres::open(options, key).await?)))
+    }
+
+    /// A store whose database is away: every call is [`Error::Busy`] until [`Store::becomes`].
+    pub fn away() -> Self {
+        Self { backend: OnceLock::new() }
+    }
+
+    /// Is `opened` from now on. One that is open already stays what it is.
+    pub fn becomes(&self, opened: Self) {
+        if let Some(backend) = opened.backend.into_inner() {
+            drop(self.backend.set(backend));
+        }
+    }
+
+    fn of(backend: Backend) -> Self {
+        Self { backend: OnceLock::from(backend) }
+    }
+
+    fn backend(&self) -> Result<&Backend, Error> {
+        self.backend.get().ok_or_else(Error::away)
     }
 
     /// Starts a batch of inventory. What it loads nobody else writes until it ends; a batch that is dropped leaves nothing.
     pub async fn begin_inventory(&self) -> Result<InventoryTx, Error> {
-        match &self.backend {
+        match self.backend()? {
             Backend::Sqlite(sqlite) => Ok(InventoryTx::sqlite(sqlite.begin_inventory().await?)),
             Backend::Postgres(postgres) => Ok(InventoryTx::postgres(postgres.begin_inventory().await?)),
         }
@@ -77,7 +98,7 @@ impl Store {
 
     /// Starts a transaction of egress. What it loads nobody else writes until it ends; one that is dropped leaves nothing.
     pub async fn begin_egress(&self) -> Result<EgressTx, Error> {
-        match &self.backend {
+        match self.backend()? {
             Backend::Sqlite(sqlite) => Ok(EgressTx::sqlite(sqlite.begin_egress().await?)),
             Backend::Postgres(postgres) => Ok(EgressTx::postgres(postgres.begin_egress().await?)),
         }
@@ -85,7 +106,7 @@ impl Store {
 
     /// Whether it can be used now: a row can be read, and the one writer is free within its time. Changes nothing.
     pub async fn ping(&self) -> Result<(), Error> {
-        match &self.backend {
+        match self.backend()? {
             Backend::Sqlite(sqlite) => sqlite.ping().await,
             Backend::Postgres(postgres) => postgres.ping().await,
         }
@@ -93,9 +114,10 @@ impl Store {
 
     /// Ends all connections, once what they do is done.
     pub async fn close(&self) {
-        match &self.backend {
-            Backend::Sqlite(sqlite) => sqlite.close().await,
-            Backend::Postgres(postgres) => postgres.close().await,
+        match self.backend.get() {
+            None => {}
+            Some(Backend::Sqlite(sqlite)) => sqlite.close().await,
+            Some(Backend::Postgres(postgres)) => postgres.close().await,
         }
     }
 }
@@ -123,6 +145,8 @@ on_every_backend! {
     fn shop_secrets(shop: ShopId) -> Option<ShopSecrets>;
     /// Replaces what the shop is called with.
     fn set_shop_secrets(shop: ShopId, secrets: &ShopSecrets) -> Changed;
+    /// What is needed to take the webhooks of every shop that was not removed.
+    fn webhook_doors() -> Vec<WebhookDoor>;
     /// The part of the shop's webhook address that cannot be guessed.
     fn webhook_token(shop: ShopId) -> Option<SecretString>;
     /// Makes a token of the API; its text is not stored and cannot be shown again.
@@ -290,7 +314,7 @@ impl Store {
         shard_count: u32,
         decide: impl FnOnce(&mut Shards) -> T,
     ) -> Result<T, Error> {
-        match &self.backend {
+        match self.backend()? {
             Backend::Sqlite(sqlite) => sqlite.with_shards(service, shard_count, decide).await,
             Backend::Postgres(postgres) => postgres.with_shards(service, shard_count, decide).await,
         }

@@ -159,6 +159,7 @@ async fn ingress(folder: &Path) -> Result<f64, Failure> {
         store: Arc::clone(&store),
         hints: bus.clone(),
         bus,
+        snapshot: None,
         connect: WooCommerce::default(),
         clock: process::clock::now,
         owner: "bench".to_owned(),

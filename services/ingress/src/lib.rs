@@ -7,6 +7,8 @@
 //! * A webhook is answered 200 only once what it says is confirmed by the bus; while that is not possible, 503.
 //! * A shop has one reader, by lease; it polls changed orders and the trash, reads again what is asked for, and settles
 //!   stocks. All that it publishes takes one path in order; a cursor moves only after what was read is confirmed.
+//! * Which shops' webhooks it takes is also kept in a sealed file, if it is given one: with that it takes them while the
+//!   database is away.
 //! * What is wanted of a reader (orders to read again, stocks to settle, tasks) lies in the store and outlives the process.
 
 mod connect;
@@ -17,10 +19,12 @@ mod reader;
 mod readers;
 mod roster;
 mod settings;
+mod snapshot;
 mod wanted;
 mod webhooks;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bus::{Bus, ConsumeError, Flow};
@@ -35,6 +39,7 @@ use values::Timestamp;
 pub use connect::{Connect, ConnectError, WooCommerce};
 pub use observe::METRICS;
 pub use settings::{GROUP, Settings};
+pub use snapshot::Snapshot;
 pub use webhooks::BODY_BYTES_MAX;
 
 use observe::Observe;
@@ -62,6 +67,8 @@ pub struct Parts<C> {
     /// Where webhooks go: a bus that takes them whatever happens to the broker, into its spool. They are hints, and may be
     /// late. The same as [`Parts::bus`] within one process.
     pub hints: Bus,
+    /// Where the shops are kept whose webhooks are taken while the database is away.
+    pub snapshot: Option<Snapshot>,
     /// Makes connections to shops.
     pub connect: C,
     /// Tells the time.
@@ -97,6 +104,9 @@ pub(crate) struct Shared<C> {
     pub(crate) settings: Settings,
     pub(crate) observe: Observe,
     pub(crate) wakes: Wakes,
+    /// Whether the database was away when it was last looked into.
+    pub(crate) away: Arc<AtomicBool>,
+    pub(crate) snapshot: Option<Arc<Snapshot>>,
     /// The shops to read; `None` before the first look.
     pub(crate) roster: watch::Sender<Option<Roster>>,
 }
@@ -121,6 +131,8 @@ pub fn start<C: Connect>(
         settings: parts.settings,
         observe,
         wakes: Wakes::default(),
+        away: Arc::default(),
+        snapshot: parts.snapshot.map(Arc::new),
         roster: watch::Sender::new(None),
     });
     let pulse = parts.health.check("ingress.readers").pulse(READERS_PATIENCE);

@@ -217,6 +217,13 @@ impl Observe {
         tracing::error!("a webhook's shop could not be looked up: {}", error_chain(error));
     }
 
+    pub(crate) fn snapshot_failed(doing: &str, error: &dyn std::error::Error) {
+        let chain = error_chain(error);
+        tracing::warn!(
+            "cannot {doing} the file of the shops whose webhooks are taken while the database is away: {chain}"
+        );
+    }
+
     pub(crate) fn read(&self, what: Read) {
         self.reads.increment(&[what.as_str(), "ok"]);
     }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use process::health::Pulse;
 use store::{Shop, ShopState};
@@ -29,8 +30,14 @@ pub(crate) type Roster = Arc<BTreeMap<ShopId, Shop>>;
 /// Looks again and again, until `stop`.
 pub(crate) async fn run<C>(shared: Arc<Shared<C>>, mut pulse: Pulse, stop: CancellationToken) {
     let mut pruned_at = None;
+    let mut kept_at = None;
     while !stop.is_cancelled() {
-        match look(&shared, &mut pruned_at).await {
+        let looked = match look(&shared, &mut pruned_at).await {
+            Ok(()) => keep(&shared, &mut kept_at).await,
+            failed => failed,
+        };
+        shared.away.store(matches!(looked, Err(store::Error::Busy { .. })), Ordering::Relaxed);
+        match looked {
             Ok(()) => pulse.good(),
             Err(error) => {
                 Observe::store_failed("look for shops to read", &error);
@@ -42,6 +49,22 @@ pub(crate) async fn run<C>(shared: Arc<Shared<C>>, mut pulse: Pulse, stop: Cance
             () = tokio::time::sleep(shared.settings.look_period) => {}
         }
     }
+}
+
+/// Keeps the shops whose webhooks are taken, for a time in which the database is away.
+async fn keep<C>(shared: &Shared<C>, kept_at: &mut Option<Instant>) -> Result<(), store::Error> {
+    let is_due = kept_at.is_none_or(|at: Instant| at.elapsed() >= shared.settings.snapshot_period);
+    let Some(snapshot) = shared.snapshot.as_ref().filter(|_| is_due) else { return Ok(()) };
+    let doors = shared.store.webhook_doors().await?;
+    let snapshot = Arc::clone(snapshot);
+    // It is sealed and synced to disk: not on a thread that others wait for.
+    match tokio::task::spawn_blocking(move || snapshot.keep(doors)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => Observe::snapshot_failed("write", &error),
+        Err(error) => Observe::snapshot_failed("write", &error),
+    }
+    *kept_at = Some(Instant::now());
+    Ok(())
 }
 
 async fn look<C>(shared: &Shared<C>, pruned_at: &mut Option<Timestamp>) -> Result<(), store::Error> {

@@ -59,6 +59,8 @@ pub struct Settings {
     pub lease: Duration,
     /// How long a webhook's shop and its secrets are believed without looking.
     pub shop_cache: Duration,
+    /// How often the shops are looked up that webhooks are taken of while the database is away.
+    pub snapshot_period: Duration,
     /// Waits after failed calls of one shop.
     pub retry: Backoff,
     /// When a shop that fails is left alone.
@@ -101,6 +103,7 @@ impl Settings {
             gather: Duration::from_millis(2),
             look_period: Duration::from_millis(5),
             shop_cache: Duration::from_millis(5),
+            snapshot_period: Duration::from_millis(5),
             retry: Backoff { first: Duration::from_millis(2), max: Duration::from_millis(20) },
             breaker: BreakerConfig {
                 open_min: Duration::from_millis(5),
@@ -128,6 +131,7 @@ impl Default for Settings {
             look_period: Duration::from_secs(2),
             lease: Duration::from_secs(30),
             shop_cache: Duration::from_secs(2),
+            snapshot_period: Duration::from_secs(10),
             retry: Backoff { first: Duration::from_secs(1), max: Duration::from_mins(1) },
             breaker: BreakerConfig::default(),
             task_patience: Duration::from_mins(15),

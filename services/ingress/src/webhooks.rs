@@ -25,7 +25,7 @@ use values::{ShopId, Timestamp};
 use crate::Shared;
 use crate::observe::{Heard, Observe};
 use crate::outbound::Outbound;
-use shops::{KnownShop, KnownShops};
+use shops::{KnownShop, KnownShops, NotLookedUp};
 
 /// Largest body of a webhook, in bytes.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
@@ -68,7 +68,12 @@ impl Webhooks {
             outbound: shared.hints.clone(),
             observe: shared.observe.clone(),
             clock: shared.clock,
-            shops: KnownShops::new(Arc::clone(&shared.store), shared.settings.shop_cache),
+            shops: KnownShops::new(
+                Arc::clone(&shared.store),
+                shared.settings.shop_cache,
+                Arc::clone(&shared.away),
+                shared.snapshot.clone(),
+            ),
             bodies: Arc::new(Semaphore::new(usize::try_from(BODIES_KIB_MAX).unwrap_or(usize::MAX))),
             body_read_timeout: shared.settings.body_read_timeout,
         };
@@ -127,6 +132,8 @@ impl Inner {
         let shop = match self.shops.find(token).await {
             Ok(Some(shop)) => shop,
             Ok(None) => return Outcome { shop: None, heard: Heard::Unknown },
+            // That is said where it is noticed, not for each webhook.
+            Err(NotLookedUp::Away) => return Outcome { shop: None, heard: Heard::Refused },
             Err(error) => {
                 Observe::shop_not_looked_up(&error);
                 return Outcome { shop: None, heard: Heard::Refused };

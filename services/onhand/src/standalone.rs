@@ -207,6 +207,7 @@ fn services(
             store: Arc::clone(store),
             bus: bus.clone(),
             hints: bus.clone(),
+            snapshot: None,
             connect: ingress::WooCommerce::default(),
             clock: process::clock::now,
             owner: MEMBER.to_owned(),

@@ -8,9 +8,11 @@ use values::ShopId;
 use super::parameters::{all, maybe, run, with};
 use super::{Postgres, WriteTx, commit};
 use crate::error::Error;
-use crate::registry::{Changed, ShopSecrets};
+use crate::ingress::CursorKind;
+use crate::registry::{Changed, ShopSecrets, WebhookDoor};
 use crate::rows::registry::{
-    WEBHOOK_SECRET_PREVIOUS, WEBHOOK_TOKEN, open_fields, secret_fields, shop_secrets,
+    DoorColumns, WEBHOOK_SECRET_PREVIOUS, WEBHOOK_TOKEN, open_fields, secret_fields, shop_secrets,
+    webhook_door,
 };
 
 const SECRETS: &str = "SELECT field, sealed FROM inventory.shop_secrets WHERE shop = $1";
@@ -21,6 +23,15 @@ INSERT INTO inventory.shop_secrets (shop, field, sealed) VALUES ($1, $2, $3)
 
 const FORGET_SECRET: &str = "DELETE FROM inventory.shop_secrets WHERE shop = $1 AND field = $2";
 
+const DOORS: &str = "
+SELECT shop.id, shop.webhook_token_hash, secret.sealed, previous.sealed, EXISTS (
+           SELECT FROM ingress.cursors AS cursor WHERE cursor.shop = shop.id AND cursor.kind = $1)
+  FROM inventory.shops AS shop
+  JOIN inventory.shop_secrets AS secret ON secret.shop = shop.id AND secret.field = 'webhook_secret'
+  LEFT JOIN inventory.shop_secrets AS previous
+    ON previous.shop = shop.id AND previous.field = 'webhook_secret_previous'
+ WHERE shop.state <> 'removed' ORDER BY shop.id";
+
 /// Two that change them at once do so one after the other.
 const LOCK_SHOP: &str = "
 SELECT id FROM inventory.shops WHERE id = $1 AND state <> 'removed' FOR NO KEY UPDATE";
@@ -28,6 +39,12 @@ SELECT id FROM inventory.shops WHERE id = $1 AND state <> 'removed' FOR NO KEY U
 impl Postgres {
     pub(crate) async fn shop_secrets(&self, shop: ShopId) -> Result<Option<ShopSecrets>, Error> {
         Ok(shop_secrets(self.open_secrets(shop).await?))
+    }
+
+    pub(crate) async fn webhook_doors(&self) -> Result<Vec<WebhookDoor>, Error> {
+        let orders = with(CursorKind::Orders.as_str());
+        let rows: Vec<DoorColumns> = all(&self.pool, "list webhook addresses", DOORS, orders).await?;
+        rows.into_iter().map(|row| webhook_door(&self.key, row)).collect()
     }
 
     pub(crate) async fn webhook_token(&self, shop: ShopId) -> Result<Option<SecretString>, Error> {

@@ -11,7 +11,7 @@ use super::{id, json, quantity, timestamp};
 use crate::error::Error;
 use crate::registry::{
     ApiToken, Changed, Connector, NewShop, Opening, PollSettings, Scope, Shop, ShopAdded, ShopSecrets,
-    ShopSettings, ShopState, SignIn, Warehouse, WarehouseKind, same_address,
+    ShopSettings, ShopState, SignIn, Warehouse, WarehouseKind, WebhookDoor, same_address,
 };
 use crate::secret::{SecretKey, random_token};
 
@@ -200,6 +200,22 @@ pub(crate) fn shop_secrets(mut fields: BTreeMap<String, SecretString>) -> Option
         webhook_secret: fields.remove(WEBHOOK_SECRET)?,
         webhook_secret_previous: fields.remove(WEBHOOK_SECRET_PREVIOUS),
     })
+}
+
+/// Shop, hash of its token, sealed secret, sealed previous secret, whether its orders were read.
+pub(crate) type DoorColumns = (i64, Vec<u8>, Vec<u8>, Option<Vec<u8>>, bool);
+
+pub(crate) fn webhook_door(key: &SecretKey, row: DoorColumns) -> Result<WebhookDoor, Error> {
+    let (number, hash, secret, previous, is_read) = row;
+    let shop = id("shop", number)?;
+    let hash = hash.try_into();
+    let token_hash = hash.map_err(|_| Error::damaged("hash of a webhook token", number))?;
+    let open = |field, sealed: Vec<u8>| {
+        key.open(number, field, &sealed).map_err(|source| Error::Secret { shop: number, source })
+    };
+    let secret = open(WEBHOOK_SECRET, secret)?;
+    let secret_previous = previous.map(|sealed| open(WEBHOOK_SECRET_PREVIOUS, sealed)).transpose()?;
+    Ok(WebhookDoor { shop, token_hash, secret, secret_previous, is_read })
 }
 
 /// What is sealed of a shop, opened.

@@ -7,18 +7,38 @@ use values::ShopId;
 
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
-use crate::registry::{Changed, ShopSecrets};
+use crate::ingress::CursorKind;
+use crate::registry::{Changed, ShopSecrets, WebhookDoor};
 use crate::rows::registry::{
-    WEBHOOK_SECRET_PREVIOUS, WEBHOOK_TOKEN, open_fields, secret_fields, shop_secrets,
+    DoorColumns, WEBHOOK_SECRET_PREVIOUS, WEBHOOK_TOKEN, open_fields, secret_fields, shop_secrets,
+    webhook_door,
 };
 
 const SET_SECRET: &str = "
 INSERT INTO registry_shop_secrets (shop, field, sealed) VALUES (?1, ?2, ?3)
     ON CONFLICT (shop, field) DO UPDATE SET sealed = excluded.sealed";
 
+const DOORS: &str = "
+SELECT shop.id, shop.webhook_token_hash, secret.sealed, previous.sealed, EXISTS (
+           SELECT 1 FROM ingress_cursors AS cursor WHERE cursor.shop = shop.id AND cursor.kind = ?1)
+  FROM registry_shops AS shop
+  JOIN registry_shop_secrets AS secret ON secret.shop = shop.id AND secret.field = 'webhook_secret'
+  LEFT JOIN registry_shop_secrets AS previous
+    ON previous.shop = shop.id AND previous.field = 'webhook_secret_previous'
+ WHERE shop.state <> 'removed' ORDER BY shop.id";
+
 impl Sqlite {
     pub(crate) async fn shop_secrets(&self, shop: ShopId) -> Result<Option<ShopSecrets>, Error> {
         Ok(shop_secrets(self.open_secrets(shop).await?))
+    }
+
+    pub(crate) async fn webhook_doors(&self) -> Result<Vec<WebhookDoor>, Error> {
+        let rows: Vec<DoorColumns> = sqlx::query_as(DOORS)
+            .bind(CursorKind::Orders.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list webhook addresses"))?;
+        rows.into_iter().map(|row| webhook_door(&self.key, row)).collect()
     }
 
     pub(crate) async fn webhook_token(&self, shop: ShopId) -> Result<Option<SecretString>, Error> {

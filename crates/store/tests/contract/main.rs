@@ -45,7 +45,8 @@ contract! {
     registry {
         warehouses_have_unique_names, a_shop_comes_back_as_it_was_added, names_and_warehouses_of_shops_are_checked,
         a_removed_shop_gives_its_name_and_secrets_up, secrets_are_unreadable_under_another_key,
-        secrets_can_be_rotated, a_removed_shop_comes_back_as_itself, tokens_are_known_by_their_hash_only, opening_twice_changes_nothing,
+        secrets_can_be_rotated, every_webhook_address_is_listed, a_store_that_is_away_is_busy_until_it_is_there,
+        a_removed_shop_comes_back_as_itself, tokens_are_known_by_their_hash_only, opening_twice_changes_nothing,
     }
     catalogue {
         a_listing_maps_its_stock, a_sku_has_one_stock_a_shop, two_shops_may_sell_one_sku, a_renamed_sku_stays_mapped,

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 use store::{
-    Changed, Cursor, CursorKind, Error, NewShop, OpenOrders, Scope, SecretError, ShopAdded, ShopRemoved,
-    ShopSettings, ShopState, SignIn, StillHeld, Wanted, WarehouseAdded, WarehouseKind, Wish,
+    Changed, Class, Cursor, CursorKind, Error, NewShop, OpenOrders, Scope, SecretError, ShopAdded,
+    ShopRemoved, ShopSecrets, ShopSettings, ShopState, SignIn, StillHeld, Store, Wanted, WarehouseAdded,
+    WarehouseKind, WebhookDoor, Wish,
 };
 use values::{ShopId, Timestamp, WarehouseId};
 
@@ -89,6 +91,47 @@ pub(crate) async fn a_removed_shop_gives_its_name_and_secrets_up<D: Database>() 
         anyhow::bail!("the name is free")
     };
     assert_ne!(next.id, removed.id);
+    Ok(())
+}
+
+pub(crate) async fn every_webhook_address_is_listed<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let (read, new) = (shop(&store, "read", main).await?, shop(&store, "new", main).await?);
+    let removed = shop(&store, "removed", main).await?;
+    store.remove_shop(removed.id, OpenOrders::Keep, NOW).await?;
+    let lease = store.lease_reader(read.id, "reader", NOW, Duration::from_mins(1)).await?.unwrap();
+    let cursor = Cursor { shop_time: NOW, hub_time: NOW, page: 1 };
+    store.save_cursor(new.id, CursorKind::Catalogue, cursor, lease.fence).await?;
+    store.save_cursor(read.id, CursorKind::Orders, cursor, lease.fence).await?;
+    let rotated = ShopSecrets { webhook_secret_previous: Some("before".into()), ..secrets("second") };
+    store.set_shop_secrets(new.id, &rotated).await?;
+
+    let doors = store.webhook_doors().await?;
+    let shown: Vec<_> = doors.iter().map(|door| (door.shop, door.is_read)).collect();
+    assert_eq!(shown, [(read.id, true), (new.id, false)]);
+    for door in &doors {
+        let token = store.webhook_token(door.shop).await?.unwrap();
+        let hash: [u8; 32] = Sha256::digest(token.expose_secret().as_bytes()).into();
+        assert_eq!(door.token_hash, hash);
+        let secrets = store.shop_secrets(door.shop).await?.unwrap();
+        assert_eq!(door.secret.expose_secret(), secrets.webhook_secret.expose_secret());
+    }
+    let previous = |door: &WebhookDoor| door.secret_previous.as_ref().map(|it| it.expose_secret().to_owned());
+    assert_eq!(doors.iter().map(previous).collect::<Vec<_>>(), [None, Some("before".to_owned())]);
+    Ok(())
+}
+
+pub(crate) async fn a_store_that_is_away_is_busy_until_it_is_there<D: Database>() -> anyhow::Result<()> {
+    let (database, store) = (D::fresh().await?, Store::away());
+    let refused = store.warehouses().await.unwrap_err();
+    assert_eq!(refused.class(), Class::Retry, "{refused}");
+    assert!(store.begin_egress().await.is_err());
+    store.becomes(database.open().await?);
+    warehouse(&store, "main").await?;
+    store.becomes(D::fresh().await?.open().await?);
+    assert_eq!(store.warehouses().await?.len(), 1, "it stays what it is");
     Ok(())
 }
 

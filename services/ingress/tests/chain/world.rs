@@ -118,6 +118,7 @@ impl World {
             store: Arc::clone(&store),
             bus: bus.clone(),
             hints: bus.clone(),
+            snapshot: None,
             connect: WooCommerce::default(),
             clock: process::clock::now,
             owner: "test".to_owned(),

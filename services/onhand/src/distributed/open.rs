@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bus::{AmqpOptions, Bus, Flow, Topology};
 use process::{Stage, Tasks};
 use spool::Spool;
 use store::{SecretKey, Store};
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::settings::Backing;
 
@@ -18,6 +21,12 @@ const UNREACHABLE: u8 = 69;
 
 /// The spool in its directory.
 const SPOOL: &str = "spool.db";
+/// Beside it: the shops whose webhooks are taken while the database is away.
+const SNAPSHOT: &str = "shops.sealed";
+/// How long a database may take to be opened by a process that has work without it.
+const DATABASE_WITHIN: Duration = Duration::from_secs(5);
+/// Waits between attempts to open one that is away.
+const DATABASE_AGAIN: Duration = Duration::from_secs(1);
 
 /// It cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -66,15 +75,61 @@ impl ServeError {
 }
 
 /// The database, if it is prepared for as many shards as this process is told of.
-pub(super) async fn database(backing: &Backing) -> Result<Arc<Store>, ServeError> {
-    let key = SecretKey::load(&backing.secret_key).map_err(ServeError::Key)?;
-    let store = Store::open_postgres(&backing.database, key).await?;
+pub(super) async fn database(backing: &Backing) -> Result<Store, ServeError> {
+    let store = Store::open_postgres(&backing.database, secret_key(backing)?).await?;
     let set = shards(backing.topology);
     match store.shard_count().await? {
-        Some(recorded) if recorded == set => Ok(Arc::new(store)),
+        Some(recorded) if recorded == set => Ok(store),
         Some(recorded) => Err(ServeError::Shards { recorded, set }),
         None => Err(ServeError::NotMigrated),
     }
+}
+
+/// The same for a process that has work without it: if the database is away the store is, too, until it is there. What is
+/// wrong with it then ends the process as it would have at its start.
+pub(super) async fn database_in_time(
+    backing: &Arc<Backing>,
+    tasks: &Tasks,
+) -> Result<Arc<Store>, ServeError> {
+    let why = match timeout(DATABASE_WITHIN, database(backing)).await {
+        Ok(Ok(store)) => return Ok(Arc::new(store)),
+        Ok(Err(ServeError::Store(error @ store::Error::Busy { .. }))) => process::error_chain(&error),
+        Ok(Err(other)) => return Err(other),
+        Err(_elapsed) => format!("it does not answer within {} s", DATABASE_WITHIN.as_secs()),
+    };
+    tracing::warn!("the database is away ({why}): webhooks of shops known from before are taken meanwhile");
+    let store = Arc::new(Store::away());
+    let opening = open_later(Arc::clone(backing), Arc::clone(&store), tasks.stopping(Stage::Intake));
+    tasks.spawn_in(Stage::Intake, "database", opening);
+    Ok(store)
+}
+
+async fn open_later(
+    backing: Arc<Backing>,
+    store: Arc<Store>,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    loop {
+        match timeout(DATABASE_WITHIN, database(&backing)).await {
+            Ok(Ok(opened)) => {
+                store.becomes(opened);
+                tracing::info!("the database is there");
+                stop.cancelled().await;
+                return Ok(());
+            }
+            Ok(Err(ServeError::Store(store::Error::Busy { .. }))) | Err(_) => {}
+            Ok(Err(wrong)) => return Err(wrong),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = sleep(DATABASE_AGAIN) => {}
+        }
+    }
+}
+
+/// The key that the secrets of shops are sealed under.
+pub(super) fn secret_key(backing: &Backing) -> Result<SecretKey, ServeError> {
+    SecretKey::load(&backing.secret_key).map_err(ServeError::Key)
 }
 
 /// The number of shards of every flow.
@@ -103,6 +158,11 @@ pub(super) async fn open_spool(directory: &Path, tasks: &Tasks) -> Result<Spool,
     // It ends by itself once the last user of the spool has, so nothing that was accepted is left unwritten.
     tasks.spawn_in(Stage::Relay, "spool writer", writer.run());
     Ok(spool)
+}
+
+/// What is known of an earlier life.
+pub(super) fn snapshot(directory: &Path, key: SecretKey) -> ingress::Snapshot {
+    ingress::Snapshot::load(directory.join(SNAPSHOT), key)
 }
 
 pub(super) async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {

@@ -115,7 +115,16 @@ impl Serve {
         metrics: &Metrics,
     ) -> Result<SocketAddr, ServeError> {
         let Set { process, backing, listen, grace: _, public_url, spool_dir, services } = set;
-        let store = open::database(&backing).await?;
+        let backing = Arc::new(backing);
+        let snapshot = match &spool_dir {
+            Some(spool_dir) => Some(open::snapshot(spool_dir, open::secret_key(&backing)?)),
+            None => None,
+        };
+        let store = if snapshot.as_ref().is_some_and(|snapshot| !snapshot.is_empty()) {
+            open::database_in_time(&backing, tasks).await?
+        } else {
+            Arc::new(open::database(&backing).await?)
+        };
         let bus = open::broker(backing.broker.clone(), backing.topology, None, tasks).await?;
         // Another name each time: what an earlier life held is free when its leases have ended, and two replicas are never
         // taken for one.
@@ -125,8 +134,9 @@ impl Serve {
             Service::Ingress => {
                 let spool_dir = spool_dir.expect("it was read for ingress");
                 let spool = open::open_spool(&spool_dir, tasks).await?;
-                let hints = open::broker(backing.broker, backing.topology, Some(&spool), tasks).await?;
-                ingress_routes(parts, bus, hints, services.ingress)?
+                let (broker, topology) = (backing.broker.clone(), backing.topology);
+                let hints = open::broker(broker, topology, Some(&spool), tasks).await?;
+                ingress_routes(parts, bus, hints, snapshot, services.ingress)?
             }
             Service::Inventory => inventory_routes(parts, bus, services.inventory, public_url),
             Service::Egress => egress_routes(parts, bus, services.egress),
@@ -143,6 +153,7 @@ fn ingress_routes(
     parts: Parts<'_>,
     bus: Bus,
     hints: Bus,
+    snapshot: Option<ingress::Snapshot>,
     settings: ingress::Settings,
 ) -> Result<Router, ServeError> {
     let Parts { store, tasks, health, metrics, member } = parts;
@@ -154,6 +165,7 @@ fn ingress_routes(
         store: Arc::clone(store),
         bus,
         hints,
+        snapshot,
         connect: ingress::WooCommerce::default(),
         clock: process::clock::now,
         owner: member,

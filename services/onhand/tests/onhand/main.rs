@@ -13,6 +13,7 @@ mod kills;
 mod letters;
 mod life;
 mod load;
+mod outage;
 mod outages;
 mod resharding;
 mod restore;
