@@ -24,7 +24,7 @@ struct Bench {
     example: &'static str,
 }
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     Bench {
         name: "inventory",
         about: "orders from the queue to the ledger on SQLite, beside a raw insert of the same rows",
@@ -32,12 +32,17 @@ const BENCHES: [Bench; 8] = [
     },
     Bench {
         name: "ingress",
-        about: "webhooks into the spool, a connection each, beside a raw append of the same bytes",
+        about: "webhooks to a broker of its own and into the spool, beside the same bytes sent there raw",
         example: "webhook_rate",
     },
     Bench { name: "egress", about: "calls beside the fewest there can be", example: "economy" },
     Bench { name: "simulation", about: "virtual time beside real time", example: "pace" },
     Bench { name: "footprint", about: "memory, and time from start to the first answer", example: FOOTPRINT },
+    Bench {
+        name: "end-to-end",
+        about: "an order from shop to shop through three processes beside its floor, and what each process costs",
+        example: "end_to_end",
+    },
     Bench {
         name: "spool",
         about: "durable appends, beside a raw append gathered the same way",
@@ -107,6 +112,9 @@ impl Arguments {
 fn figures(bench: &Bench) -> anyhow::Result<Vec<Value>> {
     if bench.example == FOOTPRINT {
         return footprint::measure();
+    }
+    if bench.name == "end-to-end" {
+        run_unseen(&["cargo", "build", "--release", "--locked", "--package", "onhand"])?;
     }
     let mut arguments = Vec::new();
     if bench.name == "inventory" {

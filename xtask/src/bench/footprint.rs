@@ -17,6 +17,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const IDLE_FOR: Duration = Duration::from_secs(3);
 const LOADED: [&str; 6] = ["demo", "--for", "20s", "--orders-per-second", "100", "--json"];
 const ROUNDS: usize = 5;
+/// What has to be reached.
+const MOST_START_MS: f64 = 200.0;
+const MOST_IDLE_MIB: f64 = 30.0;
+const MOST_LOADED_MIB: f64 = 128.0;
 
 pub(super) fn measure() -> anyhow::Result<Vec<Value>> {
     run_unseen(&["cargo", "build", "--release", "--locked", "--package", "onhand"])?;
@@ -35,11 +39,11 @@ pub(super) fn measure() -> anyhow::Result<Vec<Value>> {
         loaded = loaded.max(memory(&demo, "VmHWM:").unwrap_or_default());
         std::thread::sleep(Duration::from_millis(200));
     }
-    let figure = |name: &str, value: f64, unit: &str| json!({ "name": name, "value": value, "unit": unit });
+    let figure = |name: &str, value: f64, unit: &str, most: f64| json!({ "name": name, "value": value, "unit": unit, "most": most });
     Ok(vec![
-        figure("start to the first 2xx, with a new data directory", start, "ms"),
-        figure("memory, idle", mebibytes(idle), "MiB"),
-        figure("memory, 100 orders/s, two fake shops included", mebibytes(loaded), "MiB"),
+        figure("start to the first 2xx, with a new data directory", start, "ms", MOST_START_MS),
+        figure("memory, idle", mebibytes(idle), "MiB", MOST_IDLE_MIB),
+        figure("memory, 100 orders/s, two fake shops included", mebibytes(loaded), "MiB", MOST_LOADED_MIB),
     ])
 }
 

@@ -149,6 +149,11 @@ impl Database {
         &self.server
     }
 
+    /// A connection of one's own, for as long as it is kept.
+    pub fn session(&self) -> io::Result<Session> {
+        Session::begin(self.server.port(), &self.name)
+    }
+
     /// Runs statements; the first column of every row that they answer, as text. Panics if one is refused.
     pub fn run(&self, sql: &str) -> Vec<String> {
         self.server.run(&self.name, sql)
@@ -171,7 +176,7 @@ impl Drop for Database {
 
 /// A connection that speaks as much of the protocol as is needed to run statements.
 #[derive(Debug)]
-struct Session {
+pub struct Session {
     stream: TcpStream,
 }
 
@@ -186,7 +191,8 @@ impl Session {
         Ok(session)
     }
 
-    fn run(&mut self, sql: &str) -> io::Result<Vec<String>> {
+    /// Runs statements; the first column of every row that they answer, as text.
+    pub fn run(&mut self, sql: &str) -> io::Result<Vec<String>> {
         self.send(b"Q", format!("{sql}\0").as_bytes())?;
         self.answer()
     }
