@@ -6,6 +6,20 @@ use anyhow::{Context, bail};
 
 use crate::root::root;
 
+/// Cargo tells this program about its own package. A build script that looks at one of these would be run again, and half of
+/// all libraries built again, whenever cargo is run from here and by hand in turns.
+const OF_THIS_PACKAGE: [&str; 9] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+    "CARGO_PKG_RUST_VERSION",
+];
+
 /// Runs `line` in the root of the repository with its output passed on.
 pub(crate) fn run(line: &[&str]) -> anyhow::Result<()> {
     run_with(line, &[])
@@ -54,18 +68,8 @@ fn command(line: &[&str]) -> Command {
     let (program, arguments) = line.split_first().expect("a command line has a program");
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
-    // Cargo tells this program about its own package. A build script that looks at such a variable would be run again, and
-    // half of all libraries built again, whenever cargo is run from here and by hand in turns.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(is_of_this_package) {
-            command.env_remove(name);
-        }
+    for variable in OF_THIS_PACKAGE {
+        command.env_remove(variable);
     }
     command
-}
-
-fn is_of_this_package(variable: &str) -> bool {
-    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_"]
-        .iter()
-        .any(|prefix| variable.starts_with(prefix))
 }
