@@ -44,6 +44,24 @@ impl InventoryTx {
             Backend::Postgres(tx) => tx.commit().await,
         }
     }
+
+    /// Nobody else changes these shops until the end: to be asked for before anything of them is loaded.
+    pub async fn lock_shops(&mut self, shops: &[ShopId]) -> Result<(), Error> {
+        match &mut self.backend {
+            // Nobody else writes.
+            Backend::Sqlite(_) => Ok(()),
+            Backend::Postgres(tx) => tx.lock_shops(shops).await,
+        }
+    }
+
+    /// Nobody maps stocks of these shops until the end. Loading orders or listings of a shop does that too; who loads more
+    /// than those asks for all shops first, so that locks are taken in their order.
+    pub async fn keep_mapping(&mut self, shops: &[ShopId]) -> Result<(), Error> {
+        match &mut self.backend {
+            Backend::Sqlite(_) => Ok(()),
+            Backend::Postgres(tx) => tx.keep_mapping(shops).await,
+        }
+    }
 }
 
 macro_rules! on_every_backend {
@@ -83,9 +101,11 @@ on_every_backend! {
     fn set_baseline(shop: ShopId, last: Option<OrderId>) -> Changed;
     /// The orders, in the order of the keys; one never seen is an unknown one.
     fn load_orders(keys: &[(ShopId, OrderId)]) -> Vec<OrderRow>;
-    /// What the registry knows of listings, and which of the SKUs (texts of lines whose listing may be unknown) it knows.
-    fn resolve_listings(listings: &[(ShopId, ListingId)], texts: &[Sku]) -> ListingBook;
-    /// The books of the SKUs; one never seen is empty.
+    /// What the registry knows of listings, which of the SKUs (texts of lines whose listing may be unknown) it knows, and which
+    /// SKUs the stocks have.
+    fn resolve_listings(listings: &[(ShopId, ListingId)], texts: &[Sku], stocks: &[StockId]) -> ListingBook;
+    /// The books of the SKUs; one never seen is empty. All that a transaction may touch are to be asked for in one call, those
+    /// of its stocks too.
     fn load_books(skus: &[Sku]) -> Book;
     /// The stocks named, and all stocks mapped to the SKUs; each once, in no particular order.
     fn load_stocks(stocks: &[StockId], skus: &[Sku]) -> Vec<StockRow>;

@@ -289,6 +289,8 @@ pub struct Changes<'a> {
 pub struct ListingBook {
     pub(crate) listings: BTreeMap<(ShopId, ListingId), Resolved>,
     pub(crate) skus: BTreeSet<Sku>,
+    /// Those of the stocks that were asked for.
+    pub(crate) stock_skus: BTreeSet<Sku>,
 }
 
 impl ListingBook {
@@ -297,9 +299,10 @@ impl ListingBook {
         ShopListings { book: self, shop }
     }
 
-    /// Every SKU a listing leads to, or that was asked for by its text and is known.
+    /// Every SKU a listing leads to, that was asked for by its text and is known, or that a stock asked for has.
     pub fn skus(&self) -> impl Iterator<Item = &Sku> {
-        self.listings.values().filter_map(|resolved| resolved.sku.as_ref()).chain(&self.skus)
+        let listed = self.listings.values().filter_map(|resolved| resolved.sku.as_ref());
+        listed.chain(&self.skus).chain(&self.stock_skus)
     }
 
     /// Every stock a listing leads to.

@@ -47,7 +47,9 @@ pub(crate) struct OrderWrites<'a> {
     pub(crate) new: Vec<SavedOrder<'a>>,
     /// Orders that had one.
     pub(crate) changed: Vec<SavedOrder<'a>>,
-    /// Their lines, but for those that are as they were.
+    /// Lines of new orders.
+    pub(crate) new_lines: Vec<SavedLine>,
+    /// Lines of the others, but for those that are as they were.
     pub(crate) lines: Vec<SavedLine>,
     /// Of orders that have fewer lines than before: shop, order, how many are left.
     pub(crate) cut: Vec<(i64, i64, i64)>,
@@ -133,6 +135,13 @@ impl Loaded {
         })
     }
 
+    /// The SKUs of these rows.
+    pub(crate) fn know_stock_skus(&mut self, rows: Vec<(String, i64)>) -> Result<BTreeSet<Sku>, Error> {
+        let skus = rows.iter().map(|(code, _)| sku(code)).collect();
+        self.know_sku_ids(rows)?;
+        skus
+    }
+
     pub(crate) fn know_books(&mut self, rows: Vec<BookColumns>) -> Result<(), Error> {
         rows.into_iter().try_for_each(|(code, sku_id, count, counted_at, balances)| {
             let book = sku_book(count, counted_at, &balances)?;
@@ -189,10 +198,13 @@ impl Loaded {
             let numbers = (row.shop.get(), row.order.id.get());
             let before = self.orders.get(&key);
             let lines_before = before.map_or(&[][..], |before| &before.order.lines);
+            let is_new = self.stored.insert(key);
+            let lines = if is_new { &mut writes.new_lines } else { &mut writes.lines };
             for ((position, line), index) in (0..).zip(&row.order.lines).zip(0..) {
                 if lines_before.get(index) != Some(line) {
-                    let sku_id = line.sku.as_ref().and_then(|sku| self.sku_id(sku));
-                    writes.lines.push(saved_line(row.shop, row.order.id, position, line, sku_id));
+                    let loaded = line.sku.as_ref().and_then(|sku| self.skus.get(sku));
+                    let sku_id = loaded.and_then(|loaded| loaded.id);
+                    lines.push(saved_line(row.shop, row.order.id, position, line, sku_id));
                 }
             }
             if lines_before.len() > row.order.lines.len() {
@@ -204,7 +216,6 @@ impl Loaded {
             } else if before.is_some_and(|before| before.order.reread) {
                 writes.rereads_done.push(numbers);
             }
-            let is_new = self.stored.insert(key);
             let saved = if is_new { &mut writes.new } else { &mut writes.changed };
             saved.push(saved_order(row));
             self.orders.insert(key, row.clone());

@@ -59,6 +59,16 @@ const STATEMENT_MS_MAX: &str = "30000";
 const LOCK_WAIT_MS_MAX: &str = "5000";
 /// Longest that a transaction may wait for its process, in milliseconds: locks of one that hangs are given back.
 const IDLE_IN_TRANSACTION_MS_MAX: &str = "60000";
+/// Every statement that works on many rows is given their keys, and looks each up in an index: from some hundred keys on the
+/// server takes reading the whole table for the quicker way, which it is not for tables that are used all the time. Each is
+/// planned for the table as it is then: one that was planned for an empty table would be kept while the table grows.
+const PLANS: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_custom_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+];
 /// Prepared statements kept for each connection; more than there are.
 const STATEMENTS_MAX: usize = 256;
 
@@ -94,7 +104,7 @@ impl PostgresOptions {
     }
 
     fn connect_bounded(&self) -> Result<PgConnectOptions, Error> {
-        Ok(self.connect()?.options([
+        Ok(self.connect()?.options(PLANS).options([
             ("statement_timeout", STATEMENT_MS_MAX),
             ("lock_timeout", LOCK_WAIT_MS_MAX),
             ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS_MAX),

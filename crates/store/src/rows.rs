@@ -356,7 +356,7 @@ pub(crate) struct StockColumns {
     shop: i64,
     holder: i64,
     pub(crate) sku_id: Option<i64>,
-    sku: Option<String>,
+    pub(crate) sku: Option<String>,
     parent: Option<i64>,
     step: i64,
     buffer: Option<i64>,

@@ -1,6 +1,7 @@
-//! One transaction for many messages: every shop's in their order, like with like.
+//! One transaction for many messages: every shop's in their order, like with like. Entries of catalogues come before all
+//! others, in a transaction of their own: they change what SKU a listing leads to, and so what the others have to lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 
 use bus::{DeadLetter, Delivery};
@@ -13,7 +14,7 @@ use values::{OrderId, ShopId, Timestamp};
 use crate::error::panic_text;
 use crate::orders::Told;
 use crate::trace::{Trace, trace_id};
-use crate::work::{Occasion, Saved};
+use crate::work::{Occasion, Saved, Scope, Work};
 use crate::{catalogue, connect, orders, shown};
 
 /// Kind of what is not even an envelope.
@@ -132,6 +133,10 @@ impl<'a> Item<'a> {
         }
     }
 
+    fn is_listing(&self) -> bool {
+        matches!(self.content, Ok(Content::Listing(_)))
+    }
+
     pub(crate) fn properties(&self) -> &Properties {
         &self.delivery.envelope.properties
     }
@@ -226,7 +231,7 @@ struct Plan<'a> {
     dead: Vec<NewDead>,
 }
 
-/// Applies the messages in one transaction, or nothing of them.
+/// Applies the messages: all of them, or nothing but entries of catalogues, which may come twice.
 pub(crate) async fn apply(store: &Store, items: &[Item<'_>], now: Timestamp) -> Result<Summary, Failure> {
     match AssertUnwindSafe(apply_all(store, items, now)).catch_unwind().await {
         Ok(done) => Ok(done?),
@@ -235,17 +240,24 @@ pub(crate) async fn apply(store: &Store, items: &[Item<'_>], now: Timestamp) -> 
 }
 
 async fn apply_all(store: &Store, items: &[Item<'_>], now: Timestamp) -> Result<Summary, store::Error> {
-    let mut tx = store.begin_inventory().await?;
     let mut summary = Summary::default();
-    apply_within(&mut tx, items, now, &mut summary).await?;
-    tx.commit().await?;
+    let (listings, others): (Vec<&Item<'_>>, Vec<&Item<'_>>) =
+        items.iter().partition(|item| item.is_listing());
+    for items in [&listings, &others].into_iter().filter(|items| !items.is_empty()) {
+        let mut tx = store.begin_inventory().await?;
+        apply_within(&mut tx, items, now, &mut summary).await?;
+        tx.commit().await?;
+        if items.first().is_some_and(|item| item.is_listing()) {
+            catalogue::resolve_some(store, &Occasion { now, ..Occasion::default() }, &mut summary).await;
+        }
+    }
     Ok(summary)
 }
 
-/// The same within a transaction that does more.
+/// The same within a transaction that does more: entries of catalogues, or others.
 pub(crate) async fn apply_within(
     tx: &mut InventoryTx,
-    items: &[Item<'_>],
+    items: &[&Item<'_>],
     now: Timestamp,
     summary: &mut Summary,
 ) -> Result<(), store::Error> {
@@ -254,16 +266,8 @@ pub(crate) async fn apply_within(
     if !plan.listings.is_empty() {
         catalogue::apply(tx, &plan.listings, &occasion, summary).await?;
     }
-    for step in plan.steps {
-        if !step.connected.is_empty() {
-            connect::apply(tx, &step.connected).await?;
-        }
-        if !step.orders.is_empty() {
-            orders::apply(tx, &step.orders, &occasion, summary).await?;
-        }
-        if !step.shown.is_empty() {
-            shown::apply(tx, &step.shown, &occasion, summary).await?;
-        }
+    if !plan.steps.is_empty() {
+        take_steps(tx, &plan.steps, &occasion, summary).await?;
     }
     if !plan.dead.is_empty() {
         tx.save(&Changes { dead: &plan.dead, now, ..Changes::default() }).await?;
@@ -272,11 +276,50 @@ pub(crate) async fn apply_within(
     Ok(())
 }
 
+/// All that any of the steps may touch is locked before the first.
+async fn take_steps(
+    tx: &mut InventoryTx,
+    steps: &[Step<'_>],
+    occasion: &Occasion,
+    summary: &mut Summary,
+) -> Result<(), store::Error> {
+    let changed: BTreeSet<ShopId> = steps.iter().flat_map(Step::changed_shops).collect();
+    if !changed.is_empty() {
+        // Some would be locked after others that are only kept as they are.
+        let shops: BTreeSet<ShopId> = steps.iter().flat_map(Step::shops).collect();
+        tx.lock_shops(&shops.into_iter().collect::<Vec<_>>()).await?;
+    }
+    let mut scope = Scope::default();
+    for step in steps {
+        step.widen(&mut scope);
+    }
+    let mut work = Work::load(tx, scope).await?;
+    let mut is_stored = true;
+    for step in steps {
+        if !step.connected.is_empty() {
+            connect::apply(tx, &mut work, &step.connected).await?;
+        }
+        if !step.orders.is_empty() {
+            orders::apply(tx, &mut work, &step.orders, occasion, summary).await?;
+            is_stored = false;
+        }
+        if !step.shown.is_empty() {
+            if !is_stored {
+                summary.saved(work.flush(tx, occasion.now).await?);
+            }
+            shown::apply(tx, &mut work, &step.shown, occasion, summary).await?;
+            is_stored = false;
+        }
+    }
+    summary.saved(work.save(tx, &[], occasion.now).await?);
+    Ok(())
+}
+
 /// Sorts the messages into steps. What a removed shop still says is of no interest; what nobody is known to have said is
 /// set aside.
 async fn plan<'a>(
     tx: &mut InventoryTx,
-    items: &'a [Item<'_>],
+    items: &[&'a Item<'_>],
     now: Timestamp,
 ) -> Result<Plan<'a>, store::Error> {
     let mut states: BTreeMap<ShopId, Option<ShopState>> = BTreeMap::new();
@@ -305,6 +348,29 @@ async fn plan<'a>(
         }
     }
     Ok(plan)
+}
+
+impl Step<'_> {
+    fn shops(&self) -> impl Iterator<Item = ShopId> {
+        let connected = self.connected.iter().map(|traced| traced.what.shop);
+        let orders = self.orders.iter().map(|traced| traced.what.shop());
+        connected.chain(orders).chain(self.shown.iter().map(|traced| traced.what.shop))
+    }
+
+    /// Those whose own rows change, or whose marks are changed without the lock of an order.
+    fn changed_shops(&self) -> impl Iterator<Item = ShopId> {
+        let connected = self.connected.iter().map(|traced| traced.what.shop);
+        let unreadable = self.orders.iter().filter(|traced| matches!(traced.what, Told::Unreadable(_)));
+        let shown = self.shown.iter().map(|traced| traced.what.shop);
+        connected.chain(unreadable.map(|traced| traced.what.shop())).chain(shown)
+    }
+
+    fn widen(&self, scope: &mut Scope) {
+        for traced in &self.orders {
+            orders::widen(scope, traced.what);
+        }
+        scope.stocks.extend(self.shown.iter().map(|traced| shown::id(traced.what)));
+    }
 }
 
 impl<'a> Plan<'a> {

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use proto::ListingObserved;
-use store::{InventoryTx, ListingOutcome, ListingSeen, MapOutcome, Opening, StockOpening, StockRow};
+use store::{InventoryTx, ListingOutcome, ListingSeen, MapOutcome, Opening, StockOpening, StockRow, Store};
 use values::{Sku, StockId};
 
 use crate::batch::{Summary, Traced};
+use crate::error::guarded;
 use crate::work::{Occasion, Scope, Work};
 
 /// Orders looked at again in one transaction; the rest is left to the upkeep.
-pub(crate) const RESOLVED_MAX: u32 = 500;
+const RESOLVED_MAX: u32 = 500;
 
 pub(crate) async fn apply(
     tx: &mut InventoryTx,
@@ -27,12 +28,10 @@ pub(crate) async fn apply(
             mapped.insert(StockId { shop: seen.shop, holder });
         }
     }
-    begin(tx, &mapped, occasion, summary).await?;
-    resolve(tx, RESOLVED_MAX, occasion, summary).await?;
-    Ok(())
+    begin(tx, &mapped, occasion, summary).await
 }
 
-/// Maps a stock by hand.
+/// Maps a stock by hand. Lines that waited for it are resolved afterwards ([`resolve`]).
 pub(crate) async fn map(
     tx: &mut InventoryTx,
     stock: StockId,
@@ -46,7 +45,6 @@ pub(crate) async fn map(
         if let Some(before) = before.clone() {
             relevel(tx, [before].into(), occasion, summary).await?;
         }
-        resolve(tx, RESOLVED_MAX, occasion, summary).await?;
     }
     Ok(outcome)
 }
@@ -104,7 +102,8 @@ pub(crate) async fn relevel(
     Ok(())
 }
 
-/// Resolves lines whose listing was mapped since; how many orders were looked at.
+/// Resolves lines whose listing was mapped since, in a transaction of its own, since orders are locked before SKUs; how many
+/// orders were looked at.
 pub(crate) async fn resolve(
     tx: &mut InventoryTx,
     limit: u32,
@@ -123,6 +122,16 @@ pub(crate) async fn resolve(
     let saved = work.save(tx, &[], occasion.now).await?;
     summary.saved(saved);
     Ok(keys.len())
+}
+
+/// Resolves what was mapped just now. What of it is too much, or fails, is the upkeep's, which says so.
+pub(crate) async fn resolve_some(store: &Store, occasion: &Occasion, summary: &mut Summary) {
+    let resolved = guarded(async {
+        let mut tx = store.begin_inventory().await?;
+        resolve(&mut tx, RESOLVED_MAX, occasion, summary).await?;
+        tx.commit().await
+    });
+    resolved.await.ok();
 }
 
 fn seen(observed: &ListingObserved) -> ListingSeen {

@@ -2,16 +2,20 @@
 
 use proto::ShopConnected;
 use store::InventoryTx;
+use values::ShopId;
 
 use crate::batch::Traced;
+use crate::work::Work;
 
 pub(crate) async fn apply(
     tx: &mut InventoryTx,
+    work: &mut Work,
     connected: &[Traced<'_, ShopConnected>],
 ) -> Result<(), store::Error> {
     for Traced { what, .. } in connected {
         tx.set_baseline(what.shop, what.baseline_last).await?;
         tx.activate_shop(what.shop).await?;
     }
-    Ok(())
+    let shops: Vec<ShopId> = connected.iter().map(|connected| connected.what.shop).collect();
+    work.reload_shops(tx, &shops).await
 }

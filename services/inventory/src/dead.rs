@@ -68,7 +68,7 @@ impl Inventory {
             let Some(dead) = tx.take_dead(number).await? else { return Ok(DeadOutcome::Unknown) };
             let delivery = Delivery { envelope, delivery_count: dead.message.attempts };
             let item = Item::open(&delivery, dead.message.queue.as_deref());
-            apply_within(&mut tx, &[item], clock::now(), &mut summary).await?;
+            apply_within(&mut tx, &[&item], clock::now(), &mut summary).await?;
             if let Some(again) = summary.dead.pop() {
                 return Ok(DeadOutcome::Still { reason: again.reason });
             }

@@ -209,6 +209,9 @@ impl Inventory {
             Ok(outcome)
         });
         let outcome = done.await?;
+        if matches!(outcome, MapOutcome::Mapped { .. }) {
+            catalogue::resolve_some(&self.shared.store, &occasion, &mut summary).await;
+        }
         self.changed(&summary);
         Ok(outcome)
     }

@@ -38,17 +38,11 @@ impl Told {
 
 pub(crate) async fn apply(
     tx: &mut InventoryTx,
+    work: &mut Work,
     told: &[Traced<'_, Told>],
     occasion: &Occasion,
     summary: &mut Summary,
 ) -> Result<(), store::Error> {
-    let mut scope = Scope::default();
-    for told in told {
-        if let Told::Observed(observed) = told.what {
-            widen(&mut scope, observed);
-        }
-    }
-    let mut work = Work::load(tx, scope).await?;
     let mut read: BTreeSet<(ShopId, OrderId)> = BTreeSet::new();
     let mut incomplete = Vec::new();
     for Traced { what, trace } in told {
@@ -77,9 +71,9 @@ pub(crate) async fn apply(
         }
     }
     complete(tx, &read).await?;
-    tx.save(&Changes { incomplete: &incomplete, now: occasion.now, ..Changes::default() }).await?;
-    let saved = work.save(tx, &[], occasion.now).await?;
-    summary.saved(saved);
+    if !incomplete.is_empty() {
+        tx.save(&Changes { incomplete: &incomplete, now: occasion.now, ..Changes::default() }).await?;
+    }
     Ok(())
 }
 
@@ -95,7 +89,9 @@ async fn complete(tx: &mut InventoryTx, read: &BTreeSet<(ShopId, OrderId)>) -> R
     tx.clear_marks(&marks).await
 }
 
-fn widen(scope: &mut Scope, observed: &OrderObserved) {
+/// All that what was told may touch.
+pub(crate) fn widen(scope: &mut Scope, told: &Told) {
+    let Told::Observed(observed) = told else { return };
     let shop = observed.shop;
     scope.orders.insert((shop, observed.order));
     if let OrderState::Present { lines, .. } = &observed.state {

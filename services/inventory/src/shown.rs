@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use ledger::{Operation, OperationOutcome};
 use proto::StockShown;
-use store::{Changes, Incomplete, InventoryTx, Settled, StockOpening, StockRow};
+use store::{Incomplete, InventoryTx, Settled, StockOpening, StockRow};
 use values::{Quantity, ShopId, StockId, Timestamp};
 
 use crate::batch::{Summary, Traced};
-use crate::work::{Occasion, Scope, Work, changed};
+use crate::work::{Occasion, Work, changed};
 
 /// Who opens SKUs.
 const OPENING_ACTOR: &str = "onhand";
 const OPENING_REASON: &str = "what the shop showed when it was connected";
 
+/// What `work` knows of orders has to be stored: what is in doubt is asked of the database.
 pub(crate) async fn apply(
     tx: &mut InventoryTx,
+    work: &mut Work,
     shown: &[Traced<'_, StockShown>],
     occasion: &Occasion,
     summary: &mut Summary,
@@ -26,12 +28,10 @@ pub(crate) async fn apply(
     let shops: BTreeSet<ShopId> = ids.iter().map(|stock| stock.shop).collect();
     let incomplete = tx.incomplete_shops(&shops.into_iter().collect::<Vec<_>>()).await?;
     let doubtful = tx.doubtful_stocks(&ids).await?;
-    let rows = tx.load_stocks(&ids, &[]).await?;
-    let mut rows: BTreeMap<StockId, StockRow> = rows.into_iter().map(|row| (row.id, row)).collect();
     let mut opened: BTreeMap<StockId, (Quantity, Occasion)> = BTreeMap::new();
     for Traced { what, trace } in shown {
         let occasion = Occasion { trace: trace.context.clone(), ..occasion.clone() };
-        let Some(row) = rows.get_mut(&id(what)) else { continue };
+        let Some(row) = work.stocks.get_mut(&id(what)) else { continue };
         // Told twice, it would be joined with what was learnt since.
         if row.settle.is_some_and(|settle| settle.number >= what.number) {
             continue;
@@ -53,9 +53,7 @@ pub(crate) async fn apply(
             opened.insert(row.id, (shown, occasion));
         }
     }
-    let rows: Vec<StockRow> = rows.into_values().collect();
-    tx.save(&Changes { stocks: &rows, now: occasion.now, ..Changes::default() }).await?;
-    open(tx, &rows, opened, occasion.now, summary).await
+    open(tx, work, opened, summary).await
 }
 
 /// Whether no order touched the stock around the moment it was read: `t1` by the shop's clock, `read_at` by the hub's.
@@ -84,9 +82,8 @@ async fn complete(tx: &mut InventoryTx, shown: &[Traced<'_, StockShown>]) -> Res
 /// that has stock of its own by now is left alone: its level wins, and the shop is told the difference.
 async fn open(
     tx: &mut InventoryTx,
-    rows: &[StockRow],
+    work: &mut Work,
     opened: BTreeMap<StockId, (Quantity, Occasion)>,
-    now: Timestamp,
     summary: &mut Summary,
 ) -> Result<(), store::Error> {
     if opened.is_empty() {
@@ -94,15 +91,9 @@ async fn open(
     }
     let ids: Vec<StockId> = opened.keys().copied().collect();
     let untaken = tx.held_not_taken(&ids).await?;
-    let wanted: Vec<_> = rows
-        .iter()
-        .filter(|row| opened.contains_key(&row.id))
-        .filter_map(|row| Some((row.id, row.sku.clone()?)))
-        .collect();
+    let wanted: Vec<_> = ids.iter().filter_map(|id| Some((*id, work.stocks.get(id)?.sku.clone()?))).collect();
     let keys: Vec<_> = wanted.iter().map(|(stock, sku)| (stock.shop, sku.clone())).collect();
     let effects = tx.order_effects(&keys).await?;
-    let skus = wanted.iter().map(|(_, sku)| sku.clone()).collect();
-    let mut work = Work::load(tx, Scope { skus, ..Scope::default() }).await?;
     for ((stock, sku), effect) in wanted.into_iter().zip(effects) {
         let Some((shown, occasion)) = opened.get(&stock) else { continue };
         let Some(shop) = work.shops.get(&stock.shop) else { continue };
@@ -125,11 +116,9 @@ async fn open(
             row.opening = opening;
         }
     }
-    let saved = work.save(tx, &[], now).await?;
-    summary.saved(saved);
     Ok(())
 }
 
-fn id(shown: &StockShown) -> StockId {
+pub(crate) fn id(shown: &StockShown) -> StockId {
     StockId { shop: shown.shop, holder: shown.holder }
 }

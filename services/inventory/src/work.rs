@@ -1,4 +1,4 @@
-//! The working set of one transaction: what it loaded, what the ledger's rules made of it, what it saves.
+//! The working set of one transaction: what it loaded in one go, what the ledger's rules made of it, what it saves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Occasion {
     }
 }
 
-/// What a transaction is about.
+/// What a transaction is about: all of it, whatever it does one after the other, so that locks are taken in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Scope {
     pub(crate) orders: BTreeSet<(ShopId, OrderId)>,
@@ -70,6 +70,7 @@ pub(crate) struct Work {
 impl Work {
     /// Loads the orders, and every SKU and stock that anything in the scope may touch, with all stocks of those SKUs.
     pub(crate) async fn load(tx: &mut InventoryTx, mut scope: Scope) -> Result<Self, store::Error> {
+        tx.keep_mapping(&scope.shops()).await?;
         let keys: Vec<_> = scope.orders.iter().copied().collect();
         let rows = tx.load_orders(&keys).await?;
         let orders: BTreeMap<_, _> = rows.into_iter().map(|row| ((row.shop, row.order.id), row)).collect();
@@ -84,7 +85,8 @@ impl Work {
         }
         let listings: Vec<_> = scope.listings.into_iter().collect();
         let texts: Vec<_> = scope.texts.into_iter().collect();
-        let listings = tx.resolve_listings(&listings, &texts).await?;
+        let stocks: Vec<_> = scope.stocks.iter().copied().collect();
+        let listings = tx.resolve_listings(&listings, &texts, &stocks).await?;
         scope.skus.extend(listings.skus().cloned());
         scope.stocks.extend(listings.stocks());
         let skus: Vec<_> = scope.skus.into_iter().collect();
@@ -106,6 +108,17 @@ impl Work {
             movements: Vec::new(),
             touched: BTreeMap::new(),
         })
+    }
+
+    /// Shops that the transaction itself has changed, as they are now.
+    pub(crate) async fn reload_shops(
+        &mut self,
+        tx: &mut InventoryTx,
+        shops: &[ShopId],
+    ) -> Result<(), store::Error> {
+        let shops = tx.load_shops(shops).await?;
+        self.shops.extend(shops.into_iter().map(|shop| (shop.id, shop)));
+        Ok(())
     }
 
     /// The warehouses whose stock of the SKU the shop shows, and those of every shop that shows some of the same: their
@@ -294,32 +307,65 @@ impl Work {
         }
     }
 
-    /// Writes everything that changed; `operations` were done with it.
+    /// Writes what changed so far, for queries that look at what is stored.
+    pub(crate) async fn flush(
+        &mut self,
+        tx: &mut InventoryTx,
+        now: Timestamp,
+    ) -> Result<Saved, store::Error> {
+        let (orders, stocks, saved) = self.write(tx, &[], now).await?;
+        self.orders = orders.into_iter().map(|row| ((row.shop, row.order.id), row)).collect();
+        let written = |row: StockRow| (row.id, StockRow { order_dates: None, trace: None, ..row });
+        self.stocks = stocks.into_iter().map(written).collect();
+        Ok(saved)
+    }
+
+    /// Writes everything that changed; `operations` were done with it. What is wanted is written once, at the end: others
+    /// want the same without having locked anything.
     pub(crate) async fn save(
         mut self,
         tx: &mut InventoryTx,
         operations: &[OperationRecord],
         now: Timestamp,
     ) -> Result<Saved, store::Error> {
+        let (_, _, saved) = self.write(tx, operations, now).await?;
+        let wishes: Vec<Wish> = self.wishes.into_iter().collect();
+        tx.wish(&wishes, now).await?;
+        Ok(saved)
+    }
+
+    async fn write(
+        &mut self,
+        tx: &mut InventoryTx,
+        operations: &[OperationRecord],
+        now: Timestamp,
+    ) -> Result<(Vec<OrderRow>, Vec<StockRow>, Saved), store::Error> {
         self.relevel();
-        let orders: Vec<OrderRow> = self.orders.into_values().collect();
-        let stocks: Vec<StockRow> = self.stocks.into_values().collect();
+        let orders: Vec<OrderRow> = std::mem::take(&mut self.orders).into_values().collect();
+        let stocks: Vec<StockRow> = std::mem::take(&mut self.stocks).into_values().collect();
+        let movements = std::mem::take(&mut self.movements);
         let changes = Changes {
             orders: &orders,
             book: Some(&self.book),
-            movements: &self.movements,
+            movements: &movements,
             stocks: &stocks,
             operations,
             now,
             ..Changes::default()
         };
         tx.save(&changes).await?;
-        let wishes: Vec<Wish> = self.wishes.into_iter().collect();
-        tx.wish(&wishes, now).await?;
-        Ok(Saved {
-            movement_count: self.movements.len(),
-            reread_wanted: orders.iter().any(|row| row.order.reread),
-        })
+        let reread_wanted = orders.iter().any(|row| row.order.reread);
+        Ok((orders, stocks, Saved { movement_count: movements.len(), reread_wanted }))
+    }
+}
+
+impl Scope {
+    fn shops(&self) -> Vec<ShopId> {
+        let orders = self.orders.iter().map(|(shop, _)| *shop);
+        let listings = self.listings.iter().map(|(shop, _)| *shop);
+        let shops: BTreeSet<ShopId> =
+            orders.chain(listings).chain(self.stocks.iter().map(|stock| stock.shop)).collect();
+        shops.into_iter().collect()
     }
 }
 

@@ -4,6 +4,9 @@
 
 extern crate onhand_inventory as inventory;
 
+#[path = "service/database.rs"]
+#[expect(dead_code, reason = "the tests of the service use the rest of it")]
+mod database;
 #[path = "api/server.rs"]
 #[expect(dead_code, reason = "the tests of the API use the rest of it")]
 mod server;

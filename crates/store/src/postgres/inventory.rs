@@ -5,7 +5,7 @@ mod load;
 mod save;
 mod wishes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use values::{ShopId, Sku};
 
@@ -28,6 +28,8 @@ pub(crate) struct PgInventoryTx {
     pub(super) loaded: Loaded,
     /// Shops whose mapping stays as it is until the end.
     kept: BTreeSet<ShopId>,
+    /// SKUs of their stocks, as far as they were looked up: shop and holder, id of the SKU.
+    mapped: HashMap<(i64, i64), i64>,
     /// SKUs that were made to be locked and that nothing was written for yet.
     made: BTreeMap<Sku, i64>,
 }
@@ -38,6 +40,7 @@ impl Postgres {
             tx: self.write().await?,
             loaded: Loaded::default(),
             kept: BTreeSet::new(),
+            mapped: HashMap::new(),
             made: BTreeMap::new(),
         })
     }

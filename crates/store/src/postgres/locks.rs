@@ -9,6 +9,8 @@ const CHANGE_MAPPING: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1)
 
 const KEEP_MAPPING: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE";
 
+const SHOPS: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+
 const SKUS: &str = "SELECT id FROM inventory.skus WHERE sku = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
 
 /// Until the end of the transaction nobody else changes which stocks of these shops have which SKU.
@@ -21,6 +23,12 @@ pub(super) async fn change_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<
 /// saved, so that whoever maps it finds the line. Before any SKU is locked.
 pub(super) async fn keep_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<(), Error> {
     run(&mut **tx, "keep the mapping of shops", KEEP_MAPPING, with(shops)).await?;
+    Ok(())
+}
+
+/// Until the end of the transaction nobody else changes these shops or their mapping.
+pub(super) async fn shops(tx: &mut WriteTx, shops: Vec<i64>) -> Result<(), Error> {
+    run(&mut **tx, "lock shops", SHOPS, with(shops)).await?;
     Ok(())
 }
 

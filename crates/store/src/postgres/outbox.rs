@@ -11,25 +11,31 @@ use crate::rows::outbox::{UnpublishedColumns, unpublished};
 use crate::rows::{signed, stock_columns};
 
 /// Oldest first would need an index that each change rewrites; by key, every stock's turn comes within one round.
+/// The page is cut before anything is joined to it: the rest may be long.
 const UNPUBLISHED: &str = concat!(
-    "SELECT ",
+    "WITH o AS MATERIALIZED
+       (SELECT shop, holder, since, order_first, order_last, trace FROM inventory.outbox
+         WHERE (shop, holder) > ($1, $2) AND ($3 = 0 OR shop % nullif($3, 0) = $4)
+         ORDER BY shop, holder LIMIT $5)
+SELECT ",
     stock_columns!(),
-    ", o.since, o.order_first, o.order_last, o.trace FROM inventory.outbox AS o
+    ", o.since, o.order_first, o.order_last, o.trace FROM o
       JOIN inventory.stocks AS s ON s.shop = o.shop AND s.holder = o.holder
       LEFT JOIN inventory.skus AS k ON k.id = s.sku_id
-     WHERE (o.shop, o.holder) > ($1, $2) AND ($3 = 0 OR o.shop % nullif($3, 0) = $4)
-     ORDER BY o.shop, o.holder LIMIT $5"
+     ORDER BY o.shop, o.holder"
 );
 
-/// Locked rows are left: whoever has one changes it, or takes it away himself.
+/// Locked rows are left: whoever has one changes it, or takes it away himself. Row by row, whatever the server was last told
+/// of the size of a table that fills and empties.
 const PUBLISHED: &str = "
-DELETE FROM inventory.outbox AS o
- USING (SELECT x.shop, x.holder
+DELETE FROM inventory.outbox
+ WHERE ctid = ANY (ARRAY
+       (SELECT p.ctid
           FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS w (shop, holder, epoch, revision)
-          JOIN inventory.outbox AS x
-            ON x.shop = w.shop AND x.holder = w.holder AND x.epoch = w.epoch AND x.revision = w.revision
-           FOR UPDATE OF x SKIP LOCKED) AS p
- WHERE o.shop = p.shop AND o.holder = p.holder";
+         CROSS JOIN LATERAL
+               (SELECT x.ctid FROM inventory.outbox AS x
+                 WHERE x.shop = w.shop AND x.holder = w.holder AND x.epoch = w.epoch AND x.revision = w.revision
+                OFFSET 0 FOR UPDATE SKIP LOCKED) AS p))";
 
 /// These stocks have another (epoch, revision) since `$8`; of a batch with its order dates and trace. Their rows are locked.
 pub(super) const PUBLISH: &str = "

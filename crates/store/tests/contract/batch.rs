@@ -51,16 +51,17 @@ impl Work {
             || snapshots.iter().flat_map(|(shop, snapshot)| snapshot.lines.iter().map(|line| (*shop, line)));
         let listings: Vec<_> = lines().filter_map(|(shop, line)| Some((shop, line.listing?))).collect();
         let texts: Vec<Sku> = lines().filter_map(|(_, line)| line.sku.clone()).collect();
-        let known = tx.resolve_listings(&listings, &texts).await?;
-        let held = orders.values().flat_map(|row| &row.order.lines).filter_map(|line| line.sku.as_ref());
-        let skus: BTreeSet<Sku> = known.skus().chain(held).cloned().collect();
-        let skus: Vec<Sku> = skus.into_iter().collect();
-        let book = tx.load_books(&skus).await?;
         let own = orders.iter().flat_map(|((shop, _), row)| {
             let holders = row.order.lines.iter().filter_map(|line| line.stock);
             holders.map(|holder| StockId { shop: *shop, holder })
         });
-        let own: Vec<StockId> = own.chain(known.stocks()).collect();
+        let own: Vec<StockId> = own.collect();
+        let known = tx.resolve_listings(&listings, &texts, &own).await?;
+        let held = orders.values().flat_map(|row| &row.order.lines).filter_map(|line| line.sku.as_ref());
+        let skus: BTreeSet<Sku> = known.skus().chain(held).cloned().collect();
+        let skus: Vec<Sku> = skus.into_iter().collect();
+        let book = tx.load_books(&skus).await?;
+        let own: Vec<StockId> = own.into_iter().chain(known.stocks()).collect();
         let stocks = tx.load_stocks(&own, &skus).await?;
         let sellers = stocks.iter().map(|row| row.id.shop).chain(keys.iter().map(|(shop, _)| *shop));
         let sellers: BTreeSet<ShopId> = sellers.collect();

@@ -35,7 +35,7 @@ pub(crate) async fn a_listing_maps_its_stock<D: Database>() -> anyhow::Result<()
 
     let mut tx = store.begin_inventory().await?;
     let wanted: Vec<_> = entries.iter().map(|entry| (shop, entry.listing)).collect();
-    let book = tx.resolve_listings(&wanted, &[sku("A"), sku("C"), sku("D")]).await?;
+    let book = tx.resolve_listings(&wanted, &[sku("A"), sku("C"), sku("D")], &[]).await?;
     let listings = book.of(shop);
     assert_eq!(listings.resolve(product(1)).and_then(|resolved| resolved.sku), Some(sku("A")));
     assert_eq!(listings.resolve(variation(2, 20)).and_then(|resolved| resolved.stock), Some(holder(20)));

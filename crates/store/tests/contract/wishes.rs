@@ -126,7 +126,7 @@ pub(crate) async fn a_code_stands_in_for_a_stock<D: Database>() -> anyhow::Resul
     observe(&store, &listings).await?;
     let mut tx = store.begin_inventory().await?;
     let wanted: Vec<_> = listings.iter().map(|seen| (shop.id, seen.listing)).collect();
-    let book = tx.resolve_listings(&wanted, &[]).await?;
+    let book = tx.resolve_listings(&wanted, &[], &[]).await?;
     let found = wanted.iter().map(|(shop, listing)| book.of(*shop).resolve(*listing).unwrap());
     let found: Vec<_> =
         found.map(|resolved| (resolved.stock.map(values::HolderId::get), resolved.sku)).collect();

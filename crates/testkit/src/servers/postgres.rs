@@ -26,6 +26,13 @@ const RECIPE: Recipe = Recipe {
     end: Signal::Quit,
 };
 
+/// The same, but what is committed outlives the machine, and there is more memory: as it is run in earnest.
+const DURABLE: Recipe = Recipe {
+    name: "durable-postgres",
+    script: concat!("durable=yes\n", include_str!("postgres.sh")),
+    ..RECIPE
+};
+
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// How a server ends that is asked to.
@@ -52,6 +59,11 @@ impl Postgres {
     /// One for this test alone. To stop it stops its first process only: no new connection is answered then.
     pub fn own() -> Self {
         Self { kept: Kept::own(RECIPE) }
+    }
+
+    /// One for this program alone, to measure: it writes to disk what it confirms.
+    pub fn durable() -> Self {
+        Self { kept: Kept::own(DURABLE) }
     }
 
     /// To stop it, to kill it and to start it again.

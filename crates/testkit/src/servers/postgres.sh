@@ -16,12 +16,13 @@ if [ ! -e ready ]; then
     $as "$bin/initdb" -D "$PWD/data" -U postgres --auth=trust --no-sync --locale=C.UTF-8 --encoding=UTF8 || exit 1
     : >ready
 fi
-# What is committed outlives the death of its processes, not that of the machine. After a kill the processes of the former
-# server may take a moment to notice, and until then the folder is theirs.
+# What is committed outlives the death of its processes, not that of the machine, unless `durable` says so.
+keeps="-c shared_buffers=64MB -c fsync=off -c full_page_writes=off -c autovacuum_naptime=5s"
+if [ -n "$durable" ]; then keeps="-c shared_buffers=1GB -c max_wal_size=8GB -c checkpoint_timeout=15min"; fi
+# After a kill the processes of the former server may take a moment to notice, and until then the folder is theirs.
 tries=50
 until $as "$bin/postgres" -D "$PWD/data" -h 127.0.0.1 -p "$POSTGRES_PORT" -c unix_socket_directories= \
-    -c max_connections=200 -c shared_buffers=64MB -c fsync=off -c full_page_writes=off -c synchronous_commit=on \
-    -c autovacuum_naptime=5s -c log_lock_waits=on; do
+    -c max_connections=200 -c synchronous_commit=on -c log_lock_waits=on $keeps; do
     tries=$((tries - 1))
     if [ "$tries" = 0 ] || [ ! -e data/postmaster.pid ]; then exit 1; fi
     sleep 0.2

@@ -152,6 +152,6 @@ pub(super) async fn map(
 /// Where the shop keeps the quantity of what it sells, as its catalogue said.
 async fn holder_of(store: &Store, shop: ShopId, listing: ListingId) -> Result<Option<HolderId>, Problem> {
     let mut tx = store.begin_inventory().await?;
-    let listings = tx.resolve_listings(&[(shop, listing)], &[]).await?;
+    let listings = tx.resolve_listings(&[(shop, listing)], &[], &[]).await?;
     Ok(listings.of(shop).resolve(listing).and_then(|resolved| resolved.stock))
 }

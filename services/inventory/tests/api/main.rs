@@ -5,6 +5,9 @@
 extern crate onhand_inventory as inventory;
 
 mod access;
+#[path = "../service/database.rs"]
+#[expect(dead_code, reason = "the tests of the service use the rest of it")]
+mod database;
 mod document;
 mod imports;
 mod operations;

@@ -187,7 +187,7 @@ async fn what_cannot_be_understood_is_set_aside() {
     let nobody = ShopId::new(999).unwrap();
     let good = seal(&sells(shop, 1, "A"));
     let garbled = Envelope { body: vec![0xff; 9], ..seal(&connected(shop, None)) };
-    let stranger = seal(&sells(nobody, 1, "A"));
+    let stranger = seal(&connected(nobody, None));
     let mut newer = seal(&connected(shop, None));
     newer.properties.message_type = "shop.connected.v2".to_owned();
     // A bus does not route what it does not know; a newer one did.

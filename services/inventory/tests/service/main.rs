@@ -4,11 +4,13 @@
 
 extern crate onhand_inventory as inventory;
 
+mod database;
 mod events;
 mod faults;
 mod health;
 mod letters;
 mod mapping;
+mod meeting;
 mod operations;
 mod removal;
 mod settles;

@@ -17,8 +17,8 @@ use proto::{
 };
 use spool::Spool;
 use store::{
-    Connector, NewShop, Opening, PollSettings, SecretKey, Shop, ShopAdded, ShopSecrets, ShopSettings,
-    SqliteOptions, StockRow, Store, WarehouseAdded, WarehouseKind,
+    Connector, NewShop, Opening, PollSettings, Shop, ShopAdded, ShopSecrets, ShopSettings, StockRow, Store,
+    WarehouseAdded, WarehouseKind,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -28,6 +28,8 @@ use values::{
     HolderId, LineId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber, ShopId, Sku, StockId,
     Timestamp, VariationId, WarehouseId,
 };
+
+use crate::database::Database;
 
 /// How long a test waits for something that must come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,12 +53,15 @@ fn spool_clock() -> SystemTime {
 
 pub(crate) struct World {
     folder: TempDir,
+    pub(crate) database: Database,
     pub(crate) bus: Bus,
     pub(crate) spool: Spool,
     pub(crate) store: Arc<Store>,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
+    /// Of a batch, from the next start on.
+    pub(crate) batch_messages_max: usize,
     inventory: Option<Inventory>,
     told: Arc<Mutex<Vec<Envelope>>>,
     gives_up: Arc<AtomicBool>,
@@ -74,25 +79,33 @@ impl World {
     }
 
     /// A world in which inventory does not run yet.
-    #[expect(clippy::disallowed_methods, reason = "test code")]
     pub(crate) async fn idle() -> Self {
+        Self::sharded(1).await
+    }
+
+    /// The same with so many queues of each kind.
+    #[expect(clippy::disallowed_methods, reason = "test code")]
+    pub(crate) async fn sharded(shards: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options =
             spool::Options { clock: spool_clock, ..spool::Options::at(folder.path().join("spool.db")) };
         let (spool, writer) = spool::open(options).await.unwrap();
         let writing = tokio::spawn(async move { writer.run().await.unwrap() });
-        let bus = Bus::local(&spool, Topology::uniform(1).unwrap()).await.unwrap();
-        let store = Arc::new(open_store(folder.path()).await);
+        let bus = Bus::local(&spool, Topology::uniform(shards).unwrap()).await.unwrap();
+        let database = Database::fresh().await;
+        let store = Arc::new(database.open().await);
         let added = store.add_warehouse("main", WarehouseKind::HubOwned, Timestamp::default()).await.unwrap();
         let WarehouseAdded::Added(warehouse) = added else { panic!("the database is new") };
         let mut world = Self {
             folder,
+            database,
             bus,
             spool,
             store,
             tasks: Tasks::new(),
             metrics: Metrics::new(),
             health: Health::new(),
+            batch_messages_max: Settings::for_testing().batch_messages_max,
             inventory: None,
             told: Arc::default(),
             gives_up: Arc::default(),
@@ -111,7 +124,7 @@ impl World {
             bus: self.bus.clone(),
             member: "test".to_owned(),
             health: self.health.clone(),
-            settings: Settings::for_testing(),
+            settings: Settings { batch_messages_max: self.batch_messages_max, ..Settings::for_testing() },
         };
         self.inventory = Some(inventory::start(parts, &self.tasks, &self.metrics));
     }
@@ -122,13 +135,14 @@ impl World {
 
     #[expect(clippy::disallowed_methods, reason = "test code")]
     fn collect(&mut self, flow: Flow) {
-        let (bus, told, stop) = (self.bus.clone(), Arc::clone(&self.told), self.stop.clone());
-        let gives_up = Arc::clone(&self.gives_up);
-        let queue = bus.topology().queues(flow).next().unwrap();
-        self.background.push(tokio::spawn(async move {
-            let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
-            bus.consume(queue, limits, &mut Collector { told, gives_up }, &stop).await.unwrap();
-        }));
+        for queue in self.bus.topology().queues(flow) {
+            let (bus, told, stop) = (self.bus.clone(), Arc::clone(&self.told), self.stop.clone());
+            let gives_up = Arc::clone(&self.gives_up);
+            self.background.push(tokio::spawn(async move {
+                let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
+                bus.consume(queue, limits, &mut Collector { told, gives_up }, &stop).await.unwrap();
+            }));
+        }
     }
 
     /// Whether the other services give up all they are told from now on.
@@ -234,12 +248,13 @@ impl World {
 
     /// Waits until every fact was acknowledged.
     pub(crate) async fn applied(&self) {
-        let queue = self.bus.topology().queues(Flow::InventoryOrders).next().unwrap();
-        until("every fact is acknowledged", async || {
-            let depth = self.bus.depth(queue).await.unwrap();
-            (depth.messages == 0).then_some(())
-        })
-        .await;
+        for queue in self.bus.topology().queues(Flow::InventoryOrders) {
+            until("every fact is acknowledged", async || {
+                let depth = self.bus.depth(queue).await.unwrap();
+                (depth.messages == 0).then_some(())
+            })
+            .await;
+        }
     }
 
     /// Waits until something wanted is among what was published.
@@ -323,11 +338,6 @@ impl World {
             task.await.unwrap();
         }
     }
-}
-
-async fn open_store(folder: &Path) -> Store {
-    let key = SecretKey::from_bytes([7; 32]);
-    Store::open_sqlite(&SqliteOptions::new(folder.join("onhand.db")), key).await.unwrap()
 }
 
 /// Looks until there is something.

@@ -1,11 +1,12 @@
 //! Loading what a batch touches: one statement for each kind of row, however many there are. Orders are locked first, then
 //! SKUs, then stocks, each in the order of its keys.
 //!
-//! A SKU that is not there yet is made, so that two transactions that meet at it wait for each other. An order that is not
-//! there is not: messages of one order come one after the other as a rule, so each new order would be written twice for
-//! nothing. It is inserted when it is saved, and whoever comes second is told to try again.
+//! A SKU that is not there yet is made, so that two transactions that meet at it wait for each other: all that are missing,
+//! in the order of their codes, before any is locked, so that nobody who holds a lock waits for one to be made. An order
+//! that is not there is not made: messages of one order come one after the other as a rule, so each new order would be
+//! written twice for nothing. It is inserted when it is saved, and whoever comes second is told to try again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use ledger::Book;
 use values::{ListingId, OrderId, ShopId, Sku, StockId};
@@ -17,6 +18,9 @@ use crate::error::Error;
 use crate::inventory::{KeyState, ListingBook, OperationKey, OrderRow, StockRow};
 use crate::loaded::{BookColumns, KeyColumns, ListingColumns, key_states};
 use crate::rows::{LineColumns, OrderColumns, StockColumns, id, sku, stock_columns, wanted_listings};
+
+/// A listing, with the SKU that its stock is mapped to.
+type MappedListing = (i64, i64, i64, Option<i64>, Option<i64>, Option<String>, Option<i64>);
 
 /// Of orders that another transaction has just changed, the row as it is by then.
 const ORDERS: &str = "
@@ -39,7 +43,7 @@ SELECT l.shop, l.order_id, l.line, l.product, l.variation, l.holder, l.sku_id, k
 /// A listing's SKU is that of its stock. Where the shop keeps no quantity, or another stock of the shop has the SKU, it is
 /// known by its code, if the hub keeps stock of that: its orders count all the same.
 const LISTINGS: &str = "
-SELECT l.shop, l.product, l.variation, l.holder, k.id, k.sku
+SELECT l.shop, l.product, l.variation, l.holder, k.id, k.sku, s.sku_id
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w (shop, product, variation)
   JOIN inventory.listings AS l ON l.shop = w.shop AND l.product = w.product AND l.variation = w.variation
   LEFT JOIN inventory.stocks AS s ON s.shop = l.shop AND s.holder = l.holder AND NOT s.removed
@@ -53,7 +57,7 @@ const SKU_IDS: &str = "SELECT k.sku, k.id FROM inventory.skus AS k WHERE k.sku =
 
 const BOOKS: &str = "
 SELECT k.sku, k.id, k.movement_count, k.counted_at, k.balances
-  FROM inventory.skus AS k WHERE k.sku = ANY ($1) ORDER BY k.id FOR NO KEY UPDATE";
+  FROM inventory.skus AS k WHERE k.id = ANY ($1) ORDER BY k.id FOR NO KEY UPDATE";
 
 /// In the order of the codes: two that make the same wait for each other here.
 const MAKE_SKUS: &str = "
@@ -62,7 +66,23 @@ SELECT w.sku, 0, '[]' FROM unnest($1::text[]) AS w (sku) ORDER BY w.sku COLLATE 
     ON CONFLICT (sku) DO NOTHING
 RETURNING sku, id";
 
-/// SKUs come before stocks: those of the stocks named are locked first, in the same go.
+const SKUS_OF_STOCKS: &str = "
+SELECT DISTINCT k.sku, k.id
+  FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
+  JOIN inventory.stocks AS s ON s.shop = w.shop AND s.holder = w.holder
+  JOIN inventory.skus AS k ON k.id = s.sku_id";
+
+/// The codes of the SKUs are known.
+const STOCKS_OF_SKUS: &str = concat!(
+    "SELECT ",
+    stock_columns!(),
+    " FROM inventory.stocks AS s CROSS JOIN (VALUES (NULL::text)) AS k (sku)
+     WHERE s.sku_id = ANY ($1) AND NOT s.removed
+     ORDER BY s.shop, s.holder FOR NO KEY UPDATE OF s"
+);
+
+/// SKUs come before stocks: those of the stocks named are locked first, in the same go. Who looked them up before has locked
+/// them with all others, and they are found locked here.
 const STOCKS: &str = concat!(
     "WITH owners AS MATERIALIZED
        (SELECT k.id FROM inventory.skus AS k
@@ -102,7 +122,7 @@ SELECT w.shop FROM unnest($1::bigint[]) AS w (shop)
 impl PgInventoryTx {
     /// The orders in the order asked for; those never seen are unknown ones.
     pub(crate) async fn load_orders(&mut self, keys: &[(ShopId, OrderId)]) -> Result<Vec<OrderRow>, Error> {
-        self.keep_mapping(keys.iter().map(|(shop, _)| *shop)).await?;
+        self.keep_mapping_of(keys.iter().map(|(shop, _)| *shop)).await?;
         let wanted: BTreeSet<_> = keys.iter().map(|(shop, order)| (shop.get(), order.get())).collect();
         let wanted: Vec<_> = wanted.into_iter().collect();
         let found: Vec<OrderColumns> = all(&mut *self.tx, "load orders", ORDERS, rows(&wanted)).await?;
@@ -114,7 +134,18 @@ impl PgInventoryTx {
         Ok(self.loaded.orders(keys))
     }
 
-    async fn keep_mapping(&mut self, shops: impl Iterator<Item = ShopId>) -> Result<(), Error> {
+    pub(crate) async fn lock_shops(&mut self, shops: &[ShopId]) -> Result<(), Error> {
+        let wanted: BTreeSet<ShopId> = shops.iter().copied().collect();
+        locks::shops(&mut self.tx, wanted.iter().map(|shop| shop.get()).collect()).await?;
+        self.kept.extend(wanted);
+        Ok(())
+    }
+
+    pub(crate) async fn keep_mapping(&mut self, shops: &[ShopId]) -> Result<(), Error> {
+        self.keep_mapping_of(shops.iter().copied()).await
+    }
+
+    async fn keep_mapping_of(&mut self, shops: impl Iterator<Item = ShopId>) -> Result<(), Error> {
         let shops: BTreeSet<ShopId> = shops.filter(|shop| !self.kept.contains(shop)).collect();
         if shops.is_empty() {
             return Ok(());
@@ -128,18 +159,31 @@ impl PgInventoryTx {
         &mut self,
         listings: &[(ShopId, ListingId)],
         texts: &[Sku],
+        stocks: &[StockId],
     ) -> Result<ListingBook, Error> {
-        self.keep_mapping(listings.iter().map(|(shop, _)| *shop)).await?;
+        let shops = listings.iter().map(|(shop, _)| *shop).chain(stocks.iter().map(|stock| stock.shop));
+        self.keep_mapping_of(shops).await?;
         let wanted: Vec<_> = wanted_listings(listings).into_iter().collect();
-        let found: Vec<ListingColumns> = if wanted.is_empty() {
-            Vec::new()
-        } else {
-            all(&mut *self.tx, "resolve listings", LISTINGS, rows(&wanted)).await?
-        };
+        let mut found: Vec<ListingColumns> = Vec::with_capacity(wanted.len());
+        if !wanted.is_empty() {
+            let listed: Vec<MappedListing> =
+                all(&mut *self.tx, "resolve listings", LISTINGS, rows(&wanted)).await?;
+            for (shop, product, variation, holder, sku_id, code, mapped) in listed {
+                if let (Some(holder), Some(mapped)) = (holder, mapped) {
+                    self.mapped.insert((shop, holder), mapped);
+                }
+                found.push((shop, product, variation, holder, sku_id, code));
+            }
+        }
         let mut book = self.loaded.listings(found)?;
         self.find_skus(texts).await?;
         let is_known = |sku: &&Sku| self.loaded.sku_id(sku).is_some() && !self.made.contains_key(*sku);
         book.skus = texts.iter().filter(is_known).cloned().collect();
+        if !stocks.is_empty() {
+            let keys: Vec<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
+            let found = all(&mut *self.tx, "look up the SKUs of stocks", SKUS_OF_STOCKS, rows(&keys)).await?;
+            book.stock_skus = self.loaded.know_stock_skus(found)?;
+        }
         Ok(book)
     }
 
@@ -155,22 +199,26 @@ impl PgInventoryTx {
 
     /// The books of the SKUs; one never seen is empty. Nobody else moves them until the end.
     pub(crate) async fn load_books(&mut self, skus: &[Sku]) -> Result<Book, Error> {
-        self.lock_books(skus.iter()).await?;
+        self.find_skus(skus).await?;
         self.make_skus(skus.iter()).await?;
+        self.lock_books(skus).await?;
         Ok(self.loaded.books(skus))
     }
 
-    async fn lock_books(&mut self, skus: impl Iterator<Item = &Sku>) -> Result<(), Error> {
-        let codes: BTreeSet<&str> = skus.map(Sku::as_str).collect();
-        if codes.is_empty() {
+    /// Those that were loaded or made by this transaction are locked.
+    async fn lock_books(&mut self, skus: &[Sku]) -> Result<(), Error> {
+        let unloaded = self.loaded.unloaded_skus(skus);
+        self.find_skus(unloaded.iter().copied()).await?;
+        let ids: BTreeSet<i64> = unloaded.into_iter().filter_map(|sku| self.loaded.sku_id(sku)).collect();
+        if ids.is_empty() {
             return Ok(());
         }
-        let codes: Vec<&str> = codes.into_iter().collect();
-        let found: Vec<BookColumns> = all(&mut *self.tx, "load SKUs", BOOKS, with(codes)).await?;
+        let ids: Vec<i64> = ids.into_iter().collect();
+        let found: Vec<BookColumns> = all(&mut *self.tx, "load SKUs", BOOKS, with(ids)).await?;
         self.loaded.know_books(found)
     }
 
-    /// Makes those of the SKUs that are not stored. One that somebody else has made meanwhile is locked and loaded.
+    /// Makes those of the SKUs that are not stored. Of one that somebody else has made meanwhile, the id is learnt.
     pub(super) async fn make_skus<'a>(
         &mut self,
         skus: impl Iterator<Item = &'a Sku> + Clone,
@@ -184,8 +232,7 @@ impl PgInventoryTx {
             self.made.insert(sku(&code)?, sku_id);
             self.loaded.know_books(vec![(code, sku_id, 0, None, "[]".to_owned())])?;
         }
-        let met: Vec<&Sku> = skus.filter(|sku| self.loaded.sku_id(sku).is_none()).collect();
-        self.lock_books(met.into_iter()).await
+        self.find_skus(skus).await
     }
 
     /// The stocks named, and all stocks mapped to the SKUs.
@@ -194,11 +241,24 @@ impl PgInventoryTx {
         stocks: &[StockId],
         skus: &[Sku],
     ) -> Result<Vec<StockRow>, Error> {
-        let unlocked = self.loaded.unloaded_skus(skus);
-        self.lock_books(unlocked.into_iter()).await?;
-        let sku_ids: Vec<i64> = self.loaded.sku_ids(skus).into_iter().collect();
-        let named: BTreeSet<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
+        self.lock_books(skus).await?;
+        let sku_ids = self.loaded.sku_ids(skus);
+        let keys = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get()));
+        let is_found_by_sku =
+            |key: &(i64, i64)| self.mapped.get(key).is_some_and(|sku_id| sku_ids.contains(sku_id));
+        let named: BTreeSet<_> = keys.filter(|key| !is_found_by_sku(key)).collect();
         let (shops, holders): (Vec<i64>, Vec<i64>) = named.into_iter().unzip();
+        let sku_ids: Vec<i64> = sku_ids.into_iter().collect();
+        if shops.is_empty() {
+            let mut found: Vec<StockColumns> =
+                all(&mut *self.tx, "load stocks", STOCKS_OF_SKUS, with(&sku_ids)).await?;
+            let codes: HashMap<i64, &Sku> =
+                skus.iter().filter_map(|sku| Some((self.loaded.sku_id(sku)?, sku))).collect();
+            for stock in &mut found {
+                stock.sku = stock.sku_id.and_then(|sku_id| Some(codes.get(&sku_id)?.as_str().to_owned()));
+            }
+            return self.loaded.know_stocks(&found);
+        }
         loop {
             let parameters = with(&sku_ids).and(&shops).and(&holders);
             let found: Vec<StockColumns> = all(&mut *self.tx, "load stocks", STOCKS, parameters).await?;

@@ -47,18 +47,28 @@ const ORDERS: &str = concat!(
     " AS w WHERE o.shop = w.shop AND o.order_id = w.order_id"
 );
 
-const LINES: &str = "
-INSERT INTO inventory.lines
+macro_rules! insert_lines {
+    () => {
+        "INSERT INTO inventory.lines
        (shop, order_id, position, line, product, variation, holder, sku_id, quantity, taken, restocked, ever_taken,
         removed, reserved, not_taken, holds)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
                      $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::boolean[],
-                     $14::bigint[], $15::bigint[], $16::text[])
-    ON CONFLICT (shop, order_id, position) DO UPDATE SET
+                     $14::bigint[], $15::bigint[], $16::text[])"
+    };
+}
+
+/// Nobody else has lines of an order that this transaction has added.
+const NEW_LINES: &str = insert_lines!();
+
+const LINES: &str = concat!(
+    insert_lines!(),
+    " ON CONFLICT (shop, order_id, position) DO UPDATE SET
        line = excluded.line, product = excluded.product, variation = excluded.variation,
        holder = excluded.holder, sku_id = excluded.sku_id, quantity = excluded.quantity, taken = excluded.taken,
        restocked = excluded.restocked, ever_taken = excluded.ever_taken, removed = excluded.removed,
-       reserved = excluded.reserved, not_taken = excluded.not_taken, holds = excluded.holds";
+       reserved = excluded.reserved, not_taken = excluded.not_taken, holds = excluded.holds"
+);
 
 const LINES_CUT: &str = "
 DELETE FROM inventory.lines AS l
@@ -131,6 +141,7 @@ impl PgInventoryTx {
         let orders = self.loaded.order_writes(changes);
         self.write("add orders", NEW_ORDERS, &orders.new, None).await.map_err(Error::met)?;
         self.write("save orders", ORDERS, &orders.changed, None).await?;
+        self.write("add order lines", NEW_LINES, &orders.new_lines, None).await?;
         self.write("save order lines", LINES, &orders.lines, None).await?;
         self.write("remove order lines", LINES_CUT, &orders.cut, None).await?;
         let movements = self.loaded.movement_writes(changes.movements);

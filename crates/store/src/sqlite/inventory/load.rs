@@ -60,6 +60,12 @@ const STOCKS_OF_SKUS: &str = concat!(
       CROSS JOIN inventory_skus AS k ON k.id = s.sku_id"
 );
 
+const SKUS_OF_STOCKS: &str = "
+SELECT DISTINCT k.sku, k.id
+  FROM jsonb_each(?1) AS w
+ CROSS JOIN inventory_stocks AS s ON s.shop = w.value ->> 0 AND s.holder = w.value ->> 1
+ CROSS JOIN inventory_skus AS k ON k.id = s.sku_id";
+
 const OPERATIONS: &str = "
 SELECT o.actor, o.key, o.digest, o.outcome
   FROM jsonb_each(?1) AS w CROSS JOIN inventory_operations AS o
@@ -101,6 +107,7 @@ impl SqliteInventoryTx {
         &mut self,
         listings: &[(ShopId, ListingId)],
         texts: &[Sku],
+        stocks: &[StockId],
     ) -> Result<ListingBook, Error> {
         let wanted = wanted_listings(listings);
         let rows: Vec<ListingColumns> = sqlx::query_as(LISTINGS)
@@ -111,7 +118,21 @@ impl SqliteInventoryTx {
         let mut book = self.loaded.listings(rows)?;
         self.find_skus(texts).await?;
         book.skus = texts.iter().filter(|sku| self.loaded.sku_id(sku).is_some()).cloned().collect();
+        book.stock_skus = self.skus_of_stocks(stocks).await?;
         Ok(book)
+    }
+
+    async fn skus_of_stocks(&mut self, stocks: &[StockId]) -> Result<BTreeSet<Sku>, Error> {
+        if stocks.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let keys: Vec<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
+        let rows: Vec<(String, i64)> = sqlx::query_as(SKUS_OF_STOCKS)
+            .bind(json(&keys))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("look up the SKUs of stocks"))?;
+        self.loaded.know_stock_skus(rows)
     }
 
     /// Learns the ids of those SKUs that are stored and not known yet.

@@ -113,6 +113,7 @@ impl SqliteInventoryTx {
         let orders = self.loaded.order_writes(changes);
         self.write("save orders", ORDERS, &orders.new, None).await?;
         self.write("save orders", ORDERS, &orders.changed, None).await?;
+        self.write("add order lines", LINES, &orders.new_lines, None).await?;
         self.write("save order lines", LINES, &orders.lines, None).await?;
         self.write("remove order lines", LINES_CUT, &orders.cut, None).await?;
         self.write("remember re-reads", REREADS, &orders.rereads, now).await?;
