@@ -22,41 +22,76 @@ struct Bench {
     name: &'static str,
     about: &'static str,
     example: &'static str,
+    arguments: &'static [&'static str],
 }
 
-const BENCHES: [Bench; 9] = [
+const BENCHES: [Bench; 12] = [
     Bench {
         name: "inventory",
         about: "orders from the queue to the ledger on SQLite, beside a raw insert of the same rows",
         example: "batch_rate",
+        arguments: &[],
+    },
+    Bench {
+        name: "orders",
+        about: "orders from a broker to PostgreSQL, beside raw inserts, a transaction for each, and one row that all update",
+        example: "order_rate",
+        arguments: &["orders"],
+    },
+    Bench {
+        name: "fan-out",
+        about: "the same where fifty shops sell each SKU",
+        example: "order_rate",
+        arguments: &["fan-out"],
+    },
+    Bench {
+        name: "flat",
+        about: "processor time of an order with many SKUs and shops, beside the same with few",
+        example: "order_rate",
+        arguments: &["flat"],
     },
     Bench {
         name: "ingress",
         about: "webhooks to a broker of its own and into the spool, beside the same bytes sent there raw",
         example: "webhook_rate",
+        arguments: &[],
     },
-    Bench { name: "egress", about: "calls beside the fewest there can be", example: "economy" },
-    Bench { name: "simulation", about: "virtual time beside real time", example: "pace" },
-    Bench { name: "footprint", about: "memory, and time from start to the first answer", example: FOOTPRINT },
+    Bench {
+        name: "egress",
+        about: "calls beside the fewest there can be",
+        example: "economy",
+        arguments: &[],
+    },
+    Bench { name: "simulation", about: "virtual time beside real time", example: "pace", arguments: &[] },
+    Bench {
+        name: "footprint",
+        about: "memory, and time from start to the first answer",
+        example: FOOTPRINT,
+        arguments: &[],
+    },
     Bench {
         name: "end-to-end",
         about: "an order from shop to shop through three processes beside its floor, and what each process costs",
         example: "end_to_end",
+        arguments: &[],
     },
     Bench {
         name: "spool",
         about: "durable appends, beside a raw append gathered the same way",
         example: "append_rate",
+        arguments: &[],
     },
     Bench {
         name: "broker",
         about: "publishing to a broker of its own and emptying the spool, beside the client library alone",
         example: "amqp_rate",
+        arguments: &[],
     },
     Bench {
         name: "store",
         about: "saving batches, beside a raw insert of the same rows",
         example: "save_rate",
+        arguments: &[],
     },
 ];
 
@@ -116,7 +151,7 @@ fn figures(bench: &Bench) -> anyhow::Result<Vec<Value>> {
     if bench.name == "end-to-end" {
         run_unseen(&["cargo", "build", "--release", "--locked", "--package", "onhand"])?;
     }
-    let mut arguments = Vec::new();
+    let mut arguments: Vec<String> = bench.arguments.iter().map(|word| (*word).to_owned()).collect();
     if bench.name == "inventory" {
         // Its limit: the same rows written raw, measured right before.
         let raw = example("save_rate", &[])?;

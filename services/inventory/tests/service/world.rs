@@ -1,6 +1,5 @@
 //! A running inventory in a directory of its own, with everything it publishes collected.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};

@@ -1,0 +1,185 @@
+//! How fast inventory applies orders from a broker to PostgreSQL, both real and durable.
+//!
+//! `cargo run --release -p onhand-inventory --example order_rate -- WHAT [ROUNDS] [ORDERS]`
+//!
+//! `orders` measures beside what the same database does otherwise, in turn: rows inserted a thousand at a time, a transaction
+//! for each order, one row updated by many. `fan-out` has every SKU sold by fifty shops. `flat` compares processor time of
+//! small and large. `try` runs orders alone: consumers and messages of a batch follow.
+
+extern crate onhand_inventory as inventory;
+
+mod cpu;
+mod figures;
+mod peers;
+mod raw;
+mod run;
+mod traffic;
+mod world;
+
+use anyhow::{Context, bail};
+use figures::{Figures, Goal, Series};
+use peers::Peers;
+use run::{Setting, check, number, run};
+use traffic::Of;
+use world::{Servers, Size, World};
+
+/// As in the program that is installed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// As it is used.
+const SETTING: Setting = Setting { consumers: 2, batch_messages_max: 500 };
+const SIZE: Size = Size { skus: 100_000, shops: 16, sellers: 1 };
+const SIZE_FAN_OUT: Size = Size { skus: 2_000, shops: 50, sellers: 50 };
+/// The first is what the others are compared with.
+const SIZES_FLAT: [Size; 3] = [
+    Size { skus: 1_000, shops: 10, sellers: 1 },
+    Size { skus: 1_000_000, shops: 10, sellers: 1 },
+    Size { skus: 1_000_000, shops: 2_000, sellers: 1 },
+];
+const ROUNDS: u32 = 5;
+const ORDERS: u32 = 20_000;
+/// Orders of a round where each writes a hundred levels.
+const ORDERS_FAN_OUT: u32 = 2_000;
+/// Connections that insert raw rows: as many as inventory has consumers.
+const RAW_CONNECTIONS: u32 = 2;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let what = arguments.first().map_or("orders", String::as_str);
+    let given = |place: usize, otherwise: u32| match arguments.get(place) {
+        Some(text) => text.parse().context("a number is expected"),
+        None => Ok(otherwise),
+    };
+    let rounds = given(1, ROUNDS)?;
+    match what {
+        "orders" => orders(rounds, given(2, ORDERS)?).await,
+        "fan-out" => fan_out(rounds, given(2, ORDERS_FAN_OUT)?).await,
+        "flat" => flat(rounds, given(2, ORDERS)?).await,
+        "try" => {
+            let consumers = u16::try_from(given(3, 2)?)?;
+            let batch_messages_max = usize::try_from(given(4, 500)?)?;
+            try_out(rounds, given(2, ORDERS)?, Setting { consumers, batch_messages_max }).await
+        }
+        _ => bail!("there are: orders, fan-out, flat, try"),
+    }
+}
+
+async fn orders(rounds: u32, count: u32) -> anyhow::Result<()> {
+    let servers = Servers::start().await?;
+    let mut world = World::make(SIZE).await?;
+    let mut peers = Peers::make(&world.database)?;
+    let [mut raw, mut naive, mut row] = <[Series; 3]>::default();
+    let [mut uniform, mut rows, mut published, mut hot] = <[Series; 4]>::default();
+    let [mut own, mut server] = <[Series; 2]>::default();
+    run(&servers, &mut world, SETTING, count / 4, Of::Uniform).await?;
+    for _ in 0..rounds {
+        raw.add(peers.raw_rows(RAW_CONNECTIONS).await?);
+        let ran = run(&servers, &mut world, SETTING, count, Of::Uniform).await?;
+        uniform.add(ran.orders);
+        rows.add(ran.rows);
+        published.add(ran.published);
+        own.add(ran.own_micros);
+        server.add(ran.server_micros);
+        naive.add(peers.naive_orders()?);
+        hot.add(run(&servers, &mut world, SETTING, count, Of::Hot).await?.orders);
+        row.add(peers.row_updates()?);
+    }
+    check(&world).await?;
+    let oversold = oversold(&world)?;
+    let mut figures = Figures::default();
+    figures.beside("rows of orders applied, of raw inserts", "rows/s", &rows, &raw, Goal::Least(0.25));
+    figures.beside("orders applied, of one transaction each", "orders/s", &uniform, &naive, Goal::Least(4.0));
+    figures.beside("orders on one SKU, of orders on all", "orders/s", &hot, &uniform, Goal::Least(0.9));
+    figures.beside("orders on one SKU, of updates of a row", "orders/s", &hot, &row, Goal::Least(6.0));
+    figures.alone("orders until their levels were published", "orders/s", &published);
+    figures.alone("processor time of inventory for an order", "µs", &own);
+    figures.alone("processor time of the database for an order", "µs", &server);
+    figures.alone("oversold of that SKU, accounted", "units", &oversold);
+    figures.end();
+    Ok(())
+}
+
+/// By how much the hot SKU is below nothing: a shop has sold it, so it counts, and the check has added it up.
+fn oversold(world: &World) -> anyhow::Result<Series> {
+    let oversold = number(
+        world,
+        &format!(
+            "SELECT (-sum((j ->> 1)::bigint - (j ->> 2)::bigint) / 1000)::bigint
+               FROM inventory.skus, json_array_elements(balances::json) AS j WHERE sku = 'SKU-{:07}'",
+            world.hot() + 1
+        ),
+    )?;
+    let mut series = Series::default();
+    series.add(f64::from(oversold));
+    Ok(series)
+}
+
+async fn fan_out(rounds: u32, count: u32) -> anyhow::Result<()> {
+    let servers = Servers::start().await?;
+    let mut world = World::make(SIZE_FAN_OUT).await?;
+    let [mut applied, mut rows, mut of_order, mut published] = <[Series; 4]>::default();
+    run(&servers, &mut world, SETTING, count / 4, Of::Uniform).await?;
+    for _ in 0..rounds {
+        let ran = run(&servers, &mut world, SETTING, count, Of::Uniform).await?;
+        applied.add(ran.orders);
+        rows.add(ran.rows);
+        of_order.add(ran.rows_of_order);
+        published.add(ran.published);
+    }
+    check(&world).await?;
+    let mut figures = Figures::default();
+    figures.alone("orders applied, each SKU sold by 50 shops", "orders/s", &applied);
+    figures.alone("rows of them", "rows/s", &rows);
+    figures.alone("rows of an order", "rows", &of_order);
+    figures.alone("orders until their levels were published", "orders/s", &published);
+    figures.end();
+    Ok(())
+}
+
+async fn flat(rounds: u32, count: u32) -> anyhow::Result<()> {
+    let servers = Servers::start().await?;
+    let mut worlds = Vec::new();
+    for size in SIZES_FLAT {
+        worlds.push(World::make(size).await?);
+    }
+    let mut own: [Series; 3] = Default::default();
+    let mut server: [Series; 3] = Default::default();
+    for world in &mut worlds {
+        run(&servers, world, SETTING, count / 4, Of::Uniform).await?;
+    }
+    for _ in 0..rounds {
+        for ((world, own), server) in worlds.iter_mut().zip(&mut own).zip(&mut server) {
+            let ran = run(&servers, world, SETTING, count, Of::Uniform).await?;
+            own.add(ran.own_micros);
+            server.add(ran.server_micros);
+        }
+    }
+    let mut figures = Figures::default();
+    let [small, ..] = SIZES_FLAT;
+    for (((world, size), own_of), server_of) in worlds.iter().zip(SIZES_FLAT).zip(&own).zip(&server).skip(1) {
+        check(world).await?;
+        let beside =
+            format!("{} SKUs, {} shops beside {}, {}", size.skus, size.shops, small.skus, small.shops);
+        let [own_small, ..] = &own;
+        let [server_small, ..] = &server;
+        figures.beside(&format!("inventory: {beside}"), "µs/order", own_of, own_small, Goal::Most(1.5));
+        figures.beside(&format!("database: {beside}"), "µs/order", server_of, server_small, Goal::Most(1.5));
+    }
+    figures.end();
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+async fn try_out(rounds: u32, count: u32, setting: Setting) -> anyhow::Result<()> {
+    let servers = Servers::start().await?;
+    let mut world = World::make(SIZE).await?;
+    for _ in 0..rounds {
+        for of in [Of::Uniform, Of::Hot] {
+            let ran = run(&servers, &mut world, setting, count, of).await?;
+            println!("{of:?} {ran:.1?}");
+        }
+    }
+    check(&world).await
+}
