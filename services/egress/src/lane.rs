@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use connector::{StockBatch, StockRef};
 use connector_woocommerce::{Client, ITEMS_MAX};
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use process::backoff;
 use store::{DueStock, Error, Shop, ShopLane};
 use tokio::sync::Notify;
@@ -206,6 +206,10 @@ impl Lane {
         committed?;
         if in_time {
             self.make(ready.calls, running);
+            // They leave now: what follows asks the database.
+            if let Some(Some(done)) = running.next().now_or_never() {
+                self.finish(done).await;
+            }
         } else {
             self.unmade(ready.calls).await?;
         }

@@ -11,19 +11,31 @@ use store::Error;
 use tracing::{Instrument as _, Span};
 use values::{StockId, Timestamp};
 
+use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::stock::{Cause, LevelOutcome};
 use crate::trace;
 use crate::work::Work;
 
-/// How much is taken in at once.
-pub(crate) const LIMITS: Limits =
-    Limits { messages_max: 500, bytes_max: 4 << 20, wait_max: Duration::from_millis(20) };
+/// Messages taken in at once, and the bytes after which no further one is.
+const TOGETHER_MAX: usize = 500;
+const TOGETHER_BYTES_MAX: usize = 4 << 20;
+/// How long they wait for each other.
+const TOGETHER_WAIT_MAX: Duration = Duration::from_millis(20);
 
 /// Before a single message is tried again that cannot be stored.
 const POISON_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A message that could not be stored is given up after so many tries: the others of its shard wait for it.
 const POISON_TRIES_MAX: u32 = 3;
+
+/// How much is taken in at once. What is not to wait for company on its way to the shop does not wait for it here.
+pub(crate) fn limits(settings: &Settings) -> Limits {
+    Limits {
+        messages_max: TOGETHER_MAX,
+        bytes_max: TOGETHER_BYTES_MAX,
+        wait_max: TOGETHER_WAIT_MAX.min(settings.flush_window),
+    }
+}
 
 /// The consumer's handler.
 pub(crate) struct Levels {

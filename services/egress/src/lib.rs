@@ -90,7 +90,8 @@ async fn work_on(
     let queue = queue.expect("as many shards are shared as there are queues");
     let taking_in = async {
         let (stop, mut levels) = (held.stop.child_token(), Levels::new(Arc::clone(&shared)));
-        let consuming = shared.bus.consume(queue, levels::LIMITS, &mut levels, &stop);
+        let limits = levels::limits(&shared.settings);
+        let consuming = shared.bus.consume(queue, limits, &mut levels, &stop);
         let taken_in = shards::until_either(&stop, &intake, consuming).await;
         if taken_in.is_err() {
             // The process cannot go on; what the lanes have under way is finished first.

@@ -79,8 +79,7 @@ struct Relay {
 
 impl Relay {
     async fn round(&self) -> Result<(), RelayError> {
-        self.levels().await?;
-        self.wishes().await?;
+        tokio::try_join!(self.levels(), self.wishes())?;
         self.rereads().await
     }
 
@@ -109,6 +108,9 @@ impl Relay {
                 page.iter().map(|row| (row.stock.id, row.stock.epoch, row.stock.revision)).collect();
             self.shared.store.mark_published(&done).await?;
             self.shared.observer.published("level", level_count);
+            if page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+                return Ok(());
+            }
         }
     }
 

@@ -41,29 +41,38 @@ pub(super) struct Sorted {
 impl Lane {
     /// What is due; with it goes what waits for company, as far as there is room.
     pub(super) async fn page(&self, now: Timestamp) -> Result<Page, Error> {
-        let full = |due: &[DueStock]| due.len() >= usize::try_from(PAGE_STOCKS_MAX).unwrap_or(usize::MAX);
-        let due = self.due_by(now).await?;
-        if !full(&due) {
-            let horizon = now + self.shared.settings.flush_window.max(self.shared.settings.settle_window);
-            let wide = self.due_by(horizon).await?;
-            if !full(&wide) {
-                return Ok(Page { due: wide, full: false, horizon });
-            }
+        let horizon = now + self.shared.settings.flush_window.max(self.shared.settings.settle_window);
+        let wide = self.due_by(horizon).await?;
+        if !is_full(&wide) {
+            return Ok(Page { due: wide, full: false, horizon });
         }
-        Ok(Page { full: full(&due), due, horizon: now })
+        let due = self.due_by(now).await?;
+        Ok(Page { full: is_full(&due), due, horizon: now })
     }
 
     /// Goes on where the last call ended, so that no product has to wait for ever for those before it.
     async fn due_by(&self, by: Timestamp) -> Result<Vec<DueStock>, Error> {
+        let place = |due: &DueStock| (due.parent, due.id.holder);
+        let mut all = self.shared.store.stocks_due(self.id(), by, None, PAGE_STOCKS_MAX).await?;
+        if !is_full(&all) {
+            // As a rule that is everything, and one question was enough.
+            let before =
+                all.partition_point(|due| self.after.is_some_and(|after| place(due) <= place(&after)));
+            all.rotate_left(before);
+            return Ok(all);
+        }
         let mut due = self.shared.store.stocks_due(self.id(), by, self.after, PAGE_STOCKS_MAX).await?;
         let room = PAGE_STOCKS_MAX.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
         if let Some(after) = self.after.filter(|_| room > 0) {
-            let place = |due: &DueStock| (due.parent, due.id.holder);
             let before = self.shared.store.stocks_due(self.id(), by, None, room).await?;
             due.extend(before.into_iter().filter(|other| place(other) <= place(&after)));
         }
         Ok(due)
     }
+}
+
+fn is_full(due: &[DueStock]) -> bool {
+    due.len() >= usize::try_from(PAGE_STOCKS_MAX).unwrap_or(usize::MAX)
 }
 
 /// Tells what is to be done for each, and puts aside what needs nothing.
