@@ -70,7 +70,7 @@ impl Raw {
         Ok(Self { _connection: connection, channel, ..self.clone() })
     }
 
-    /// Empties the queue, and waits until the broker is done with that: it may stand still for a second.
+    /// Empties the queue, and leaves the broker some time, so that what it does about that is not measured.
     pub(crate) async fn purge(&self) -> anyhow::Result<()> {
         self.channel.queue_purge(self.queue.as_str().into(), QueuePurgeOptions::default()).await?;
         self.one_by_one(REST).await?;

@@ -51,7 +51,7 @@ pub(crate) struct Installation {
 impl Installation {
     /// Servers that are prepared; no service runs yet.
     pub(crate) async fn prepare() -> anyhow::Result<Self> {
-        let (broker, server) = (RabbitMq::own(), Postgres::own());
+        let (broker, server) = (RabbitMq::own(), Postgres::durable());
         let broker_url = broker.vhost().await.url();
         let database = server.database("nothing", |_| async {}).await;
         let folder = tempfile::tempdir_in(".")?;

@@ -1,6 +1,6 @@
 //! The distributed form from outside: how long an order in one shop takes to the other, beside what that takes at least, and
 //! what each service costs in memory and to start. `cargo build --release -p onhand`, then
-//! `cargo run --release -p onhand --example end_to_end`; it starts a broker and a database.
+//! `cargo run --release -p onhand --example end_to_end [orders a second]`; it starts a broker and a database.
 #![expect(clippy::print_stdout, reason = "a measurement speaks to its user")]
 
 mod floor;
@@ -33,6 +33,7 @@ const MOST_LOADED_MIB: f64 = 128.0;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let rate = std::env::args().nth(1).map_or(Ok(ORDERS_PER_SECOND), |rate| rate.parse())?;
     let mut installation = Installation::prepare().await?;
     let mut figures = started(&mut installation)?;
     tokio::time::sleep(IDLE_FOR).await;
@@ -42,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let mut shops = Shops::connect(&installation).await?;
     println!("both shops are proven");
-    figures.extend(sold(&installation, &mut shops).await?);
+    figures.extend(sold(&installation, &mut shops, rate).await?);
     for service in SERVICES {
         let most = installation.memory(service)?.most;
         figures.push(bounded(&format!("memory of {service}, loaded"), "MiB", most, MOST_LOADED_MIB));
@@ -77,15 +78,15 @@ fn started(installation: &mut Installation) -> anyhow::Result<Vec<Value>> {
 }
 
 /// Rounds of the floor and of orders, one after the other.
-async fn sold(installation: &Installation, shops: &mut Shops) -> anyhow::Result<Vec<Value>> {
+async fn sold(installation: &Installation, shops: &mut Shops, rate: u32) -> anyhow::Result<Vec<Value>> {
     let alike = FakeShop::start(FakeShopOptions { https: true, ..FakeShopOptions::default() }).await?;
     let product = alike.with_model(|model, now| model.add_product(NewProduct::simple(None, 9), now));
     let mut floor = Floor::of(installation, &alike, product.get()).await?;
-    shops.sell(ORDERS_PER_SECOND, WARM_UP).await?;
+    shops.sell(rate, WARM_UP).await?;
     let (mut ours, mut late, mut limits, mut ratios) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         let limit = floor.measure().await?;
-        let took = shops.sell(ORDERS_PER_SECOND, ROUND).await?;
+        let took = shops.sell(rate, ROUND).await?;
         let at = |percent: usize| took.get(took.len() * percent / 100).copied().context("nothing was sold");
         let (half, most) = (at(50)?, at(99)?);
         println!("round {round}: 50 % within {half:?}, 99 % within {most:?}; floor {limit:?}");
@@ -99,10 +100,12 @@ async fn sold(installation: &Installation, shops: &mut Shops) -> anyhow::Result<
     let (ours, limit) = (millis(median(ours)?), millis(median(limits)?));
     Ok(vec![
         json!({
-            "name": "an order to the other shop, 200/s, half of them", "unit": "ms",
+            "name": format!("an order to the other shop, {rate}/s, half of them"), "unit": "ms",
             "value": ours, "limit": limit, "ratio": ratio, "most": MOST_OF_FLOOR,
         }),
-        json!({ "name": "an order to the other shop, 200/s, 99 %", "unit": "ms", "value": millis(median(late)?) }),
+        json!({
+            "name": format!("an order to the other shop, {rate}/s, 99 %"), "unit": "ms", "value": millis(median(late)?),
+        }),
     ])
 }
 
