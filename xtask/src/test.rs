@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::run::{run, succeeds};
+use crate::run::{run, run_with, succeeds};
 use crate::{packages, tidy};
 
 #[derive(Debug, Args)]
@@ -19,9 +19,17 @@ impl Test {
         // nextest runs the tests of all packages side by side, but not the examples in the documentation.
         if succeeds(&["cargo", "nextest", "--version"]) {
             run(&["cargo", "test", "--workspace", "--locked", "--doc"])?;
-            run(&["cargo", "nextest", "run", "--workspace", "--locked", "--profile", "ci"])
+            let line =
+                ["cargo", "nextest", "run", "--workspace", "--locked", "--profile", "ci", "--test-threads"];
+            run(&[&line[..], &[&side_by_side()]].concat())
         } else {
-            run(&["cargo", "test", "--workspace", "--locked"])
+            run_with(&["cargo", "test", "--workspace", "--locked"], &[("RUST_TEST_THREADS", &side_by_side())])
         }
     }
+}
+
+/// How many tests run at a time: more than there are processors, since those from end to end wait most of their time.
+fn side_by_side() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (processors + processors / 2).to_string()
 }

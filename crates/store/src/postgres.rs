@@ -62,13 +62,8 @@ const IDLE_IN_TRANSACTION_MS_MAX: &str = "60000";
 /// Every statement that works on many rows is given their keys, and looks each up in an index: from some hundred keys on the
 /// server takes reading the whole table for the quicker way, which it is not for tables that are used all the time. Each is
 /// planned for the table as it is then: one that was planned for an empty table would be kept while the table grows.
-const PLANS: [(&str, &str); 5] = [
-    ("plan_cache_mode", "force_custom_plan"),
-    ("enable_seqscan", "off"),
-    ("enable_bitmapscan", "off"),
-    ("enable_hashjoin", "off"),
-    ("enable_mergejoin", "off"),
-];
+const PLANS: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_custom_plan"), ("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
 /// Prepared statements kept for each connection; more than there are.
 const STATEMENTS_MAX: usize = 256;
 
