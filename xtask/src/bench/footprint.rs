@@ -17,10 +17,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const IDLE_FOR: Duration = Duration::from_secs(3);
 const LOADED: [&str; 6] = ["demo", "--for", "20s", "--orders-per-second", "100", "--json"];
 const ROUNDS: usize = 5;
-/// What has to be reached.
+/// What has to be reached; of memory as much as three services may have, for it is all of them.
 const MOST_START_MS: f64 = 200.0;
-const MOST_IDLE_MIB: f64 = 30.0;
-const MOST_LOADED_MIB: f64 = 128.0;
+const MOST_IDLE_MIB: f64 = 90.0;
+const MOST_LOADED_MIB: f64 = 384.0;
 
 pub(super) fn measure() -> anyhow::Result<Vec<Value>> {
     run_unseen(&["cargo", "build", "--release", "--locked", "--package", "onhand"])?;
