@@ -120,6 +120,22 @@ impl ShardKey {
     }
 }
 
+/// One of the shards that keys are divided into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Which, from 0.
+    pub index: u16,
+    /// Of how many.
+    pub count: u16,
+}
+
+impl Shard {
+    /// Whether the key falls into it.
+    pub fn has(self, key: impl Into<ShardKey>) -> bool {
+        key.into().shard(self.count) == self.index
+    }
+}
+
 impl From<ShopId> for ShardKey {
     fn from(shop: ShopId) -> Self {
         Self(shop.get().unsigned_abs())

@@ -17,7 +17,7 @@ mod wire;
 
 pub use envelope::{APP_ID_CHARS_MAX, CONTENT_TYPE, Envelope, Properties, TRACEPARENT_CHARS_MAX};
 pub use error::{DecodeError, EncodeError, FieldProblem, Malformed};
-pub use kind::{Kind, ShardKey, TYPE_NAME_CHARS_MAX};
+pub use kind::{Kind, Shard, ShardKey, TYPE_NAME_CHARS_MAX};
 pub use messages::{
     ERP_ROWS_MAX, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, ORDER_LINES_MAX,
     OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted, Settled, ShopConnected,

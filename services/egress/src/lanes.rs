@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use proto::ShardKey;
+use proto::Shard;
 use store::{Error, Shop};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -13,19 +13,6 @@ use values::{ShopId, StockId};
 
 use crate::lane::{INTENTS_PAGE, Lane, doubt};
 use crate::shared::{Roster, Shared};
-
-/// One of the shards that shops are divided into.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Shard {
-    pub(crate) index: u16,
-    pub(crate) count: u16,
-}
-
-impl Shard {
-    fn has(self, shop: ShopId) -> bool {
-        ShardKey::from(shop).shard(self.count) == self.index
-    }
-}
 
 /// One lane that runs.
 struct Running {

@@ -29,6 +29,7 @@ use bus::{ConsumeError, Flow};
 use connector_woocommerce::{Access, Client, ShopUrl, SignIn, Timeouts};
 use process::metrics::Metrics;
 use process::{Stage, Tasks};
+use proto::Shard;
 use shards::{Held, Member};
 use store::{Shop, ShopSecrets};
 use tokio_util::sync::CancellationToken;
@@ -37,7 +38,6 @@ pub use observe::METRICS;
 pub use settings::Settings;
 pub use shared::{Clock, Connect, ConnectError, Parts};
 
-use lanes::Shard;
 use levels::Levels;
 use observe::Observe;
 use shared::Shared;

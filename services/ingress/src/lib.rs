@@ -31,6 +31,7 @@ use bus::{Bus, ConsumeError, Flow};
 use process::health::Health;
 use process::metrics::Metrics;
 use process::{Stage, Tasks};
+use proto::Shard;
 use shards::{Held, Member};
 use store::Store;
 use tokio::sync::watch;
@@ -44,7 +45,7 @@ pub use webhooks::BODY_BYTES_MAX;
 
 use observe::Observe;
 use outbound::Outbound;
-use readers::{Readers, Shard, Wakes};
+use readers::{Readers, Wakes};
 use roster::Roster;
 use wanted::Wishes;
 use webhooks::Webhooks;

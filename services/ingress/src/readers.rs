@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use proto::ShardKey;
+use proto::Shard;
 use store::Shop;
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -47,19 +47,6 @@ struct Running {
     shop: watch::Sender<Shop>,
     stop: CancellationToken,
     task: Id,
-}
-
-/// One of the shards that shops are divided into.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Shard {
-    pub(crate) index: u16,
-    pub(crate) count: u16,
-}
-
-impl Shard {
-    fn has(self, shop: ShopId) -> bool {
-        ShardKey::from(shop).shard(self.count) == self.index
-    }
 }
 
 /// The readers of one shard.
