@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use process::Tasks;
 use store::PushRow;
-use testkit::fake_shop::{Fault, FaultKind};
-use values::StockId;
+use testkit::fake_shop::{FakeShop, Fault, FaultKind};
+use values::{HolderId, StockId};
 
 use crate::world::{Level, World, fake_shop, product, shows, units};
 
@@ -16,11 +16,7 @@ const DRAIN: Duration = Duration::from_secs(15);
 #[tokio::test]
 async fn what_waits_is_pushed_by_the_next_process() {
     let (fake, mut world) = (fake_shop().await, World::new().await);
-    let shop = world.shop(&fake).await;
-    let holder = product(&fake, 10);
-    let level = world.level(shop, holder, 10, 10);
-    world.publish(std::slice::from_ref(&level)).await;
-    world.at_rest(&level).await;
+    let (holder, level) = in_agreement(&fake, &mut world).await;
     world.stop().await;
     let lower = level.then(6);
     world.publish(std::slice::from_ref(&lower)).await;
@@ -52,11 +48,7 @@ async fn a_level_that_was_taken_in_but_not_pushed_is_pushed_by_the_next_process(
 #[tokio::test]
 async fn a_crash_between_journal_and_call_is_found_by_reading() {
     let (fake, mut world) = (fake_shop().await, World::new().await);
-    let shop = world.shop(&fake).await;
-    let holder = product(&fake, 10);
-    let level = world.level(shop, holder, 10, 10);
-    world.publish(std::slice::from_ref(&level)).await;
-    world.at_rest(&level).await;
+    let (holder, level) = in_agreement(&fake, &mut world).await;
     world.stop().await;
     // As if it had journaled a push for a level and died before the call.
     begin_as_another(&world, level.stock, 7).await;
@@ -81,11 +73,7 @@ async fn a_crash_between_journal_and_call_is_found_by_reading() {
 #[tokio::test]
 async fn what_a_former_holder_journaled_late_is_read_back() {
     let (fake, mut world) = (fake_shop().await, World::new().await);
-    let shop = world.shop(&fake).await;
-    let holder = product(&fake, 10);
-    let level = world.level(shop, holder, 10, 10);
-    world.publish(std::slice::from_ref(&level)).await;
-    world.at_rest(&level).await;
+    let (holder, level) = in_agreement(&fake, &mut world).await;
     // The lane runs, and somebody else journals.
     begin_as_another(&world, level.stock, 7).await;
     world.until("it is in doubt", async || world.row(level.stock).await.push.doubtful_until.is_some()).await;
@@ -118,6 +106,16 @@ async fn an_answer_for_what_another_has_taken_over_is_not_stored() {
     world.stop().await;
     assert_eq!(shows(&fake, holder), Some(7), "the shop has answered");
     assert_eq!(world.row(level.stock).await.push, doubted.push, "still in doubt, to be read back");
+}
+
+/// A stock that shows 10, as its level says, so that nothing was pushed.
+async fn in_agreement(fake: &FakeShop, world: &mut World) -> (HolderId, Level) {
+    let shop = world.shop(fake).await;
+    let holder = product(fake, 10);
+    let level = world.level(shop, holder, 10, 10);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.at_rest(&level).await;
+    (holder, level)
 }
 
 /// Another than the lane that runs journals a push that lowers the stock to `level`.
