@@ -25,6 +25,8 @@ use crate::topology::QueueName;
 const LETTERS_TOGETHER: usize = 8;
 /// Most letters of a queue that are looked at; what is behind them is seen when they are gone.
 const LETTERS_MAX: u64 = 10_000;
+/// Most letters of a queue that are remembered as left.
+const LEFT_MAX: usize = 10_000;
 /// How long it may take until what was looked at and put back can be seen again.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 const BACK_LOOK: Duration = Duration::from_millis(5);
@@ -60,7 +62,7 @@ pub(super) struct Letter {
 pub(super) struct Letters<'a> {
     amqp: &'a Amqp,
     queue: QueueName,
-    /// Those that were left to the transport: they are offered once, and then to the next consumer.
+    /// Those that were left to the transport, at most [`LEFT_MAX`]: they are offered once, and then to the next consumer.
     left: HashSet<String>,
     looked: Option<Instant>,
 }
@@ -105,7 +107,7 @@ impl<'a> Letters<'a> {
             body: letter.body.clone(),
         };
         self.amqp.shared.submit(vec![message]).await.pop().unwrap_or(Err(PublishError::Unconfirmed))?;
-        self.left.insert(letter.shown.identity.clone());
+        remember(&mut self.left, &letter.shown.identity);
         Ok(())
     }
 
@@ -113,6 +115,10 @@ impl<'a> Letters<'a> {
     pub(super) async fn pass(&mut self) -> Result<Option<Pass>, BusError> {
         self.looked = Some(Instant::now());
         let pass = Pass::begin(self.amqp, self.queue).await?;
+        if pass.unseen == 0 {
+            // Somebody else has taken them.
+            self.left.clear();
+        }
         let known = u64::try_from(self.left.len()).unwrap_or(u64::MAX);
         Ok((pass.unseen > known).then_some(pass))
     }
@@ -139,13 +145,20 @@ impl<'a> Letters<'a> {
         for (letter, custody) in letters.iter().zip(custody) {
             match custody {
                 Custody::Taken => pass.remove(letter.tag).await?,
-                Custody::Left => {
-                    self.left.insert(letter.shown.identity.clone());
-                }
+                Custody::Left => remember(&mut self.left, &letter.shown.identity),
             }
         }
         Ok(())
     }
+}
+
+/// It is offered no more. When too many are to be remembered all are forgotten: who is offered one again knows it by its
+/// identity.
+fn remember(left: &mut HashSet<String>, identity: &str) {
+    if left.len() >= LEFT_MAX {
+        left.clear();
+    }
+    left.insert(identity.to_owned());
 }
 
 impl Letter {
@@ -341,4 +354,18 @@ fn micros_now() -> i64 {
 
 fn time(micros: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_last_is_among_it() {
+        let mut left = HashSet::new();
+        for number in 0..=LEFT_MAX {
+            remember(&mut left, &number.to_string());
+            assert!(left.len() <= LEFT_MAX && left.contains(&number.to_string()));
+        }
+    }
 }
