@@ -49,7 +49,8 @@ SELECT w.shop, w.holder, w.epoch, w.revision, $8, w.order_first, w.order_last, w
        order_first = least(o.order_first, excluded.order_first),
        order_last = greatest(o.order_last, excluded.order_last)";
 
-/// Every stock that has a SKU, of shop `$2` or of all, has another (epoch, revision) since `$1`.
+/// Every stock that has a SKU, of shop `$2` or of all, has another (epoch, revision) since `$1`. Who gave it that has locked
+/// its row by it, so what is read here is what is stored.
 pub(super) const PUBLISH_ALL: &str = "
 INSERT INTO inventory.outbox AS o (shop, holder, epoch, revision, since)
 SELECT shop, holder, epoch, revision, $1 FROM inventory.stocks
