@@ -19,7 +19,7 @@ use values::{OrderId, Quantity, ShopId, Sku, StockId};
 
 use crate::batch::Summary;
 use crate::consumer::{Consumer, limits};
-use crate::error::{Error, guarded};
+use crate::error::{Error, patiently};
 use crate::observe::Observer;
 use crate::operations::{Operated, OperationRequest, Requester, operate};
 use crate::settings::Settings;
@@ -184,7 +184,7 @@ impl Inventory {
     /// Moves stock: all of the request or nothing of it, once for each key of its actor.
     pub async fn operate(&self, request: &OperationRequest) -> Result<Operated, Error> {
         let warehouses = self.shared.store.warehouses().await?;
-        let done = guarded(async {
+        let done = patiently(|| async {
             let mut tx = self.shared.store.begin_inventory().await?;
             let operated = operate(&mut tx, request, &warehouses, clock::now()).await?;
             if matches!(operated, Operated::Applied(_)) && !request.dry_run {
@@ -201,14 +201,14 @@ impl Inventory {
     /// are resolved, and nothing is pushed to it until the shop has shown it once more.
     pub async fn map(&self, stock: StockId, sku: &Sku, requester: &Requester) -> Result<MapOutcome, Error> {
         let occasion = occasion(requester);
-        let mut summary = Summary::default();
-        let done = guarded(async {
+        let done = patiently(|| async {
+            let mut summary = Summary::default();
             let mut tx = self.shared.store.begin_inventory().await?;
             let outcome = catalogue::map(&mut tx, stock, sku, &occasion, &mut summary).await?;
             tx.commit().await?;
-            Ok(outcome)
+            Ok((outcome, summary))
         });
-        let outcome = done.await?;
+        let (outcome, mut summary) = done.await?;
         if matches!(outcome, MapOutcome::Mapped { .. }) {
             catalogue::resolve_some(&self.shared.store, &occasion, &mut summary).await;
         }
@@ -224,7 +224,7 @@ impl Inventory {
         requester: &Requester,
     ) -> Result<Released, Error> {
         let occasion = occasion(requester);
-        let done = guarded(async {
+        let done = patiently(|| async {
             let mut tx = self.shared.store.begin_inventory().await?;
             let key = (shop, order);
             let mut work = Work::load(&mut tx, Scope { orders: [key].into(), ..Scope::default() }).await?;
@@ -265,7 +265,7 @@ impl Inventory {
     /// from its next change.
     pub async fn change_shop(&self, shop: ShopId, settings: &ShopSettings) -> Result<Changed, Error> {
         let now = clock::now();
-        let done = guarded(async {
+        let done = patiently(|| async {
             let mut tx = self.shared.store.begin_inventory().await?;
             let changed = registry::change_shop(&mut tx, shop, settings, now).await?;
             if changed == Changed::Done {
