@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod health;
 pub mod metrics;
+pub mod private_file;
 pub mod serve;
 mod settings;
 pub mod tasks;

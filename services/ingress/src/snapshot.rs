@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use process::private_file;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,11 +27,11 @@ const SEALED_AS: &str = "webhook-doors.v1";
 /// A snapshot cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SnapshotError {
-    #[error("{} cannot be read or written", path.display())]
+    #[error("{} cannot be read or written; see to its folder", path.display())]
     File { path: PathBuf, source: std::io::Error },
-    #[error("{} cannot be opened", path.display())]
+    #[error("{} cannot be opened; with the secret key it was sealed under it can", path.display())]
     Sealed { path: PathBuf, source: SecretError },
-    #[error("what is sealed in {} makes no sense", path.display())]
+    #[error("what is sealed in {} makes no sense; remove it, it is written anew", path.display())]
     Content { path: PathBuf, source: serde_json::Error },
 }
 
@@ -88,7 +89,7 @@ impl Snapshot {
             return Ok(());
         }
         let sealed = self.key.seal_file(SEALED_AS, &content);
-        let written = write(&self.path, &sealed);
+        let written = private_file::write(&self.path, &sealed);
         written.map_err(|source| SnapshotError::File { path: self.path.clone(), source })?;
         *self.kept() = Kept { by_token: by_token(doors), digest };
         Ok(())
@@ -143,26 +144,6 @@ fn read(path: &Path, key: &SecretKey) -> Result<Kept, SnapshotError> {
     let doors: Vec<WebhookDoor> = stored.into_iter().take(DOORS_MAX).filter_map(door).collect();
     let digest = Some(Sha256::digest(content.expose_secret()).into());
     Ok(Kept { by_token: by_token(doors), digest })
-}
-
-/// Through a temporary name: after a crash there is the file of before or the new one, whole.
-fn write(path: &Path, sealed: &[u8]) -> std::io::Result<()> {
-    let unfinished = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600);
-    }
-    let mut file = options.open(&unfinished)?;
-    file.write_all(sealed)?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
-    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ mod connection;
 mod demo;
 mod distributed;
 mod failure;
-mod private_file;
 mod progress;
 mod quantity;
 mod running;

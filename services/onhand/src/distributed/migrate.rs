@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bus::Bus;
 use clap::Args;
 use process::config::{self, Source};
+use process::private_file;
 use process::{Settings, Tasks};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -16,7 +17,6 @@ use super::open::{self, ServeError, shards};
 use super::settings::Backing;
 use crate::connection;
 use crate::failure::Failure;
-use crate::private_file;
 use crate::screen::Screen;
 use crate::standalone::ServiceSettings;
 
@@ -80,7 +80,7 @@ impl Migrate {
         }
         let (made, token) = store.create_token(ADMIN_TOKEN_NAME, Scope::Admin, process::clock::now()).await?;
         let Some(path) = &self.admin_token_file else { return Ok(Some(token)) };
-        if let Err(source) = private_file::write(path, &token) {
+        if let Err(source) = private_file::write_secret(path, &token) {
             // Nobody has it, so it must not count as the one there is.
             store.revoke_token(made.id, process::clock::now()).await?;
             return Err(ServeError::AdminToken { path: path.clone(), source });

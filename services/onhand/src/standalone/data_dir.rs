@@ -3,12 +3,12 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+use process::private_file;
 use store::{Scope, Store};
 use values::Timestamp;
 
 use super::StartError;
 use crate::connection::ADMIN_TOKEN_FILE;
-use crate::private_file;
 
 const SPOOL: &str = "spool.db";
 /// The spool and what belongs to it.
@@ -84,7 +84,7 @@ impl DataDir {
             Err(error) => return Err(failed(error)),
         }
         let (_, token) = store.create_token(ADMIN_TOKEN_NAME, Scope::Admin, now).await?;
-        private_file::write(&path, &token).map_err(failed)
+        private_file::write_secret(&path, &token).map_err(failed)
     }
 }
 
