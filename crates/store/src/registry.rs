@@ -105,6 +105,25 @@ pub struct ShopSettings {
     pub sign_in: SignIn,
 }
 
+/// WooCommerce itself cancels unpaid orders after an hour.
+const PENDING_HOLD_DEFAULT: Duration = Duration::from_hours(1);
+
+impl ShopSettings {
+    /// Those of a shop of which nothing else is said.
+    pub fn new(url: impl Into<String>, routing: Routing) -> Self {
+        Self {
+            url: url.into(),
+            routing,
+            buffer: Quantity::ZERO,
+            statuses: StatusMap::default(),
+            pending_hold: PENDING_HOLD_DEFAULT,
+            poll: PollSettings::default(),
+            private_allowed: false,
+            sign_in: SignIn::Header,
+        }
+    }
+}
+
 /// A connected shop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shop {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use bus::{Bus, Topology};
-use ledger::{Routing, StatusMap};
+use ledger::Routing;
 use onhand_egress::{Parts, Settings};
 use process::Tasks;
 use process::health::Health;
@@ -19,8 +19,8 @@ use process::metrics::Metrics;
 use proto::{Envelope, LevelChanged, Message, Settled};
 use secrecy::SecretString;
 use store::{
-    Connector, NewShop, Opening, PollSettings, SecretKey, ShopAdded, ShopSecrets, ShopSettings,
-    SqliteOptions, Store, WarehouseAdded, WarehouseKind,
+    Connector, NewShop, Opening, SecretKey, ShopAdded, ShopSecrets, ShopSettings, SqliteOptions, Store,
+    WarehouseAdded, WarehouseKind,
 };
 use testkit::fake_shop::{FakeShop, FakeShopOptions};
 use testkit::shop::{NewProduct, NewVariation};
@@ -145,14 +145,8 @@ async fn add_shop(store: &Store, url: &str) -> anyhow::Result<ShopId> {
         webhook_secret_previous: None,
     };
     let settings = ShopSettings {
-        url: url.to_owned(),
-        routing: Routing::new([warehouse.id]).context("one warehouse")?,
-        buffer: Quantity::ZERO,
-        statuses: StatusMap::default(),
-        pending_hold: Duration::from_hours(1),
-        poll: PollSettings::default(),
         private_allowed: true,
-        sign_in: store::SignIn::Header,
+        ..ShopSettings::new(url, Routing::new([warehouse.id]).context("one warehouse")?)
     };
     let connector = Connector::Woocommerce;
     let new = NewShop { name: "economy".to_owned(), connector, settings, opening: Opening::None, secrets };

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use bus::{Bus, Flow, Topology};
 use inventory::{OperationRequest, OperationRow, Parts, Requester, Settings};
-use ledger::{Operation, Routing, StatusMap};
+use ledger::{Operation, Routing};
 use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::Tasks;
@@ -22,8 +22,8 @@ use proto::{
     Envelope, ListingObserved, Message, NameText, OrderLine, OrderObserved, OrderState, Source, StatusText,
 };
 use store::{
-    Connector, NewShop, Opening, PollSettings, SecretKey, ShopAdded, ShopSecrets, ShopSettings,
-    SqliteOptions, Store, WarehouseAdded, WarehouseKind,
+    Connector, NewShop, Opening, SecretKey, ShopAdded, ShopSecrets, ShopSettings, SqliteOptions, Store,
+    WarehouseAdded, WarehouseKind,
 };
 use uuid::Uuid;
 use values::{
@@ -126,16 +126,10 @@ async fn registry(store: &Store) -> anyhow::Result<(ShopId, WarehouseId)> {
     let new = NewShop {
         name: "shop".to_owned(),
         connector: Connector::Woocommerce,
-        settings: ShopSettings {
-            url: "https://shop.example".to_owned(),
-            routing: Routing::new([warehouse.id]).context("one warehouse")?,
-            buffer: Quantity::ZERO,
-            statuses: StatusMap::default(),
-            pending_hold: Duration::from_hours(1),
-            poll: PollSettings::default(),
-            private_allowed: false,
-            sign_in: store::SignIn::Header,
-        },
+        settings: ShopSettings::new(
+            "https://shop.example",
+            Routing::new([warehouse.id]).context("one warehouse")?,
+        ),
         opening: Opening::None,
         secrets: ShopSecrets {
             consumer_key: "key".into(),

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use ledger::{OrderLine, Routing, Seen, Snapshot, StatusMap};
+use ledger::{OrderLine, Routing, Seen, Snapshot};
 use store::{
-    Changes, Connector, ListingSeen, NewShop, Opening, PollSettings, Posted, Posting, SecretKey, ShopAdded,
-    ShopSecrets, ShopSettings, SqliteOptions, Store, WarehouseAdded, WarehouseKind,
+    Changes, Connector, ListingSeen, NewShop, Opening, Posted, Posting, SecretKey, ShopAdded, ShopSecrets,
+    ShopSettings, SqliteOptions, Store, WarehouseAdded, WarehouseKind,
 };
 use values::{ListingId, OrderId, Quantity, ReadNumber, ShopId, Sku, Timestamp};
 
@@ -97,17 +97,11 @@ async fn set_up(store: &Store, plan: Plan) -> anyhow::Result<Vec<ShopId>> {
         let new = NewShop {
             name: format!("shop {number}"),
             connector: Connector::Woocommerce,
-            settings: ShopSettings {
-                // Two shops are never at one address.
-                url: format!("https://shop-{number}.example"),
-                routing: Routing::new([warehouse.id]).context("one warehouse")?,
-                buffer: Quantity::ZERO,
-                statuses: StatusMap::default(),
-                pending_hold: Duration::from_hours(1),
-                poll: PollSettings::default(),
-                private_allowed: false,
-                sign_in: store::SignIn::Header,
-            },
+            // Two shops are never at one address.
+            settings: ShopSettings::new(
+                format!("https://shop-{number}.example"),
+                Routing::new([warehouse.id]).context("one warehouse")?,
+            ),
             opening: Opening::None,
             secrets: ShopSecrets {
                 consumer_key: "key".into(),

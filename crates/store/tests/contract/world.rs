@@ -1,12 +1,10 @@
 //! A small world to test in: one warehouse, shops that sell from it, stock in it.
 
-use std::time::Duration;
-
 use anyhow::bail;
-use ledger::{Operation, OperationOutcome, OrderLine, Routing, Seen, Snapshot, StatusMap};
+use ledger::{Operation, OperationOutcome, OrderLine, Routing, Seen, Snapshot};
 use store::{
-    Changes, Connector, InventoryTx, ListingOutcome, ListingSeen, NewShop, PollSettings, Posted, Posting,
-    Shop, ShopAdded, ShopSecrets, ShopSettings, Store, WarehouseAdded, WarehouseKind,
+    Changes, Connector, InventoryTx, ListingOutcome, ListingSeen, NewShop, Posted, Posting, Shop, ShopAdded,
+    ShopSecrets, ShopSettings, Store, WarehouseAdded, WarehouseKind,
 };
 use values::{
     HolderId, LineId, ListingId, OrderId, ProductId, Quantity, ReadNumber, ShopId, Sku, StockId, Timestamp,
@@ -53,16 +51,7 @@ pub(crate) async fn warehouse(store: &Store, name: &str) -> anyhow::Result<Wareh
 }
 
 pub(crate) fn settings(warehouse: WarehouseId) -> ShopSettings {
-    ShopSettings {
-        url: "https://shop.example".to_owned(),
-        routing: Routing::new([warehouse]).unwrap(),
-        buffer: Quantity::ZERO,
-        statuses: StatusMap::default(),
-        pending_hold: Duration::from_hours(1),
-        poll: PollSettings::default(),
-        private_allowed: false,
-        sign_in: store::SignIn::Header,
-    }
+    ShopSettings::new("https://shop.example", Routing::new([warehouse]).unwrap())
 }
 
 pub(crate) fn new_shop(name: &str, warehouse: WarehouseId) -> NewShop {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bus::{Bus, Delivery, Disposition, Flow, Handler, Limits, Pause, Topology};
 use connector_woocommerce::Timeouts;
-use ledger::{Routing, StatusMap};
+use ledger::Routing;
 use onhand_egress::{Parts, Settings};
 use process::Tasks;
 use process::health::Health;
@@ -14,8 +14,8 @@ use process::metrics::Metrics;
 use proto::{Envelope, LevelChanged, Message, Settled, Wanted};
 use secrecy::SecretString;
 use store::{
-    Changed, Connector, NewShop, Opening, PollSettings, PushNotes, PushRow, SecretKey, ShopAdded,
-    ShopSecrets, ShopSettings, SqliteOptions, Store, WarehouseAdded, WarehouseKind,
+    Changed, Connector, NewShop, Opening, PushNotes, PushRow, SecretKey, ShopAdded, ShopSecrets,
+    ShopSettings, SqliteOptions, Store, WarehouseAdded, WarehouseKind,
 };
 use tempfile::TempDir;
 use testkit::fake_shop::{FakeShop, FakeShopOptions};
@@ -195,14 +195,8 @@ impl World {
             webhook_secret_previous: None,
         };
         let settings = ShopSettings {
-            url: url.to_owned(),
-            routing: Routing::new([warehouse.id]).unwrap(),
-            buffer: Quantity::ZERO,
-            statuses: StatusMap::default(),
-            pending_hold: Duration::from_hours(1),
-            poll: PollSettings::default(),
             private_allowed: true,
-            sign_in: store::SignIn::Header,
+            ..ShopSettings::new(url, Routing::new([warehouse.id]).unwrap())
         };
         let new =
             NewShop { name, connector: Connector::Woocommerce, settings, opening: Opening::None, secrets };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use axum::Router;
 use bus::{AmqpOptions, Bus, Flow, Topology};
-use ledger::{Routing, StatusMap};
+use ledger::Routing;
 use onhand_ingress::{Parts, Settings, WooCommerce};
 use process::health::Health;
 use process::metrics::Metrics;
@@ -18,12 +18,12 @@ use proto::ShardKey;
 use secrecy::ExposeSecret as _;
 use spool::Spool;
 use store::{
-    Connector, Cursor, CursorKind, NewShop, Opening, PollSettings, SecretKey, ShopAdded, ShopSecrets,
-    ShopSettings, SqliteOptions, Store, WarehouseAdded, WarehouseKind,
+    Connector, Cursor, CursorKind, NewShop, Opening, SecretKey, ShopAdded, ShopSecrets, ShopSettings,
+    SqliteOptions, Store, WarehouseAdded, WarehouseKind,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use values::{Quantity, ShopId};
+use values::ShopId;
 
 use crate::SECRET;
 use crate::load::Request;
@@ -135,14 +135,8 @@ async fn connected_shop(store: &Store) -> anyhow::Result<(ShopId, String)> {
         name: "shop".to_owned(),
         connector: Connector::Woocommerce,
         settings: ShopSettings {
-            url: "http://127.0.0.1:9".to_owned(),
-            routing: Routing::new([warehouse.id]).context("no routing")?,
-            buffer: Quantity::ZERO,
-            statuses: StatusMap::default(),
-            pending_hold: Duration::from_hours(1),
-            poll: PollSettings::default(),
             private_allowed: true,
-            sign_in: store::SignIn::Header,
+            ..ShopSettings::new("http://127.0.0.1:9", Routing::new([warehouse.id]).context("no routing")?)
         },
         opening: Opening::None,
         secrets: ShopSecrets {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bus::{Bus, Delivery, Disposition, Flow, Handler, Limits, Pause, PublishError, Publisher, Topology};
-use ledger::{Routing, StatusMap};
+use ledger::Routing;
 use onhand_ingress::{Parts, Settings, WooCommerce};
 use process::health::Health;
 use process::metrics::Metrics;
@@ -21,7 +21,7 @@ use testkit::fake_shop::{FakeShop, FakeShopOptions};
 use testkit::shop::{Change, NewLine, NewOrder, NewProduct, Status, Topic};
 use tokio::net::TcpListener;
 use uuid::Uuid;
-use values::{OrderId, ProductId, Quantity, ShopId, WarehouseId};
+use values::{OrderId, ProductId, ShopId, WarehouseId};
 
 /// Long enough for a busy machine; nothing waits that long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -151,14 +151,9 @@ impl World {
             name: format!("shop {}", fake.address().port()),
             connector: Connector::Woocommerce,
             settings: ShopSettings {
-                url: fake.url(),
-                routing: Routing::new([warehouse]).unwrap(),
-                buffer: Quantity::ZERO,
-                statuses: StatusMap::default(),
-                pending_hold: Duration::from_hours(1),
                 poll: PollSettings { orders: Duration::from_millis(20), trash: Duration::from_millis(30) },
                 private_allowed: true,
-                sign_in: store::SignIn::Header,
+                ..ShopSettings::new(fake.url(), Routing::new([warehouse]).unwrap())
             },
             opening: Opening::Take,
             secrets: secrets(secret_of_key, SECRET),

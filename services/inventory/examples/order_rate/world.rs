@@ -1,17 +1,15 @@
 //! What is measured on: a server of each kind that keeps what it confirmed, and a database as full as is asked for.
 
-use std::time::Duration;
-
 use anyhow::{Context, bail};
-use ledger::{Routing, StatusMap};
+use ledger::Routing;
 use store::{
-    Connector, NewShop, Opening, PollSettings, PostgresOptions, SecretKey, ShopAdded, ShopSecrets,
-    ShopSettings, SignIn, Store, WarehouseAdded, WarehouseKind,
+    Connector, NewShop, Opening, PostgresOptions, SecretKey, ShopAdded, ShopSecrets, ShopSettings, Store,
+    WarehouseAdded, WarehouseKind,
 };
 use testkit::servers::postgres::{Database, Postgres};
 use testkit::servers::rabbitmq::RabbitMq;
 use tokio::task::spawn_blocking;
-use values::{Quantity, ShopId, Timestamp, WarehouseId};
+use values::{ShopId, Timestamp, WarehouseId};
 
 /// Warehouses that every shop sells from, each beginning with another one.
 const WAREHOUSES: usize = 4;
@@ -154,16 +152,10 @@ async fn shop(store: &Store, number: u32, warehouses: &[WarehouseId]) -> anyhow:
     let new = NewShop {
         name: format!("shop {number}"),
         connector: Connector::Woocommerce,
-        settings: ShopSettings {
-            url: format!("https://shop-{number}.example"),
-            routing: Routing::new(order).context("some warehouses")?,
-            buffer: Quantity::ZERO,
-            statuses: StatusMap::default(),
-            pending_hold: Duration::from_hours(1),
-            poll: PollSettings::default(),
-            private_allowed: false,
-            sign_in: SignIn::Header,
-        },
+        settings: ShopSettings::new(
+            format!("https://shop-{number}.example"),
+            Routing::new(order).context("some warehouses")?,
+        ),
         opening: Opening::None,
         secrets: ShopSecrets {
             consumer_key: "key".into(),

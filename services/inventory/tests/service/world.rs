@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bus::{Bus, Delivery, Disposition, Flow, Handler, Limits, Pause, QueueName, Topology};
 use inventory::{Inventory, Operated, OperationRequest, OperationRow, Parts, Requester, Settings};
-use ledger::{Balance, Operation, Routing, StatusMap};
+use ledger::{Balance, Operation, Routing};
 use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::Tasks;
@@ -16,8 +16,8 @@ use proto::{
 };
 use spool::Spool;
 use store::{
-    Connector, NewShop, Opening, PollSettings, Shop, ShopAdded, ShopSecrets, ShopSettings, StockRow, Store,
-    WarehouseAdded, WarehouseKind,
+    Connector, NewShop, Opening, Shop, ShopAdded, ShopSecrets, ShopSettings, StockRow, Store, WarehouseAdded,
+    WarehouseKind,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -216,16 +216,7 @@ impl World {
     }
 
     pub(crate) fn settings(&self) -> ShopSettings {
-        ShopSettings {
-            url: "https://shop.example".to_owned(),
-            routing: Routing::new([self.warehouse]).unwrap(),
-            buffer: Quantity::ZERO,
-            statuses: StatusMap::default(),
-            pending_hold: Duration::from_hours(1),
-            poll: PollSettings::default(),
-            private_allowed: false,
-            sign_in: store::SignIn::Header,
-        }
+        ShopSettings::new("https://shop.example", Routing::new([self.warehouse]).unwrap())
     }
 
     pub(crate) async fn publish(&self, messages: impl IntoIterator<Item = Message>) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use ledger::{Routing, StatusMap};
 use secrecy::{ExposeSecret, SecretString};
-use store::{PollSettings, ROUTING_MAX, ShopSecrets, ShopSettings};
+use store::{ROUTING_MAX, ShopSecrets, ShopSettings};
 use values::Quantity;
 
 use super::super::names::Warehouses;
@@ -18,8 +18,6 @@ use super::body::{AddShop, ChangeShop, Rule};
 const URL_BYTES_MAX: usize = 500;
 /// Longest secret, in bytes.
 const SECRET_BYTES_MAX: usize = 200;
-/// WooCommerce itself cancels unpaid orders after an hour.
-const PENDING_HOLD_DEFAULT_MINUTES: u64 = 60;
 /// Thirty days.
 const PENDING_HOLD_MAX_MINUTES: u64 = 30 * 24 * 60;
 /// Most statuses of its own a shop has.
@@ -29,15 +27,15 @@ const STATUS_BYTES_MAX: usize = 50;
 
 impl AddShop {
     pub(super) fn settings(&self, warehouses: &Warehouses) -> Result<ShopSettings, Problem> {
+        let routing = routing(&self.warehouses, warehouses)?;
+        let defaults = ShopSettings::new(checked_url(&self.url)?, routing);
         Ok(ShopSettings {
-            url: checked_url(&self.url)?,
-            routing: routing(&self.warehouses, warehouses)?,
-            buffer: buffer(self.buffer.unwrap_or(Amount(Quantity::ZERO)))?,
-            statuses: with_rules(StatusMap::default(), &self.statuses)?,
-            pending_hold: pending_hold(self.pending_hold_minutes.unwrap_or(PENDING_HOLD_DEFAULT_MINUTES))?,
-            poll: PollSettings::default(),
+            buffer: self.buffer.map_or(Ok(defaults.buffer), buffer)?,
+            statuses: with_rules(defaults.statuses, &self.statuses)?,
+            pending_hold: self.pending_hold_minutes.map_or(Ok(defaults.pending_hold), pending_hold)?,
             private_allowed: self.private_addresses,
             sign_in: self.sign_in.into(),
+            ..defaults
         })
     }
 }
