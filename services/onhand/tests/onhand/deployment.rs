@@ -13,7 +13,7 @@ use testkit::servers::rabbitmq::{RabbitMq, Vhost};
 use tokio::task::JoinSet;
 
 use crate::harness::{Bench, PROOF_PATIENCE, Starting, Up, until};
-use crate::world::{World, connected, poll_often};
+use crate::world::{World, all_is_sound, comes_right, connected, nothing_lost_or_doubled, poll_often};
 
 /// Into how many shards the shops are divided.
 pub(crate) const SHARDS: &str = "4";
@@ -250,6 +250,19 @@ impl Deployment {
         for process in self.lives.keys().copied().collect::<Vec<_>>() {
             self.terminate(bench, process).await;
         }
+    }
+
+    /// Waits until all that was bought and received shows everywhere, and ends in order: nothing was given up, lost or counted
+    /// twice.
+    pub(crate) async fn ends_well(&mut self, world: &World, received: &BTreeMap<usize, i64>) {
+        comes_right(world, received).await;
+        all_is_sound(&world.bench).await;
+        self.all_are_ready().await;
+        if let Some(servers) = &self.servers {
+            assert_eq!(servers.waiting("dead").await, 0, "no message was given up");
+        }
+        self.stop(&world.bench).await;
+        nothing_lost_or_doubled(world).await;
     }
 
     /// Nothing has ended by itself.

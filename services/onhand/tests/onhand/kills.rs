@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::deployment::{Deployment, Form, Process, Servers};
 use crate::load::{Dice, Load, seed};
-use crate::world::{all_is_sound, comes_right, hasty_bench, nothing_lost_or_doubled};
+use crate::world::hasty_bench;
 
 /// Of either form.
 const KILLS: usize = 50;
@@ -35,10 +35,7 @@ async fn fifty_kills_under_load_lose_nothing() {
     deployment.all_listen(&world.bench).await;
     let received = load.end().await;
 
-    comes_right(&world, &received).await;
-    all_is_sound(&world.bench).await;
-    deployment.stop(&world.bench).await;
-    nothing_lost_or_doubled(&world).await;
+    deployment.ends_well(&world, &received).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,12 +61,7 @@ async fn fifty_kills_of_replicas_under_load_lose_nothing() {
     deployment.all_listen(&world.bench).await;
     let received = load.end().await;
 
-    comes_right(&world, &received).await;
-    all_is_sound(&world.bench).await;
-    deployment.all_are_ready().await;
-    assert_eq!(deployment.servers.as_ref().unwrap().waiting("dead").await, 0, "no message was given up");
-    deployment.stop(&world.bench).await;
-    nothing_lost_or_doubled(&world).await;
+    deployment.ends_well(&world, &received).await;
 }
 
 /// Every process about as often, in any order.

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::deployment::{Deployment, Form, Servers};
 use crate::load::{Dice, Load, seed};
-use crate::world::{all_is_sound, comes_right, hasty_bench, nothing_lost_or_doubled};
+use crate::world::hasty_bench;
 
 /// Of the broker, and of the database.
 const RESTARTS: usize = 10;
@@ -36,12 +36,7 @@ async fn ten_restarts_of_broker_and_database_under_load_lose_nothing() {
     deployment.all_run(&world.bench);
     let received = load.end().await;
 
-    comes_right(&world, &received).await;
-    all_is_sound(&world.bench).await;
-    deployment.all_are_ready().await;
-    assert_eq!(deployment.servers.as_ref().unwrap().waiting("dead").await, 0, "no message was given up");
-    deployment.stop(&world.bench).await;
-    nothing_lost_or_doubled(&world).await;
+    deployment.ends_well(&world, &received).await;
 }
 
 async fn restart_broker(servers: &Arc<Servers>, mut dice: Dice) {
