@@ -13,7 +13,7 @@ use crate::handle::Inventory;
 use crate::observe::Observer;
 
 /// Why a message of another service stays: the bus did not take it.
-const NOT_PUBLISHED: &str = "not-published: the transport takes nothing now";
+const NOT_PUBLISHED: &str = "not-published: the transport takes nothing now; replay it again once it does";
 
 /// What became of a message that had been set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
