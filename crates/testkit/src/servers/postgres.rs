@@ -33,6 +33,13 @@ const DURABLE: Recipe = Recipe {
     ..RECIPE
 };
 
+/// A durable one that counts its statements and their time.
+const COUNTING: Recipe = Recipe {
+    name: "counting-postgres",
+    script: concat!("durable=yes\ncounting=yes\n", include_str!("postgres.sh")),
+    ..RECIPE
+};
+
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// How a server ends that is asked to.
@@ -64,6 +71,11 @@ impl Postgres {
     /// One for this program alone, to measure: it writes to disk what it confirms.
     pub fn durable() -> Self {
         Self { kept: Kept::own(DURABLE) }
+    }
+
+    /// A durable one that counts each statement and its time in `pg_stat_statements`, which costs some of it.
+    pub fn counting() -> Self {
+        Self { kept: Kept::own(COUNTING) }
     }
 
     /// To stop it, to kill it and to start it again.

@@ -19,6 +19,10 @@ fi
 # What is committed outlives the death of its processes, not that of the machine, unless `durable` says so.
 keeps="-c shared_buffers=64MB -c fsync=off -c full_page_writes=off -c autovacuum_naptime=5s"
 if [ -n "$durable" ]; then keeps="-c shared_buffers=1GB -c max_wal_size=8GB -c checkpoint_timeout=15min"; fi
+# Counts statements and their time, planning included, for those who profile.
+if [ -n "$counting" ]; then
+    keeps="$keeps -c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.track_planning=on"
+fi
 # After a kill the processes of the former server may take a moment to notice, and until then the folder is theirs.
 tries=50
 until $as "$bin/postgres" -D "$PWD/data" -h 127.0.0.1 -p "$POSTGRES_PORT" -c unix_socket_directories= \

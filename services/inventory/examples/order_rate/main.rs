@@ -4,7 +4,8 @@
 //!
 //! `orders` measures beside what the same database does otherwise, in turn: rows inserted a thousand at a time, a transaction
 //! for each order, one row updated by many. `fan-out` has every SKU sold by fifty shops. `flat` compares processor time of
-//! small and large. `try` runs orders alone: consumers and messages of a batch follow.
+//! small and large. `try` runs orders alone: consumers and messages of a batch follow. `statements` does so too, and says what
+//! each statement cost the database.
 
 extern crate onhand_inventory as inventory;
 
@@ -62,7 +63,8 @@ async fn main() -> anyhow::Result<()> {
             let batch_messages_max = usize::try_from(given(4, 500)?)?;
             try_out(rounds, given(2, ORDERS)?, Setting { consumers, batch_messages_max }).await
         }
-        _ => bail!("there are: orders, fan-out, flat, try"),
+        "statements" => statements(rounds, given(2, ORDERS)?).await,
+        _ => bail!("there are: orders, fan-out, flat, try, statements"),
     }
 }
 
@@ -179,6 +181,34 @@ async fn try_out(rounds: u32, count: u32, setting: Setting) -> anyhow::Result<()
         for of in [Of::Uniform, Of::Hot] {
             let ran = run(&servers, &mut world, setting, count, of).await?;
             println!("{of:?} {ran:.1?}");
+        }
+    }
+    check(&world).await
+}
+
+/// Those that took the most time in all, with their time for an order of both kinds.
+const STATEMENTS: &str = "
+SELECT format('%s calls %s ms/call, of that planning %s ms, %s rows/call: %s µs/order  %s', lpad(calls::text, 6),
+              lpad(round(((total_exec_time + total_plan_time) / calls)::numeric, 3)::text, 8),
+              lpad(round((total_plan_time / calls)::numeric, 3)::text, 7),
+              lpad((rows / calls)::text, 5),
+              lpad(round(((total_exec_time + total_plan_time) * 1000 / $ORDERS)::numeric, 1)::text, 6),
+              left(regexp_replace(query, '\\s+', ' ', 'g'), 90))
+  FROM public.pg_stat_statements WHERE calls > 3 ORDER BY total_exec_time + total_plan_time DESC LIMIT 40";
+
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+async fn statements(rounds: u32, count: u32) -> anyhow::Result<()> {
+    let servers = Servers::start().await?;
+    let mut world = World::counting(SIZE).await?;
+    run(&servers, &mut world, SETTING, count / 4, Of::Uniform).await?;
+    for of in [Of::Uniform, Of::Hot] {
+        world.database.run("SELECT public.pg_stat_statements_reset()");
+        for _ in 0..rounds {
+            println!("{of:?} {:.1?}", run(&servers, &mut world, SETTING, count, of).await?);
+        }
+        let orders = (rounds * count).to_string();
+        for line in world.database.run(&STATEMENTS.replace("$ORDERS", &orders)) {
+            println!("{line}");
         }
     }
     check(&world).await

@@ -54,7 +54,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn make(size: Size) -> anyhow::Result<Self> {
-        let server = spawn_blocking(Postgres::durable).await?;
+        Self::on(spawn_blocking(Postgres::durable).await?, size).await
+    }
+
+    /// On a server that counts statements.
+    pub(crate) async fn counting(size: Size) -> anyhow::Result<Self> {
+        let world = Self::on(spawn_blocking(Postgres::counting).await?, size).await?;
+        world.database.run("CREATE EXTENSION pg_stat_statements SCHEMA public");
+        Ok(world)
+    }
+
+    async fn on(server: Postgres, size: Size) -> anyhow::Result<Self> {
         let migrate = |url: String| async move {
             store::migrate_postgres(&PostgresOptions::new(url.into())).await.expect("it is empty");
         };
