@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::ingress::SettleWanted;
 use crate::inventory::{
     Approval, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook, ListingOutcome, ListingSeen,
-    MapOutcome, OperationKey, OrderRow, StockRow, Wish,
+    MapOutcome, OperationKey, OrderRow, StockRow, Unpublished, Wish,
 };
 use crate::postgres::PgInventoryTx;
 use crate::registry::{Changed, Shop, ShopSettings};
@@ -122,8 +122,9 @@ on_every_backend! {
     fn unconfirmed_orders(shop: ShopId, before: Timestamp, limit: u32) -> Vec<OrderId>;
     /// Those of the shops that have dead or unreadable messages (one of an unknown shop is any shop's), or lines that may be resolved and are not yet.
     fn incomplete_shops(shops: &[ShopId]) -> BTreeSet<ShopId>;
-    /// Writes what has changed since it was loaded.
-    fn save(changes: &Changes<'_>) -> ();
+    /// Writes what has changed since it was loaded. The stocks that are to be published for it, each with all that is
+    /// unpublished of it, so that who publishes them need not look them up again; they are found in the outbox as well.
+    fn save(changes: &Changes<'_>) -> Vec<Unpublished>;
     /// Takes in entries of catalogues, maps their stocks; what each came to, in their order.
     fn observe_listings(seen: &[ListingSeen], now: Timestamp) -> Vec<ListingOutcome>;
     /// Takes marks of SKUs to recompute; levels of their stocks are to be saved by this transaction.

@@ -98,11 +98,11 @@ impl Error {
         }
     }
 
-    /// Where another transaction may have added the same row: a row that is there already is no mistake of the caller's, who
-    /// finds it when he tries again.
-    pub(crate) fn met(self) -> Self {
+    /// Where another transaction may have added the same row under one of these keys: a row that is there already is no mistake of the
+    /// caller's, who finds it when he tries again.
+    pub(crate) fn met(self, keys: &[&str]) -> Self {
         match self {
-            Self::Constraint { doing, source } if is_double(&source) => Self::Busy { doing, source },
+            Self::Constraint { doing, source } if is_double(&source, keys) => Self::Busy { doing, source },
             other => other,
         }
     }
@@ -118,9 +118,11 @@ impl Error {
     }
 }
 
-fn is_double(source: &Cause) -> bool {
+fn is_double(source: &Cause, keys: &[&str]) -> bool {
     let error = source.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-    error.is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    error.is_some_and(|error| {
+        error.is_unique_violation() && error.constraint().is_some_and(|key| keys.contains(&key))
+    })
 }
 
 /// Makes an [`Error`] of what the database said while `doing`.

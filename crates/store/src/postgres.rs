@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod check;
+mod combine;
 mod egress;
 mod epoch;
 mod ingress;
@@ -29,6 +30,7 @@ mod upkeep;
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -60,10 +62,14 @@ const LOCK_WAIT_MS_MAX: &str = "5000";
 /// Longest that a transaction may wait for its process, in milliseconds: locks of one that hangs are given back.
 const IDLE_IN_TRANSACTION_MS_MAX: &str = "60000";
 /// Every statement that works on many rows is given their keys, and looks each up in an index: from some hundred keys on the
-/// server takes reading the whole table for the quicker way, which it is not for tables that are used all the time. Each is
-/// planned for the table as it is then: one that was planned for an empty table would be kept while the table grows.
+/// server takes reading the whole table for the quicker way, which it is not for tables that are used all the time. To plan a
+/// statement takes longer than to run it for a few rows, so its plan is kept.
 const PLANS: [(&str, &str); 3] =
-    [("plan_cache_mode", "force_custom_plan"), ("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
+/// A plan that was made while a table was almost empty reads all of it. So every so many times that connections are taken from
+/// the pool, the one that is taken forgets its plans. A prime number: whatever the order in which connections are taken, each
+/// has its turn.
+const PLANS_KEPT_FOR: u32 = 31;
 /// Prepared statements kept for each connection; more than there are.
 const STATEMENTS_MAX: usize = 256;
 
@@ -124,15 +130,19 @@ impl Postgres {
         let mut first = connect.connect().await.map_err(failed("open the database"))?;
         schema::check(&mut first).await?;
         first.close().await.map_err(failed("open the database"))?;
+        let taken = Arc::new(AtomicU32::new(0));
         let pool = PgPoolOptions::new()
             .max_connections(options.connections_max)
             .acquire_timeout(ACQUIRE_WAIT_MAX)
             .idle_timeout(IDLE_MAX)
             .max_lifetime(LIFETIME_MAX)
             .test_before_acquire(false)
-            .before_acquire(|connection, known| {
+            .before_acquire(move |connection, known| {
+                let forgets = taken.fetch_add(1, Ordering::Relaxed) % PLANS_KEPT_FOR == 0;
                 Box::pin(async move {
-                    if known.idle_for >= TRIED_AFTER {
+                    if forgets {
+                        sqlx::raw_sql("DISCARD PLANS").execute(connection).await?;
+                    } else if known.idle_for >= TRIED_AFTER {
                         connection.ping().await?;
                     }
                     Ok(true)

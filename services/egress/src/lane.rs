@@ -183,15 +183,13 @@ impl Lane {
             return Ok(until.min(look_again));
         }
         let now = self.shared.now();
-        match self.shared.store.next_due(self.id()).await? {
-            Some(due) if due <= now => {}
-            Some(due) => return Ok((start + due.since(now)).min(look_again)),
-            None => return Ok(look_again),
+        let page = self.page(now).await?;
+        if !page.is_due {
+            return self.next_look(look_again).await;
         }
         if !self.has_client(start).await? {
             return Ok(self.gate.closed_until(start).unwrap_or(look_again).min(look_again));
         }
-        let page = self.page(now).await?;
         let ids: Vec<StockId> = page.due.iter().map(|due| due.id).collect();
         let mut work = Work::on(&self.shared.store, &ids).await?;
         let sorted = sort(&mut work.stocks, now, page.horizon);
@@ -260,10 +258,7 @@ impl Lane {
             match self.gate.permit(Instant::now()) {
                 Permit::Go => {
                     let last = batch.changes.last().map(|change| change.holder);
-                    self.after = last.map(|holder| DueStock {
-                        id: StockId { shop: self.id(), holder },
-                        parent: batch.parent,
-                    });
+                    self.after = page.due.iter().find(|due| Some(due.id.holder) == last).copied();
                     ready.calls.push(self.begin(stocks, batch, clock));
                 }
                 Permit::Probe => {

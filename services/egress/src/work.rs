@@ -36,8 +36,7 @@ impl Work {
             .filter(|(now, before)| now != *before)
             .map(|(now, _)| now)
             .collect();
-        tx.save(&rows).await?;
-        tx.save_notes(&changed).await?;
+        tx.save_all(&rows, &changed).await?;
         tx.commit().await
     }
 }

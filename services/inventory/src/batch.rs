@@ -8,7 +8,7 @@ use bus::{DeadLetter, Delivery};
 use futures_util::FutureExt;
 use ledger::{Decision, Verdict};
 use proto::{Envelope, ListingObserved, Message, Properties, ShardKey, ShopConnected, StockShown};
-use store::{Changes, InventoryTx, ListingOutcome, ListingSeen, NewDead, ShopState, Store};
+use store::{Changes, InventoryTx, ListingOutcome, ListingSeen, NewDead, ShopState, Store, Unpublished};
 use values::{OrderId, ShopId, Timestamp};
 
 use crate::error::panic_text;
@@ -77,6 +77,9 @@ pub(crate) struct Summary {
     pub(crate) dead: Vec<NewDead>,
     pub(crate) movement_count: u64,
     pub(crate) reread_wanted: bool,
+    pub(crate) wished: bool,
+    /// Levels to be published once it is committed; of a stock that was saved twice, the later.
+    pub(crate) unpublished: Vec<Unpublished>,
 }
 
 impl Summary {
@@ -105,6 +108,8 @@ impl Summary {
     pub(crate) fn saved(&mut self, saved: Saved) {
         self.movement_count += u64::try_from(saved.movement_count).unwrap_or(u64::MAX);
         self.reread_wanted |= saved.reread_wanted;
+        self.wished |= saved.wished;
+        self.unpublished.extend(saved.unpublished);
     }
 }
 

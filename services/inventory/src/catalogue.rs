@@ -126,12 +126,16 @@ pub(crate) async fn resolve(
 
 /// Resolves what was mapped just now. What of it is too much, or fails, is the upkeep's, which says so.
 pub(crate) async fn resolve_some(store: &Store, occasion: &Occasion, summary: &mut Summary) {
+    let committed = summary.unpublished.len();
     let resolved = guarded(async {
         let mut tx = store.begin_inventory().await?;
         resolve(&mut tx, RESOLVED_MAX, occasion, summary).await?;
         tx.commit().await
     });
-    resolved.await.ok();
+    if resolved.await.is_err() {
+        // What was not committed must not be published.
+        summary.unpublished.truncate(committed);
+    }
 }
 
 fn seen(observed: &ListingObserved) -> ListingSeen {

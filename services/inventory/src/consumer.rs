@@ -56,10 +56,10 @@ impl Consumer {
             let some = items.get(range.clone()).unwrap_or_default();
             let began = Instant::now();
             match apply(&self.shared.store, some, clock::now()).await {
-                Ok(summary) => {
+                Ok(mut summary) => {
                     self.failures = 0;
                     self.shared.observer.applied(some.len(), began.elapsed(), &summary);
-                    self.shared.committed(&summary);
+                    self.shared.committed(&mut summary);
                 }
                 Err(Failure::Store(error)) if is_away(&error) => return Err(self.pause(&error)),
                 Err(failure) => {

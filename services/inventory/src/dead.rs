@@ -81,7 +81,7 @@ impl Inventory {
         };
         if outcome == DeadOutcome::Done {
             self.shared.observer.took_in(&summary);
-            self.changed(&summary);
+            self.changed(&mut summary);
         }
         Ok(outcome)
     }
@@ -101,7 +101,7 @@ impl Inventory {
         let wishes: Vec<Wish> = shops.into_iter().map(|shop| Wish { shop, what }).collect();
         tx.wish(&wishes, clock::now()).await?;
         tx.commit().await?;
-        self.shared.wake_relay.notify_one();
+        self.shared.wake_relay();
         Ok(DeadOutcome::Done)
     }
 

@@ -20,6 +20,7 @@ use values::{OrderId, Quantity, ShopId, Sku, StockId};
 use crate::batch::Summary;
 use crate::consumer::{Consumer, limits};
 use crate::error::{Error, patiently};
+use crate::fresh::Fresh;
 use crate::observe::Observer;
 use crate::operations::{Operated, OperationRequest, Requester, operate};
 use crate::settings::Settings;
@@ -60,6 +61,7 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
         settings: parts.settings,
         observer: Observer::new(metrics),
         wake_relay: Notify::new(),
+        fresh: Fresh::default(),
         wake_upkeep: Notify::new(),
         rereads: AtomicBool::new(true),
         resolve: AtomicBool::new(true),
@@ -120,6 +122,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) observer: Observer,
     pub(crate) wake_relay: Notify,
+    pub(crate) fresh: Fresh,
     pub(crate) wake_upkeep: Notify,
     /// Some order may wait to be asked for.
     rereads: AtomicBool,
@@ -129,7 +132,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Something was committed: what it left behind goes out.
-    pub(crate) fn committed(&self, summary: &Summary) {
+    pub(crate) fn committed(&self, summary: &mut Summary) {
         if summary.reread_wanted {
             self.hint_rereads();
         }
@@ -137,6 +140,17 @@ impl Shared {
             self.hint_resolve();
             self.wake_upkeep.notify_one();
         }
+        if summary.wished || summary.listing_count > 0 {
+            // It left more behind than its levels.
+            self.fresh.look();
+        }
+        self.fresh.add(std::mem::take(&mut summary.unpublished));
+        self.wake_relay.notify_one();
+    }
+
+    /// There is something in the database that the relay has not been given.
+    pub(crate) fn wake_relay(&self) {
+        self.fresh.look();
         self.wake_relay.notify_one();
     }
 
@@ -193,7 +207,7 @@ impl Inventory {
             Ok(operated)
         });
         let operated = done.await?;
-        self.shared.wake_relay.notify_one();
+        self.shared.wake_relay();
         Ok(operated)
     }
 
@@ -212,7 +226,7 @@ impl Inventory {
         if matches!(outcome, MapOutcome::Mapped { .. }) {
             catalogue::resolve_some(&self.shared.store, &occasion, &mut summary).await;
         }
-        self.changed(&summary);
+        self.changed(&mut summary);
         Ok(outcome)
     }
 
@@ -240,7 +254,7 @@ impl Inventory {
             Ok(Released::Released(reserved))
         });
         let released = done.await?;
-        self.shared.wake_relay.notify_one();
+        self.shared.wake_relay();
         Ok(released)
     }
 
@@ -275,7 +289,7 @@ impl Inventory {
         });
         let changed = done.await?;
         self.shared.wake_upkeep.notify_one();
-        self.shared.wake_relay.notify_one();
+        self.shared.wake_relay();
         Ok(changed)
     }
 
@@ -283,7 +297,7 @@ impl Inventory {
     /// that is not done when this returns is done by the upkeep.
     pub async fn remove_shop(&self, shop: ShopId, orders: OpenOrders) -> Result<ShopRemoved, Error> {
         let removed = self.shared.store.remove_shop(shop, orders, clock::now()).await?;
-        self.shared.wake_relay.notify_one();
+        self.shared.wake_relay();
         if orders == OpenOrders::Release && removed != ShopRemoved::Unknown {
             upkeep::report(&self.shared, upkeep::LETTING_GO, upkeep::let_go(&self.shared)).await;
         }
@@ -293,7 +307,7 @@ impl Inventory {
     /// Publishes every level of a shop again, whether that was done or not: a transport lost them. How many are.
     pub async fn republish(&self, shop: ShopId) -> Result<u64, Error> {
         let again = self.shared.store.publish_again(shop, clock::now()).await?;
-        self.shared.wake_relay.notify_one();
+        self.shared.wake_relay();
         Ok(again)
     }
 
@@ -302,7 +316,7 @@ impl Inventory {
         let mut tx = self.shared.store.begin_inventory().await?;
         tx.wish(wishes, clock::now()).await?;
         tx.commit().await?;
-        self.shared.wake_relay.notify_one();
+        self.shared.wake_relay();
         Ok(())
     }
 
@@ -316,9 +330,10 @@ impl Inventory {
         Ok(self.shared.store.explain(sku).await?)
     }
 
-    pub(crate) fn changed(&self, summary: &Summary) {
+    pub(crate) fn changed(&self, summary: &mut Summary) {
         self.shared.hint_resolve();
         self.shared.committed(summary);
+        self.shared.wake_relay();
         self.shared.wake_upkeep.notify_one();
     }
 }

@@ -12,6 +12,7 @@ mod connect;
 mod consumer;
 mod dead;
 mod error;
+mod fresh;
 mod handle;
 mod letters;
 mod observe;

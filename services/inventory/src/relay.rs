@@ -1,5 +1,6 @@
 //! Publishes what transactions left behind: levels for egress, wanted reads for ingress. Rows stay until the bus has
-//! confirmed; several relays may race, and whatever is told twice is told alike.
+//! confirmed; several relays may race, and whatever is told twice is told alike. Levels of a batch that this process has just
+//! committed are published from memory, all others from the outbox.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use process::clock;
 use process::health::Pulse;
 use process::telemetry::{TRACES, goes_on, set_traceparent, traceparent_of};
 use proto::{Envelope, Kind, LevelChanged, Message, READ_IDS_MAX, ReadWanted, Settled, Wanted};
-use store::{ShopFilter, StockRow, Wish};
-use tokio::time::sleep;
+use store::{ShopFilter, StockRow, Unpublished, Wish};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 use uuid::Uuid;
@@ -22,6 +23,7 @@ use crate::handle::{APP_ID, Shared};
 
 /// Rows published at a time.
 const PAGE: u32 = 500;
+const PAGE_LEVELS: usize = PAGE as usize;
 /// How long at most after its commit something is found that nobody woke the relay for.
 const FALLBACK_POLL: Duration = Duration::from_secs(1);
 /// Orders to be read again are asked for once in this time, until they were read.
@@ -44,10 +46,19 @@ enum RelayError {
 pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: CancellationToken) {
     let relay = Relay { publisher: shared.bus.publisher(), shared };
     let mut failures = 0;
+    let mut looked_at = Instant::now();
+    relay.shared.fresh.look();
     loop {
         // Read before the round: what a commit asks for during it is seen by the next one.
         let stopping = stop.is_cancelled();
-        let wait = match relay.round().await {
+        if stopping || looked_at.elapsed() >= FALLBACK_POLL {
+            relay.shared.fresh.look();
+        }
+        let looks = relay.shared.fresh.take_look();
+        if looks {
+            looked_at = Instant::now();
+        }
+        let wait = match relay.round(looks).await {
             Ok(()) => {
                 failures = 0;
                 pulse.good();
@@ -55,6 +66,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: Cancellatio
             }
             Err(error) => {
                 failures += 1;
+                // What was taken out is there still.
+                relay.shared.fresh.look();
                 let wait = BACKOFF.delay(failures, random());
                 relay.shared.observer.unpublished(&error, wait);
                 pulse.failed(NOT_PUBLISHED);
@@ -78,40 +91,57 @@ struct Relay {
 }
 
 impl Relay {
-    async fn round(&self) -> Result<(), RelayError> {
-        tokio::try_join!(self.levels(), self.wishes())?;
+    /// What was just committed, or all that waits in the database if somebody `looks` there.
+    async fn round(&self, looks: bool) -> Result<(), RelayError> {
+        if looks {
+            tokio::try_join!(self.levels_that_wait(), self.wishes())?;
+        } else {
+            let (levels, are_left) = self.shared.fresh.take(PAGE_LEVELS);
+            self.levels(&levels).await?;
+            if are_left {
+                self.shared.wake_relay.notify_one();
+            }
+        }
         self.rereads().await
     }
 
-    async fn levels(&self) -> Result<(), RelayError> {
+    async fn levels_that_wait(&self) -> Result<(), RelayError> {
         let mut after: Option<StockId> = None;
         loop {
             let page = self.shared.store.levels_to_publish(ShopFilter::All, after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.stock.id);
-            let now = clock::now();
-            let mut envelopes = Vec::with_capacity(page.len());
-            // They end when all is confirmed.
-            let mut spans = Vec::new();
-            for row in &page {
-                let Some(level) = level_changed(&row.stock) else { continue };
-                let before = row.stock.trace.as_deref();
-                let span = before.filter(|before| goes_on(before)).map(|before| publish_span(&level, before));
-                let place = span.as_ref().and_then(traceparent_of);
-                envelopes.extend(self.seal(&Message::from(level), place.as_deref().or(before), now));
-                spans.extend(span);
-            }
-            let level_count = envelopes.len();
-            self.publish(&envelopes).await?;
-            drop(spans);
-            let done: Vec<_> =
-                page.iter().map(|row| (row.stock.id, row.stock.epoch, row.stock.revision)).collect();
-            self.shared.store.mark_published(&done).await?;
-            self.shared.observer.published("level", level_count);
-            if page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+            self.levels(&page).await?;
+            if page.len() < PAGE_LEVELS {
                 return Ok(());
             }
         }
+    }
+
+    async fn levels(&self, page: &[Unpublished]) -> Result<(), RelayError> {
+        if page.is_empty() {
+            return Ok(());
+        }
+        let now = clock::now();
+        let mut envelopes = Vec::with_capacity(page.len());
+        // They end when all is confirmed.
+        let mut spans = Vec::new();
+        for row in page {
+            let Some(level) = level_changed(&row.stock) else { continue };
+            let before = row.stock.trace.as_deref();
+            let span = before.filter(|before| goes_on(before)).map(|before| publish_span(&level, before));
+            let place = span.as_ref().and_then(traceparent_of);
+            envelopes.extend(self.seal(&Message::from(level), place.as_deref().or(before), now));
+            spans.extend(span);
+        }
+        let level_count = envelopes.len();
+        self.publish(&envelopes).await?;
+        drop(spans);
+        let done: Vec<_> =
+            page.iter().map(|row| (row.stock.id, row.stock.epoch, row.stock.revision)).collect();
+        self.shared.store.mark_published(&done).await?;
+        self.shared.observer.published("level", level_count);
+        Ok(())
     }
 
     async fn wishes(&self) -> Result<(), RelayError> {

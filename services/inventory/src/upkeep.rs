@@ -105,7 +105,7 @@ pub(crate) async fn recompute(shared: &Shared) -> Result<(), store::Error> {
         }
         catalogue::relevel(&mut tx, skus.into_iter().collect(), &occasion(), &mut summary).await?;
         tx.commit().await?;
-        shared.committed(&summary);
+        shared.committed(&mut summary);
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ async fn resolve_chunk(shared: &Shared) -> Result<usize, store::Error> {
     let mut summary = Summary::default();
     let count = catalogue::resolve(&mut tx, CHUNK, &occasion(), &mut summary).await?;
     tx.commit().await?;
-    shared.committed(&summary);
+    shared.committed(&mut summary);
     Ok(count)
 }
 
@@ -216,7 +216,7 @@ async fn save(
     let mut summary = Summary::default();
     summary.saved(work.save(&mut tx, &[], occasion.now).await?);
     tx.commit().await?;
-    shared.committed(&summary);
+    shared.committed(&mut summary);
     Ok(())
 }
 
@@ -233,7 +233,7 @@ pub(crate) async fn sweep(shared: &Shared) -> Result<(), store::Error> {
             keys.iter().map(|(shop, order)| Wish { shop: *shop, what: Wanted::Order(*order) }).collect();
         tx.wish(&wishes, now).await?;
         tx.commit().await?;
-        shared.wake_relay.notify_one();
+        shared.wake_relay();
     }
 }
 

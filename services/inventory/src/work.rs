@@ -9,7 +9,7 @@ use ledger::{
 };
 use store::{
     Changes, InventoryTx, ListingBook, OperationRecord, OrderRow, Posted, Posting, Shop, ShopState, StockRow,
-    Wanted, Wish,
+    Unpublished, Wanted, Wish,
 };
 use values::{HolderId, LineId, ListingId, OrderId, ShopId, Sku, StockId, Timestamp, WarehouseId};
 
@@ -328,9 +328,10 @@ impl Work {
         operations: &[OperationRecord],
         now: Timestamp,
     ) -> Result<Saved, store::Error> {
-        let (_, _, saved) = self.write(tx, operations, now).await?;
+        let (_, _, mut saved) = self.write(tx, operations, now).await?;
         let wishes: Vec<Wish> = self.wishes.into_iter().collect();
         tx.wish(&wishes, now).await?;
+        saved.wished = !wishes.is_empty();
         Ok(saved)
     }
 
@@ -353,9 +354,10 @@ impl Work {
             now,
             ..Changes::default()
         };
-        tx.save(&changes).await?;
+        let unpublished = tx.save(&changes).await?;
         let reread_wanted = orders.iter().any(|row| row.order.reread);
-        Ok((orders, stocks, Saved { movement_count: movements.len(), reread_wanted }))
+        let saved = Saved { movement_count: movements.len(), reread_wanted, wished: false, unpublished };
+        Ok((orders, stocks, saved))
     }
 }
 
@@ -370,11 +372,15 @@ impl Scope {
 }
 
 /// What a save came to.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Saved {
     pub(crate) movement_count: usize,
     /// Some order is to be read again.
     pub(crate) reread_wanted: bool,
+    /// Something else is.
+    pub(crate) wished: bool,
+    /// Levels to be published for it.
+    pub(crate) unpublished: Vec<Unpublished>,
 }
 
 /// Something of the row is another now.

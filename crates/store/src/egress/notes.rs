@@ -3,7 +3,7 @@
 
 use values::{ProductId, Quantity, ReadNumber, StockId, Timestamp};
 
-use super::{Backend, EgressTx, Told};
+use super::{Backend, EgressTx, PushRow, Told};
 use crate::error::Error;
 
 /// Most attempts remembered of a stock.
@@ -102,6 +102,8 @@ pub struct DueStock {
     pub id: StockId,
     /// The product, if the holder is a variation.
     pub parent: Option<ProductId>,
+    /// Since when it is due, or when it will be.
+    pub at: Timestamp,
 }
 
 /// How many stocks are in a state that somebody should know of.
@@ -121,6 +123,17 @@ impl EgressTx {
         match &mut self.backend {
             Backend::Sqlite(tx) => tx.load_notes(stocks).await,
             Backend::Postgres(tx) => tx.load_notes(stocks).await,
+        }
+    }
+
+    /// Writes what changed of the stocks, and these notes.
+    pub async fn save_all(&mut self, rows: &[PushRow], notes: &[PushNotes]) -> Result<(), Error> {
+        match &mut self.backend {
+            Backend::Sqlite(tx) => {
+                tx.save(rows).await?;
+                tx.save_notes(notes).await
+            }
+            Backend::Postgres(tx) => tx.save_all(rows, notes).await,
         }
     }
 

@@ -3,13 +3,15 @@
 mod notes;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use sqlx::PgExecutor;
 use values::{ShopId, StockId, Timestamp};
 
-use super::parameters::{Parameters, all, maybe, page, rows, run, with};
+use super::combine::combined;
+use super::parameters::{Parameters, all, maybe, none, page, rows, run, with};
 use super::{Postgres, WriteTx, commit};
-use crate::egress::{DueShop, PushRow, ShopLane};
+use crate::egress::{DueShop, PushNotes, PushRow, ShopLane};
 use crate::error::Error;
 use crate::inventory::ShopFilter;
 use crate::rows::egress::{
@@ -33,6 +35,8 @@ SELECT w.shop, w.holder, false, '[]', false, 0, false
  WHERE NOT EXISTS (SELECT 1 FROM egress.stocks AS e WHERE e.shop = w.shop AND e.holder = w.holder)
  ORDER BY w.shop, w.holder
     ON CONFLICT (shop, holder) DO NOTHING";
+
+const BEGIN_ANEW: &str = "ROLLBACK AND CHAIN";
 
 const LOCK: &str = concat!(
     "SELECT ",
@@ -79,6 +83,8 @@ SELECT w.shop, w.holder, true, w.sku, w.target, w.base, w.intent, w.intent_owner
        intent_owner = excluded.intent_owner, doubtful_until = excluded.doubtful_until, log = excluded.log,
        log_floor = excluded.log_floor, pushed = excluded.pushed, settled = excluded.settled,
        due_at = excluded.due_at, blocked = excluded.blocked, told = excluded.told, removed = excluded.removed";
+
+static SAVE_ALL: LazyLock<String> = LazyLock::new(|| combined(&[SAVE, notes::SAVE]));
 
 const DUE_SHOPS: &str = "
 SELECT shop, min(due_at), count(*) FROM egress.stocks
@@ -165,8 +171,15 @@ impl Postgres {
 
 impl PgEgressTx {
     pub(crate) async fn load(&mut self, stocks: &[StockId]) -> Result<Vec<PushRow>, Error> {
-        run(&mut *self.tx, "make room for pushes", MAKE, keys(stocks)).await?;
-        let found = pushes(&mut *self.tx, LOCK, keys(stocks)).await?;
+        let mut found = pushes(&mut *self.tx, LOCK, keys(stocks)).await?;
+        if found.len() < stocks.iter().collect::<BTreeSet<_>>().len() {
+            // As a rule all are there. If not, they are made before any is locked: what was locked is let go.
+            if self.loaded.is_empty() {
+                run(&mut *self.tx, "begin anew", BEGIN_ANEW, none()).await?;
+            }
+            run(&mut *self.tx, "make room for pushes", MAKE, keys(stocks)).await?;
+            found = pushes(&mut *self.tx, LOCK, keys(stocks)).await?;
+        }
         self.loaded.extend(found.into_iter().map(|row| (row.id, row)));
         let loaded = &mut self.loaded;
         let row = |stock: &StockId| loaded.entry(*stock).or_insert_with(|| PushRow::unknown(*stock)).clone();
@@ -183,6 +196,23 @@ impl PgEgressTx {
         for row in changed {
             self.loaded.insert(row.id, row.clone());
         }
+        Ok(())
+    }
+
+    /// Both in one round trip, if there is something of both.
+    pub(crate) async fn save_all(&mut self, rows_now: &[PushRow], notes: &[PushNotes]) -> Result<(), Error> {
+        let changed: Vec<PushRow> =
+            rows_now.iter().filter(|row| self.loaded.get(&row.id) != Some(*row)).cloned().collect();
+        if changed.is_empty() || notes.is_empty() {
+            self.save(&changed).await?;
+            return self.save_notes(notes).await;
+        }
+        let columns: Vec<_> = changed.iter().map(columns_of).collect();
+        let notes: Vec<_> = notes.iter().map(notes::columns_of).collect();
+        let parameters = rows(&columns).and_rows(&notes);
+        drop(columns);
+        run(&mut *self.tx, "save pushes and their notes", SAVE_ALL.as_str(), parameters).await?;
+        self.loaded.extend(changed.into_iter().map(|row| (row.id, row)));
         Ok(())
     }
 

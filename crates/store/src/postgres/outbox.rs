@@ -38,6 +38,7 @@ DELETE FROM inventory.outbox
                 OFFSET 0 FOR UPDATE SKIP LOCKED) AS p))";
 
 /// These stocks have another (epoch, revision) since `$8`; of a batch with its order dates and trace. Their rows are locked.
+/// Answers with what is unpublished of each by now.
 pub(super) const PUBLISH: &str = "
 INSERT INTO inventory.outbox AS o (shop, holder, epoch, revision, since, order_first, order_last, trace)
 SELECT w.shop, w.holder, w.epoch, w.revision, $8, w.order_first, w.order_last, w.trace
@@ -47,7 +48,8 @@ SELECT w.shop, w.holder, w.epoch, w.revision, $8, w.order_first, w.order_last, w
     ON CONFLICT (shop, holder) DO UPDATE SET
        epoch = excluded.epoch, revision = excluded.revision, trace = coalesce(excluded.trace, o.trace),
        order_first = least(o.order_first, excluded.order_first),
-       order_last = greatest(o.order_last, excluded.order_last)";
+       order_last = greatest(o.order_last, excluded.order_last)
+RETURNING shop, holder, since, order_first, order_last, trace";
 
 /// Every stock that has a SKU, of shop `$2` or of all, has another (epoch, revision) since `$1`. Who gave it that has locked
 /// its row by it, so what is read here is what is stored.

@@ -37,6 +37,14 @@ impl Parameters {
         }))
     }
 
+    /// An array for each column of more rows.
+    pub(super) fn and_rows<'q, R: Columns<'q>>(self, rows: &[R]) -> Self {
+        Self(self.0.and_then(|mut arguments| {
+            R::add(rows, &mut arguments)?;
+            Ok(arguments)
+        }))
+    }
+
     fn bound(self, doing: &'static str) -> Result<PgArguments, Error> {
         self.0.map_err(|source| failed(doing)(sqlx::Error::Encode(source)))
     }

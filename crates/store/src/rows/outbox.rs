@@ -1,5 +1,7 @@
 //! What waits in the outbox, as a row.
 
+use std::collections::HashMap;
+
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::{STOCK_COLUMN_COUNT, StockColumns, timestamp};
@@ -32,6 +34,22 @@ where
             trace: row.try_get(STOCK_COLUMN_COUNT + 3)?,
         })
     }
+}
+
+/// What waits of a stock: shop, holder, since when, the first and the last order date, and the trace.
+pub(crate) type WaitingColumns = (i64, i64, i64, Option<i64>, Option<i64>, Option<String>);
+
+/// The stocks that wait, as they were just saved.
+pub(crate) fn as_they_wait(saved: &[StockRow], waiting: Vec<WaitingColumns>) -> Vec<Unpublished> {
+    let saved: HashMap<_, _> =
+        saved.iter().map(|row| ((row.id.shop.get(), row.id.holder.get()), row)).collect();
+    let unpublished = |(shop, holder, since, first, last, trace): WaitingColumns| {
+        let row = saved.get(&(shop, holder))?;
+        let order_dates = first.map(timestamp).zip(last.map(timestamp));
+        let stock = StockRow { order_dates, trace: trace.map(Into::into), ..StockRow::clone(row) };
+        Some(Unpublished { stock, since: timestamp(since) })
+    };
+    waiting.into_iter().filter_map(unpublished).collect()
 }
 
 pub(crate) fn unpublished(row: UnpublishedColumns) -> Result<Unpublished, Error> {

@@ -112,7 +112,8 @@ impl Work {
             now,
             ..Changes::default()
         };
-        Ok(tx.save(&changes).await?)
+        tx.save(&changes).await?;
+        Ok(())
     }
 }
 

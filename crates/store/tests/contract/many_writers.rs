@@ -85,8 +85,7 @@ async fn count_up(store: &Store, stocks: &[StockId]) -> Result<(), store::Error>
         });
         notes.refusals += 1;
     }
-    tx.save(&rows).await?;
-    tx.save_notes(&notes).await?;
+    tx.save_all(&rows, &notes).await?;
     tx.commit().await
 }
 

@@ -66,6 +66,35 @@ pub(crate) async fn order_dates_gather_until_published<D: Database>() -> anyhow:
     Ok(())
 }
 
+/// Who saved a batch may publish what it was told, and need not look.
+pub(crate) async fn who_saves_is_told_what_waits<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (shop, _) = simple(&store).await?;
+    publish_all(&store).await?;
+    order(&store, shop.id, snapshot(1, "processing", 10, &[product(1)])).await?;
+    // It goes on from what somebody else has left unpublished, whose dates it tells with its own.
+    let mut tx = store.begin_inventory().await?;
+    let mut rows = tx.load_stocks(&[stock(shop.id, 1)], &[]).await?;
+    let later = Timestamp::from_seconds(30);
+    rows[0].revision = rows[0].revision.next();
+    rows[0].order_dates = Some((later, later));
+    rows[0].trace = Some("00-trace".into());
+    let told = tx.save(&Changes { stocks: &rows, now: later, ..Changes::default() }).await?;
+    tx.commit().await?;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].since, NOW);
+    assert_eq!(told[0].stock.order_dates, Some((Timestamp::from_seconds(10), later)));
+    assert_eq!(told, unpublished(&store).await?);
+    // What changes nothing that is published has nothing to tell.
+    let mut tx = store.begin_inventory().await?;
+    let mut rows = tx.load_stocks(&[stock(shop.id, 1)], &[]).await?;
+    assert_eq!(tx.save(&Changes { stocks: &rows, now: later, ..Changes::default() }).await?, []);
+    rows[0].last_applied_at = Some(later);
+    assert_eq!(tx.save(&Changes { stocks: &rows, now: later, ..Changes::default() }).await?, []);
+    Ok(())
+}
+
 pub(crate) async fn shops_are_shared_out<D: Database>() -> anyhow::Result<()> {
     let database = D::fresh().await?;
     let store = database.open().await?;

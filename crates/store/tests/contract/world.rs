@@ -165,7 +165,8 @@ pub(crate) async fn receive_in(
     }
     let changes =
         Changes { book: Some(&book), movements: &movements, stocks: &stocks, now: NOW, ..Changes::default() };
-    Ok(tx.save(&changes).await?)
+    tx.save(&changes).await?;
+    Ok(())
 }
 
 /// An order of one unit of each of the listings, each taken by the shop.

@@ -23,6 +23,8 @@ pub(super) struct Page {
     pub(super) due: Vec<DueStock>,
     /// There are more.
     pub(super) full: bool,
+    /// Some are due, not only to go along.
+    pub(super) is_due: bool,
     /// What is due until then goes along.
     pub(super) horizon: Timestamp,
 }
@@ -44,10 +46,11 @@ impl Lane {
         let horizon = now + self.shared.settings.flush_window.max(self.shared.settings.settle_window);
         let wide = self.due_by(horizon).await?;
         if !is_full(&wide) {
-            return Ok(Page { due: wide, full: false, horizon });
+            let is_due = wide.iter().any(|due| due.at <= now);
+            return Ok(Page { due: wide, full: false, is_due, horizon });
         }
         let due = self.due_by(now).await?;
-        Ok(Page { full: is_full(&due), due, horizon: now })
+        Ok(Page { full: is_full(&due), is_due: !due.is_empty(), due, horizon: now })
     }
 
     /// Goes on where the last call ended, so that no product has to wait for ever for those before it.

@@ -30,6 +30,12 @@ INSERT INTO bench.movements (sku_id, number, warehouse, kind, on_hand_delta, res
 VALUES (:a, :line, :w, 'reserve', 0, 1000, 1, 1, 1, :id, :line, 1),
        (:b, :next, :w, 'reserve', 0, 1000, 1, 1, 1, :id, :next, 1);
 UPDATE bench.balances SET reserved = reserved + 1000 WHERE sku_id IN (:a, :b) AND warehouse = :w;
+UPDATE bench.stocks SET level = level - 1000, taken_total = taken_total + 1000, revision = revision + 1
+ WHERE shop = 1 AND holder IN (:a, :b);
+INSERT INTO bench.outbox (shop, holder, epoch, revision, since, order_first, order_last)
+VALUES (1, :a, 0, 1, 1, 1, 1), (1, :b, 0, 1, 1, 1, 1)
+    ON CONFLICT (shop, holder) DO UPDATE SET
+       revision = excluded.revision, order_first = excluded.order_first, order_last = excluded.order_last;
 COMMIT;
 ";
 
@@ -45,6 +51,10 @@ CREATE TABLE bench.orders (LIKE inventory.orders INCLUDING ALL);
 CREATE TABLE bench.lines (LIKE inventory.lines INCLUDING ALL);
 CREATE TABLE bench.movements (LIKE inventory.movements);
 ALTER TABLE bench.movements ADD PRIMARY KEY (sku_id, number);
+CREATE TABLE bench.stocks (LIKE inventory.stocks INCLUDING ALL) WITH (fillfactor = 70);
+INSERT INTO bench.stocks (shop, holder, sku_id, step, level, epoch, revision)
+SELECT 1, s, s, 1000, 1000000000, 0, 1 FROM generate_series(1, 100000) AS s;
+CREATE TABLE bench.outbox (LIKE inventory.outbox INCLUDING ALL) WITH (fillfactor = 70);
 CREATE TABLE bench.hot (id BIGINT PRIMARY KEY, on_hand BIGINT NOT NULL) WITH (fillfactor = 10);
 INSERT INTO bench.hot VALUES (1, 0);
 ";
@@ -73,7 +83,8 @@ impl Peers {
     }
 
     /// Orders a second, each a transaction of its own: what is ordered is locked and looked at, then order, lines and
-    /// movements are inserted and balances updated. Neither levels nor anything to be published is written.
+    /// movements are inserted, balances and levels updated and marked to be published. Nothing is taken from a broker, and
+    /// nothing is published.
     pub(crate) fn naive_orders(&mut self) -> anyhow::Result<f64> {
         let script = format!(
             "\\set n :n + 1\n\\set a random(1, 100000)\n\\set b random(1, 100000)\n\\set w random(1, 4)\n\

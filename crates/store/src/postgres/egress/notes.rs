@@ -10,7 +10,8 @@ use super::super::parameters::{Parameters, all, none, one, rows, run, with};
 use super::{PgEgressTx, keys, page};
 use crate::egress::{DueStock, PushCounts, PushNotes};
 use crate::error::Error;
-use crate::rows::egress::notes::{NoteColumns, columns_of, due_stock, note_columns, note_row, push_counts};
+pub(super) use crate::rows::egress::notes::columns_of;
+use crate::rows::egress::notes::{NoteColumns, due_stock, note_columns, note_row, push_counts};
 use crate::rows::timestamp;
 
 const LOAD: &str = concat!(
@@ -26,7 +27,7 @@ const DRIFTED: &str = concat!(
     " FROM egress.notes AS n WHERE n.drift IS NOT NULL AND n.shop = $1 AND n.holder > $2 ORDER BY n.holder LIMIT $3"
 );
 
-const SAVE: &str = "
+pub(super) const SAVE: &str = "
 INSERT INTO egress.notes
        (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift, traces)
 SELECT w.shop, w.holder, w.parent, w.wanted_since, w.wish, w.proof_seen, w.refusals, w.held_until, w.attempts, w.drift,
@@ -42,7 +43,7 @@ SELECT w.shop, w.holder, w.parent, w.wanted_since, w.wish, w.proof_seen, w.refus
 
 /// By product, so that what one call can carry stands together.
 const DUE: &str = "
-SELECT e.holder, n.parent
+SELECT e.holder, n.parent, e.due_at
   FROM egress.stocks AS e LEFT JOIN egress.notes AS n ON n.shop = e.shop AND n.holder = e.holder
  WHERE e.shop = $1 AND e.due_at <= $2 AND (coalesce(n.parent, 0), e.holder) > ($3, $4)
  ORDER BY coalesce(n.parent, 0), e.holder LIMIT $5";
@@ -79,7 +80,8 @@ impl Postgres {
         let parent = after.and_then(|due| due.parent).map_or(0, ProductId::get);
         let holder = after.map_or(0, |due| due.id.holder.get());
         let parameters = with(shop.get()).and(now.micros()).and(parent).and(holder).and(page(limit));
-        let rows: Vec<(i64, Option<i64>)> = all(&self.pool, "look for stocks due", DUE, parameters).await?;
+        let rows: Vec<(i64, Option<i64>, i64)> =
+            all(&self.pool, "look for stocks due", DUE, parameters).await?;
         rows.into_iter().map(|row| due_stock(shop, row)).collect()
     }
 

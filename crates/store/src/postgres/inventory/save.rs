@@ -1,15 +1,19 @@
 //! Writing what a batch changed: one statement for each kind of row, in the order of the keys. What it had loaded is locked.
 
+use std::sync::LazyLock;
+
 use values::ShopId;
 
+use super::super::combine::combined;
 use super::super::outbox::PUBLISH;
-use super::super::parameters::{rows, run, with};
+use super::super::parameters::{all, rows, run, with};
 use super::PgInventoryTx;
 use crate::error::Error;
-use crate::inventory::Changes;
+use crate::inventory::{Changes, Unpublished};
 use crate::loaded::Loaded;
 use crate::rows::batch::{saved_marks, saved_operations};
 use crate::rows::columns::Columns;
+use crate::rows::outbox::as_they_wait;
 
 /// Rows of orders as parameters, with the columns that follow from others.
 macro_rules! saved_orders {
@@ -25,6 +29,9 @@ macro_rules! saved_orders {
                        gone, reread, expired, expires_at, open, unconfirmed_since, predates))"
     };
 }
+
+/// The keys of an order and of its lines in the schema.
+const ORDER_KEYS: [&str; 2] = ["orders_pkey", "lines_pkey"];
 
 /// One that another transaction has added meanwhile is an error, and to be tried again: it was decided without it.
 const NEW_ORDERS: &str = concat!(
@@ -132,28 +139,41 @@ INSERT INTO inventory.dead
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT (identity) DO NOTHING";
 
+/// What nearly every batch writes, in one round trip. None of it needs what another part wrote, and whatever two batches could
+/// wait for each other for is locked by now, but for an order that both add.
+static BATCH: LazyLock<String> =
+    LazyLock::new(|| combined(&[NEW_ORDERS, NEW_LINES, MOVEMENTS, SKUS, STOCKS, PUBLISH]));
+
 impl PgInventoryTx {
-    pub(crate) async fn save(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
+    pub(crate) async fn save(&mut self, changes: &Changes<'_>) -> Result<Vec<Unpublished>, Error> {
         let now = Some(changes.now.micros());
         let written = Loaded::written_skus(changes);
         self.make_skus(written.iter()).await?;
         self.made.retain(|sku, _| !written.contains(sku));
         let orders = self.loaded.order_writes(changes);
-        self.write("add orders", NEW_ORDERS, &orders.new, None).await.map_err(Error::met)?;
+        let movements = self.loaded.movement_writes(changes.movements);
+        let skus = self.loaded.sku_writes(changes);
+        let (stocks, unpublished) = self.loaded.stock_writes(changes);
+        let mut waiting = Vec::new();
+        // Lines come with their order, and the outbox with its stocks.
+        if !(orders.new.is_empty() && movements.is_empty() && skus.is_empty() && stocks.is_empty()) {
+            let parameters = rows(&orders.new)
+                .and_rows(&orders.new_lines)
+                .and_rows(&movements)
+                .and_rows(&skus)
+                .and_rows(&stocks)
+                .and_rows(&unpublished)
+                .and(changes.now.micros());
+            let saved = all(&mut *self.tx, "save a batch", BATCH.as_str(), parameters).await;
+            waiting = saved.map_err(|error| error.met(&ORDER_KEYS))?;
+        }
         self.write("save orders", ORDERS, &orders.changed, None).await?;
-        self.write("add order lines", NEW_LINES, &orders.new_lines, None).await?;
         self.write("save order lines", LINES, &orders.lines, None).await?;
         self.write("remove order lines", LINES_CUT, &orders.cut, None).await?;
-        let movements = self.loaded.movement_writes(changes.movements);
-        self.write("append movements", MOVEMENTS, &movements, None).await?;
-        let skus = self.loaded.sku_writes(changes);
-        self.write("save SKUs", SKUS, &skus, None).await?;
-        let (stocks, unpublished) = self.loaded.stock_writes(changes);
-        self.write("save levels", STOCKS, &stocks, None).await?;
-        self.write("fill the outbox", PUBLISH, &unpublished, now).await?;
         self.write("remember re-reads", REREADS, &orders.rereads, now).await?;
         self.write("forget re-reads", REREADS_DONE, &orders.rereads_done, None).await?;
-        self.save_exceptions(changes).await
+        self.save_exceptions(changes).await?;
+        Ok(as_they_wait(changes.stocks, waiting))
     }
 
     /// Runs a statement whose rows are an array for each column, and the time if it has one; nothing if there are none.

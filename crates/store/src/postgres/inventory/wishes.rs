@@ -37,15 +37,17 @@ DELETE FROM inventory.incomplete AS i
 const WISHES: &str = "
 SELECT shop, kind, id, wanted_at FROM inventory.wishes ORDER BY shop, kind, id LIMIT $1";
 
-/// Locked rows are left: whoever has one wants it again, or takes it away himself.
+/// Locked rows are left: whoever has one wants it again, or takes it away himself. Row by row, whatever the server was last
+/// told of the size of a table that fills and empties.
 const WISHES_DONE: &str = "
-DELETE FROM inventory.wishes AS x
- USING (SELECT d.shop, d.kind, d.id
+DELETE FROM inventory.wishes
+ WHERE ctid = ANY (ARRAY
+       (SELECT p.ctid
           FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS w (shop, kind, id, wanted_at)
-          JOIN inventory.wishes AS d
-            ON d.shop = w.shop AND d.kind = w.kind AND d.id = w.id AND d.wanted_at = w.wanted_at
-           FOR UPDATE OF d SKIP LOCKED) AS p
- WHERE x.shop = p.shop AND x.kind = p.kind AND x.id = p.id";
+         CROSS JOIN LATERAL
+               (SELECT x.ctid FROM inventory.wishes AS x
+                 WHERE x.shop = w.shop AND x.kind = w.kind AND x.id = w.id AND x.wanted_at = w.wanted_at
+                OFFSET 0 FOR UPDATE SKIP LOCKED) AS p))";
 
 impl PgInventoryTx {
     pub(crate) async fn wish(&mut self, wishes: &[Wish], now: Timestamp) -> Result<(), Error> {

@@ -84,10 +84,10 @@ pub(crate) fn columns_of(notes: &PushNotes) -> impl Columns<'_> + use<'_> {
 }
 
 /// Holder and parent.
-pub(crate) fn due_stock(shop: ShopId, row: (i64, Option<i64>)) -> Result<DueStock, Error> {
-    let (holder, parent) = row;
+pub(crate) fn due_stock(shop: ShopId, row: (i64, Option<i64>, i64)) -> Result<DueStock, Error> {
+    let (holder, parent, at) = row;
     let id = StockId { shop, holder: id("stock", holder)? };
-    Ok(DueStock { id, parent: some_id("product", parent)? })
+    Ok(DueStock { id, parent: some_id("product", parent)?, at: timestamp(at) })
 }
 
 /// Unsettled, doubtful, blocked.

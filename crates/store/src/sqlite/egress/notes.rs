@@ -37,7 +37,7 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->
 
 /// By product, so that what one call can carry stands together.
 const DUE: &str = "
-SELECT e.holder, n.parent
+SELECT e.holder, n.parent, e.due_at
   FROM egress_stocks AS e LEFT JOIN egress_notes AS n ON n.shop = e.shop AND n.holder = e.holder
  WHERE e.shop = ?1 AND e.due_at <= ?2 AND (coalesce(n.parent, 0), e.holder) > (?3, ?4)
  ORDER BY coalesce(n.parent, 0), e.holder LIMIT ?5";
@@ -72,7 +72,7 @@ impl Sqlite {
     ) -> Result<Vec<DueStock>, Error> {
         let parent = after.and_then(|due| due.parent).map_or(0, ProductId::get);
         let holder = after.map_or(0, |due| due.id.holder.get());
-        let rows: Vec<(i64, Option<i64>)> = sqlx::query_as(DUE)
+        let rows: Vec<(i64, Option<i64>, i64)> = sqlx::query_as(DUE)
             .bind(shop.get())
             .bind(now.micros())
             .bind(parent)

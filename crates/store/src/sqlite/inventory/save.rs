@@ -1,13 +1,14 @@
 //! Writing what a batch changed: one statement for each kind of row, in the order of the keys.
 
-use values::{ShopId, Sku};
+use values::{ShopId, Sku, Timestamp};
 
 use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
-use crate::inventory::Changes;
+use crate::inventory::{Changes, Unpublished};
 use crate::loaded::Loaded;
-use crate::rows::batch::{saved_marks, saved_operations};
+use crate::rows::batch::{ToPublish, saved_marks, saved_operations};
 use crate::rows::json;
+use crate::rows::outbox::{WaitingColumns, as_they_wait};
 
 const NEW_SKUS: &str = "
 INSERT INTO inventory_skus (sku, movement_count, balances)
@@ -84,13 +85,15 @@ UPDATE inventory_stocks
   FROM jsonb_each(?1) AS w
  WHERE inventory_stocks.shop = w.value ->> 0 AND inventory_stocks.holder = w.value ->> 1";
 
+/// Answers with what is unpublished of each stock by now.
 pub(crate) const OUTBOX: &str = "
 INSERT INTO inventory_outbox (shop, holder, since, order_first, order_last, trace)
 SELECT value ->> 0, value ->> 1, ?2, value ->> 4, value ->> 5, value ->> 6 FROM jsonb_each(?1) WHERE true
     ON CONFLICT (shop, holder) DO UPDATE SET
        trace = coalesce(excluded.trace, trace),
        order_first = min(coalesce(order_first, excluded.order_first), coalesce(excluded.order_first, order_first)),
-       order_last = max(coalesce(order_last, excluded.order_last), coalesce(excluded.order_last, order_last))";
+       order_last = max(coalesce(order_last, excluded.order_last), coalesce(excluded.order_last, order_last))
+RETURNING shop, holder, since, order_first, order_last, trace";
 
 const OPERATIONS: &str = "
 INSERT INTO inventory_operations (actor, key, digest, outcome, at)
@@ -107,7 +110,7 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
     ON CONFLICT (identity) WHERE identity IS NOT NULL DO NOTHING";
 
 impl SqliteInventoryTx {
-    pub(crate) async fn save(&mut self, changes: &Changes<'_>) -> Result<(), Error> {
+    pub(crate) async fn save(&mut self, changes: &Changes<'_>) -> Result<Vec<Unpublished>, Error> {
         let now = Some(changes.now.micros());
         self.make_skus(changes).await?;
         let orders = self.loaded.order_writes(changes);
@@ -124,8 +127,21 @@ impl SqliteInventoryTx {
         self.write("save SKUs", SKUS, &skus, None).await?;
         let (stocks, unpublished) = self.loaded.stock_writes(changes);
         self.write("save levels", STOCKS, &stocks, None).await?;
-        self.write("fill the outbox", OUTBOX, &unpublished, now).await?;
-        self.save_exceptions(changes).await
+        let waiting = self.fill_outbox(&unpublished, changes.now).await?;
+        self.save_exceptions(changes).await?;
+        Ok(as_they_wait(changes.stocks, waiting))
+    }
+
+    async fn fill_outbox(
+        &mut self,
+        unpublished: &[ToPublish<'_>],
+        now: Timestamp,
+    ) -> Result<Vec<WaitingColumns>, Error> {
+        if unpublished.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query_as(OUTBOX).bind(json(unpublished)).bind(now.micros());
+        query.fetch_all(&mut *self.tx).await.map_err(failed("fill the outbox"))
     }
 
     /// Runs a statement whose rows are one JSON parameter; nothing if there are none.
