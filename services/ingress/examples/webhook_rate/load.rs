@@ -11,21 +11,19 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::SECRET;
+use crate::pace::Caller;
 
 /// Clients that send one request after the other.
 const CLIENTS: usize = 128;
 /// Connections that a fixed rate is spread over: so many that none waits for its answer when its turn comes.
-const CONNECTIONS: usize = 256;
+pub(crate) const CONNECTIONS: usize = 256;
 /// As large as a WooCommerce order of two lines is.
 const BODY_BYTES: usize = 4_000;
 /// An answer has no body, and few headers.
 const ANSWER_BYTES_MAX: usize = 1_024;
-/// Requests of one connection that may be late at once.
-const LATE_MAX: usize = 4_096;
 
 /// How clients use their connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +32,6 @@ pub(crate) enum Mode {
     Kept,
     /// A new one for each request, as WordPress does.
     Each,
-}
-
-/// What a fixed rate came to.
-#[derive(Debug, Default)]
-pub(crate) struct Answered {
-    /// From when a request was due to its answer, in order of length.
-    pub(crate) took: Vec<Duration>,
-    /// Answers other than 200.
-    pub(crate) refused: usize,
 }
 
 /// A whole request, as WordPress sends it.
@@ -124,57 +113,28 @@ pub(crate) async fn as_fast_as_answered(
     Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
 
-/// So many requests a second over kept connections, each sent when it is due whatever became of those before.
-pub(crate) async fn at_a_rate(
-    address: SocketAddr,
-    request: &Request,
-    rate: f64,
-    lasts: Duration,
-) -> anyhow::Result<Answered> {
+/// Connections that are kept, each for one request after the other. They are made here, before the first request is due,
+/// and one after the other: what a server's backlog drops comes a second later.
+pub(crate) async fn connected(address: SocketAddr, request: &Request) -> anyhow::Result<Vec<Kept>> {
     let request = request.bytes(Mode::Kept);
-    let mut turns = Vec::new();
-    let mut clients = JoinSet::new();
+    let mut kept = Vec::new();
     for _ in 0..CONNECTIONS {
-        let (turn, mut due) = mpsc::channel::<Instant>(LATE_MAX);
-        turns.push(turn);
-        let request = Arc::clone(&request);
-        // Before the first request is due, and one after the other: what a server's backlog drops comes a second later.
-        let mut kept = Client::connect(address).await?;
-        clients.spawn(async move {
-            let mut answered = Answered::default();
-            while let Some(due) = due.recv().await {
-                match kept.ask(&request).await? {
-                    200 => answered.took.push(due.elapsed()),
-                    _ => answered.refused += 1,
-                }
-            }
-            anyhow::Ok(answered)
-        });
+        kept.push(Kept { client: Client::connect(address).await?, request: Arc::clone(&request) });
     }
-    // A thread of its own: timers of the runtime are coarser than the answers.
-    let clock = std::thread::spawn(move || -> anyhow::Result<()> {
-        let start = Instant::now();
-        let pause = Duration::from_secs_f64(1.0 / rate);
-        let mut due = start;
-        for turn in turns.iter().cycle() {
-            if due.duration_since(start) >= lasts {
-                break;
-            }
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            turn.try_send(due).context("a connection does not keep up at all")?;
-            due += pause;
-        }
-        Ok(())
-    });
-    let mut all = Answered::default();
-    while let Some(answered) = clients.join_next().await {
-        let answered = answered??;
-        all.took.extend(answered.took);
-        all.refused += answered.refused;
+    Ok(kept)
+}
+
+/// A client that keeps its connection, and what it asks.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    client: Client,
+    request: Arc<[u8]>,
+}
+
+impl Caller for Kept {
+    async fn call(&mut self) -> anyhow::Result<bool> {
+        Ok(self.client.ask(&self.request).await? == 200)
     }
-    clock.join().map_err(|_| anyhow::anyhow!("the clock panicked"))??;
-    all.took.sort_unstable();
-    Ok(all)
 }
 
 #[derive(Debug)]

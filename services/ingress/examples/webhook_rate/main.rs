@@ -5,6 +5,7 @@
 
 mod cpu;
 mod load;
+mod pace;
 mod raw;
 mod served;
 
@@ -20,6 +21,7 @@ use testkit::servers::rabbitmq::{RabbitMq, Vhost};
 use tokio::runtime::{Builder, Runtime};
 
 use load::{Mode, Request};
+use pace::Answered;
 use raw::{Append, Raw};
 use served::Ingress;
 
@@ -58,15 +60,16 @@ impl Series {
         self.limit.push(limit);
     }
 
-    fn figure(&self, name: &str, unit: &str, bound: (&str, f64)) -> Option<Value> {
+    fn figure(&self, name: &str, unit: &str, bound: Option<(&str, f64)>) -> Option<Value> {
         let ratios: Vec<f64> = self.ours.iter().zip(&self.limit).map(|(ours, limit)| ours / limit).collect();
         let (ours, limit, ratio) = (median(&self.ours)?, median(&self.limit)?, median(&ratios)?);
         let spread: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
         println!("{name:<52} {ours:>9.2} {unit:<3} of {limit:>9.2}: {ratio:.2} ({})", spread.join(" "));
-        let (bound, value) = bound;
-        Some(
-            json!({ "name": name, "unit": unit, "value": ours, "limit": limit, "ratio": ratio, bound: value }),
-        )
+        let mut figure = json!({ "name": name, "unit": unit, "value": ours, "limit": limit, "ratio": ratio });
+        if let Some((bound, value)) = bound {
+            figure[bound] = value.into();
+        }
+        Some(figure)
     }
 }
 
@@ -76,6 +79,10 @@ struct Measured {
     kept: Series,
     each: Series,
     latency: Series,
+    /// The client library alone at the same rate: what no answer that waits for a confirm can be better than.
+    library: Series,
+    /// Answers beside single confirms of the same time, not of an idle broker.
+    meanwhile: Series,
     refused: usize,
     away: Series,
     drained: Series,
@@ -111,9 +118,9 @@ fn main() -> anyhow::Result<()> {
 
 impl Measured {
     fn figures(&self) -> Vec<Value> {
-        let least = |least| ("least", least);
+        let least = |least| Some(("least", least));
         let latency =
-            self.latency.figure("99 % of answers at half of that, after", "ms", ("most", MOST_LATENCY));
+            self.latency.figure("99 % of answers at half of that, after", "ms", Some(("most", MOST_LATENCY)));
         let refused = latency.as_ref().map(|_| {
             json!({ "name": "answers other than 200 at half of that", "unit": "", "value": self.refused, "most": 0.0 })
         });
@@ -128,6 +135,8 @@ impl Measured {
             micros,
             latency,
             refused,
+            self.library.figure("99 % of confirms at that rate, library alone", "ms", None),
+            self.meanwhile.figure("99 % of answers, of single confirms meanwhile", "ms", None),
             self.away.figure("the broker stopped, kept connections", "/s", least(LEAST_AWAY)),
             self.drained.figure("from the spool to the broker", "/s", least(LEAST_DRAINED)),
         ];
@@ -168,12 +177,7 @@ impl Bench {
         let vhost = self.load.block_on(broker.vhost());
         let ingress = self.served.block_on(Ingress::over_broker(folder, &vhost.url()))?;
         // One webhook, to have its message.
-        self.load.block_on(load::at_a_rate(
-            ingress.address,
-            &ingress.request,
-            1.0,
-            Duration::from_millis(1),
-        ))?;
+        self.at_a_rate(&ingress, 1.0, Duration::from_millis(1))?;
         let raw = self.served.block_on(Raw::like_the_one_in(&vhost.url(), &ingress.queue))?;
         let (raw_address, server) = self.served.block_on(raw.serve())?;
         let raw_server = (raw_address, &raw);
@@ -244,21 +248,46 @@ impl Bench {
         measured: &mut Measured,
     ) -> anyhow::Result<()> {
         if self.wants("latency") {
-            let sent = load::at_a_rate(ingress.address, &ingress.request, rate / 2.0, ROUND);
-            let answered = self.load.block_on(sent)?;
+            let half = rate / 2.0;
+            let answered = self.at_a_rate(ingress, half, ROUND)?;
+            self.load.block_on(raw.purge())?;
+            let library = pace::at_a_rate(raw.callers(load::CONNECTIONS), half, ROUND);
+            let library = self.load.block_on(library)?;
+            self.load.block_on(raw.purge())?;
+            let both = async {
+                let callers = load::connected(ingress.address, &ingress.request).await?;
+                tokio::try_join!(pace::at_a_rate(callers, half, ROUND), raw.one_by_one(ROUND))
+            };
+            let (busy, meanwhile) = self.load.block_on(both)?;
             self.load.block_on(raw.purge())?;
             let alone = self.load.block_on(raw.one_by_one(ROUND))?;
             self.load.block_on(raw.purge())?;
-            measured.latency.push(late(&answered.took, 990)?, late(&alone, 990)?);
-            for (what, took) in [("answers", &answered.took), ("confirms one by one", &alone)] {
+            let idle = late(&alone, 990)?;
+            measured.latency.push(late(&answered.took, 990)?, idle);
+            measured.library.push(late(&library.took, 990)?, idle);
+            measured.meanwhile.push(late(&busy.took, 990)?, late(&meanwhile, 990)?);
+            for (what, took) in [
+                ("answers", &answered.took),
+                ("confirms at the same rate, library alone", &library.took),
+                ("single confirms meanwhile", &meanwhile),
+                ("single confirms, nothing else", &alone),
+            ] {
                 let (half, most, worst) = (late(took, 500)?, late(took, 990)?, late(took, 999)?);
                 println!(
                     "{what}: 50 % within {half:.2} ms, 99 % within {most:.2} ms, 99.9 % within {worst:.2} ms"
                 );
             }
-            measured.refused += answered.refused;
+            measured.refused += answered.refused + busy.refused;
         }
         Ok(())
+    }
+
+    /// So many webhooks a second, each sent when it is due.
+    fn at_a_rate(&self, ingress: &Ingress, rate: f64, lasts: Duration) -> anyhow::Result<Answered> {
+        self.load.block_on(async {
+            let callers = load::connected(ingress.address, &ingress.request).await?;
+            pace::at_a_rate(callers, rate, lasts).await
+        })
     }
 
     /// The broker goes, webhooks come, the broker comes again.

@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use crate::pace::Caller;
 use crate::served::serve;
 
 /// Where a raw server listens for.
@@ -113,6 +114,11 @@ impl Raw {
         Ok(took)
     }
 
+    /// So many callers at a time, for a fixed rate.
+    pub(crate) fn callers(&self, count: usize) -> Vec<Self> {
+        vec![self.clone(); count]
+    }
+
     /// Many tasks, so many messages; messages a second.
     pub(crate) async fn many(&self, messages: usize) -> anyhow::Result<f64> {
         let start = Instant::now();
@@ -131,6 +137,13 @@ impl Raw {
             done??;
         }
         Ok(f64::from(u32::try_from(each * CALLERS)?) / start.elapsed().as_secs_f64())
+    }
+}
+
+impl Caller for Raw {
+    async fn call(&mut self) -> anyhow::Result<bool> {
+        self.publish().await?;
+        Ok(true)
     }
 }
 
