@@ -11,24 +11,29 @@ use values::StockId;
 const LEVELS_MAX: usize = 2_000;
 
 /// Levels to be published, the newest of each stock.
-#[derive(Debug, Default)]
-pub(crate) struct Fresh(Mutex<State>);
+#[derive(Debug)]
+pub(crate) struct Fresh<Level = Unpublished>(Mutex<State<Level>>);
 
-#[derive(Debug, Default)]
-struct State {
-    levels: BTreeMap<StockId, Unpublished>,
+#[derive(Debug)]
+struct State<Level> {
+    levels: BTreeMap<StockId, Level>,
     /// There is more in the outbox, or there may be.
     more: bool,
 }
 
-impl Fresh {
+impl<Level> Default for Fresh<Level> {
+    fn default() -> Self {
+        Self(Mutex::new(State { levels: BTreeMap::new(), more: false }))
+    }
+}
+
+impl<Level> Fresh<Level> {
     /// These were committed, in this order.
-    pub(crate) fn add(&self, levels: Vec<Unpublished>) {
+    pub(crate) fn add(&self, levels: impl IntoIterator<Item = (StockId, Level)>) {
         let mut state = self.lock();
-        for level in levels {
-            let is_known = state.levels.contains_key(&level.stock.id);
-            if is_known || state.levels.len() < LEVELS_MAX {
-                state.levels.insert(level.stock.id, level);
+        for (stock, level) in levels {
+            if state.levels.len() < LEVELS_MAX || state.levels.contains_key(&stock) {
+                state.levels.insert(stock, level);
             } else {
                 state.more = true;
             }
@@ -41,7 +46,7 @@ impl Fresh {
     }
 
     /// Takes up to `max` levels out; whether some are left.
-    pub(crate) fn take(&self, max: usize) -> (Vec<Unpublished>, bool) {
+    pub(crate) fn take(&self, max: usize) -> (Vec<Level>, bool) {
         let mut state = self.lock();
         let mut taken = Vec::new();
         while taken.len() < max {
@@ -61,8 +66,42 @@ impl Fresh {
         look
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<Level>> {
         // Nothing in here panics while it is locked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use values::{HolderId, ShopId, StockId};
+
+    use super::{Fresh, LEVELS_MAX};
+
+    fn stock(holder: i64) -> StockId {
+        StockId { shop: ShopId::new(1).unwrap(), holder: HolderId::new(holder).unwrap() }
+    }
+
+    #[test]
+    fn the_newest_of_each_stock_is_taken_once() {
+        let fresh = Fresh::default();
+        fresh.add([(stock(1), "old"), (stock(2), "other"), (stock(1), "new")]);
+        assert_eq!(fresh.take(1), (vec!["new"], true));
+        assert_eq!(fresh.take(9), (vec!["other"], false));
+        assert_eq!(fresh.take(9), (vec![], false));
+        assert!(!fresh.take_look(), "nothing else is anywhere");
+    }
+
+    #[test]
+    fn what_finds_no_place_is_looked_for() {
+        let fresh = Fresh::default();
+        let holders = 1..=i64::try_from(LEVELS_MAX).unwrap();
+        fresh.add(holders.map(|holder| (stock(holder), "kept")));
+        fresh.add([(stock(1), "newer")]);
+        assert!(!fresh.take_look(), "there was a place for all");
+        fresh.add([(stock(i64::MAX), "too much")]);
+        assert!(fresh.take_look());
+        assert_eq!(fresh.take(9), (vec![], false), "all of it is found in the outbox");
+        assert!(!fresh.take_look(), "once");
     }
 }

@@ -144,7 +144,8 @@ impl Shared {
             // It left more behind than its levels.
             self.fresh.look();
         }
-        self.fresh.add(std::mem::take(&mut summary.unpublished));
+        let unpublished = std::mem::take(&mut summary.unpublished);
+        self.fresh.add(unpublished.into_iter().map(|level| (level.stock.id, level)));
         self.wake_relay.notify_one();
     }
 
