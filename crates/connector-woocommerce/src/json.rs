@@ -12,6 +12,8 @@ use values::{Quantity, Timestamp};
 
 /// Digits after the point that a quantity has.
 const DECIMALS: usize = 3;
+/// So many digits after the thousandths that are all 0, or all 9, are what floats leave behind.
+const DUST_DIGITS: usize = 6;
 /// One digit times ten to the power of minus this is less than half a thousandth.
 const NOTHING_EXPONENT: u32 = 5;
 
@@ -116,6 +118,16 @@ fn rounded(text: &str) -> Option<Quantity> {
     Some(kept + away)
 }
 
+/// Whether a quantity has parts smaller than a thousandth that are more than what floats leave behind.
+pub(crate) fn is_too_fine(raw: Option<&RawValue>) -> bool {
+    let text = raw.and_then(text).unwrap_or_default();
+    let rest = text.split_once('.').and_then(|(_, fraction)| fraction.get(DECIMALS..)).unwrap_or_default();
+    let digits = rest.split(['e', 'E']).next().unwrap_or_default().as_bytes();
+    let begins_with = |digit: u8| digits.iter().take(DUST_DIGITS).all(|other| *other == digit);
+    let is_dust = begins_with(b'0') || digits.len() >= DUST_DIGITS && begins_with(b'9');
+    !is_dust && !text.contains(['e', 'E'])
+}
+
 /// A quantity that may not be less than nothing.
 pub(crate) fn amount(raw: Option<&RawValue>, field: &'static str) -> Result<Option<Quantity>, BadField> {
     let quantity = quantity(raw, field)?;
@@ -204,6 +216,12 @@ mod tests {
             assert_eq!(read(json), Err(BadField::Unreadable("q")), "{json}");
         }
         assert_eq!(amount(Some(&raw("-1")), "q"), Err(BadField::Negative("q")));
+        for json in ["0.3333", "\"1.0005\"", "-2.99951", "1.9999"] {
+            assert!(is_too_fine(Some(&raw(json))), "{json}");
+        }
+        for json in ["2", "0.125", "3.0000", "2.2000000000000002", "1.9999999999999998", "5.55e-17", "true"] {
+            assert!(!is_too_fine(Some(&raw(json))), "{json}");
+        }
         assert_eq!(quantity(None, "q"), Ok(None));
     }
 

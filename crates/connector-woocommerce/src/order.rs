@@ -3,7 +3,7 @@
 use connector::{LineFact, OrderFact, Unusable};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use values::{LineId, ListingId, OrderId, ProductId, Quantity, VariationId};
+use values::{LineFault, LineId, ListingId, OrderId, ProductId, Quantity, VariationId};
 
 use crate::json::{self, BadField, List};
 
@@ -26,7 +26,7 @@ pub(crate) struct WireOrder<'a> {
     #[serde(borrow)]
     date_created_gmt: Option<&'a RawValue>,
     #[serde(borrow)]
-    line_items: Option<List<WireLine<'a>>>,
+    line_items: Option<List<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -91,24 +91,61 @@ impl WireOrder<'_> {
             modified_at,
             // Some plugins hand out the database's form of the word.
             status: status.strip_prefix("wc-").unwrap_or(&status).to_owned(),
-            lines: lines.0.iter().map(WireLine::fact).collect::<Result<_, _>>()?,
+            lines: lines.0.iter().map(|line| self::line(line)).collect::<Result<_, _>>()?,
         })
     }
 }
 
+/// One line, which may be wrong in itself; without a number of its own it cannot be told from the others.
+fn line(raw: &RawValue) -> Result<LineFact, BadField> {
+    if let Ok(wire) = serde_json::from_str::<WireLine<'_>>(raw.get()) {
+        return wire.fact();
+    }
+    let line = number(raw.get()).and_then(LineId::new).ok_or(BadField::Unreadable("line_items"))?;
+    let (taken, restocked) = (None, Quantity::ZERO);
+    let fault = Some(LineFault::Unreadable);
+    Ok(LineFact { line, listing: None, sku: None, quantity: Quantity::ZERO, taken, restocked, fault })
+}
+
 impl WireLine<'_> {
     fn fact(&self) -> Result<LineFact, BadField> {
+        let line = json::id::<LineId>(self.id, "line id")?.ok_or(BadField::Missing("line id"))?;
+        let listing = self.listing();
+        let quantity = self.quantity();
+        // Below nothing once a refund has put back more than was taken: the shop's stock rose by it all the same.
+        let taken = json::quantity(self.meta(TAKEN), TAKEN);
+        let restocked = json::amount(self.meta(RESTOCKED), RESTOCKED);
+        let fault = match (quantity, &taken, &restocked, listing) {
+            (Err(fault), ..) => Some(fault),
+            (Ok(_), Err(_), ..) => Some(LineFault::Taken),
+            (Ok(_), Ok(_), Err(_), _) => Some(LineFault::Restocked),
+            (Ok(_), Ok(_), Ok(_), Err(_)) => Some(LineFault::Product),
+            (Ok(_), Ok(_), Ok(_), Ok(_)) => None,
+        };
+        Ok(LineFact {
+            line,
+            listing: listing.unwrap_or_default(),
+            sku: json::parsed(self.sku),
+            quantity: quantity.ok().filter(|_| fault.is_none()).unwrap_or_default(),
+            taken: taken.unwrap_or_default(),
+            restocked: restocked.unwrap_or_default().unwrap_or_default(),
+            fault,
+        })
+    }
+
+    fn listing(&self) -> Result<Option<ListingId>, BadField> {
         let product = json::id::<ProductId>(self.product_id, "product_id")?;
         let variation = json::id::<VariationId>(self.variation_id, "variation_id")?;
-        Ok(LineFact {
-            line: json::id::<LineId>(self.id, "line id")?.ok_or(BadField::Missing("line id"))?,
-            listing: product.map(|product| ListingId { product, variation }),
-            sku: json::parsed(self.sku),
-            quantity: json::amount(self.quantity, "quantity")?.ok_or(BadField::Missing("quantity"))?,
-            // Below nothing once a refund has put back more than was taken: the shop's stock rose by it all the same.
-            taken: json::quantity(self.meta(TAKEN), TAKEN)?,
-            restocked: json::amount(self.meta(RESTOCKED), RESTOCKED)?.unwrap_or(Quantity::ZERO),
-        })
+        Ok(product.map(|product| ListingId { product, variation }))
+    }
+
+    fn quantity(&self) -> Result<Quantity, LineFault> {
+        match json::amount(self.quantity, "quantity") {
+            Ok(Some(_)) if json::is_too_fine(self.quantity) => Err(LineFault::TooFine),
+            Ok(Some(quantity)) => Ok(quantity),
+            Err(BadField::Negative(_)) => Err(LineFault::Negative),
+            Ok(None) | Err(_) => Err(LineFault::Quantity),
+        }
     }
 
     /// The first of that name, as WooCommerce itself reads it.
@@ -158,11 +195,35 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_cannot_be_read_is_wrong_alone() {
+        let (taken, none) = (Some(Quantity::from_thousandths(1_500)), None);
+        for (from, to, fault, taken) in [
+            (r#""quantity":2"#, r#""quantity":1e309"#, LineFault::Quantity, taken),
+            (r#""quantity":2"#, r#""quantity":null"#, LineFault::Quantity, taken),
+            (r#""quantity":2,"#, "", LineFault::Quantity, taken),
+            (r#""quantity":2"#, r#""quantity":-2"#, LineFault::Negative, taken),
+            (r#""quantity":2"#, r#""quantity":"0.3333""#, LineFault::TooFine, taken),
+            (r#""value":"1.5""#, r#""value":["1.5"]"#, LineFault::Taken, none),
+            (r#""value":1}"#, r#""value":-1}"#, LineFault::Restocked, taken),
+            (r#""product_id":41"#, r#""product_id":"a till's own""#, LineFault::Product, taken),
+            (r#""variation_id":42"#, r#""variation_id":-1"#, LineFault::Product, taken),
+            (r#""meta_data":["#, r#""meta_data":"none","other":["#, LineFault::Unreadable, none),
+        ] {
+            let body = ORDER.replacen(from, to, 1);
+            assert_ne!(body, ORDER, "the case must change something");
+            let fact = order(&body).unwrap();
+            let [wrong, right] = &fact.lines[..] else { panic!("{} lines", fact.lines.len()) };
+            assert_eq!((wrong.line.get(), wrong.fault, wrong.taken), (1, Some(fault), taken), "{to}");
+            assert_eq!((wrong.quantity, right), (Quantity::ZERO, &order(ORDER).unwrap().lines[1]), "{to}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_an_order_is_said_with_its_number_and_without_its_content() {
         for (from, to, reason) in [
-            (r#""quantity":2"#, r#""quantity":1e309"#, "`quantity` cannot be read"),
-            (r#""quantity":2"#, r#""quantity":-2"#, "`quantity` is negative"),
-            (r#""value":"1.5""#, r#""value":["1.5"]"#, "`_reduced_stock` cannot be read"),
+            (r#"{"id":1,"#, "{", "`line id` is missing"),
+            (r#"{"id":1,"#, r#"{"id":"x","#, "`line id` cannot be read"),
+            (r#""line_items":["#, r#""line_items":[null,"#, "`line_items` cannot be read"),
             (r#""status":"processing""#, r#""status":"""#, "`status` is missing"),
             (
                 r#""date_modified_gmt":"2026"#,

@@ -1,6 +1,6 @@
 //! Facts as an external system reports them, already parsed into values; what they mean is the ledger's business.
 
-use values::{HolderId, LineId, ListingId, OrderId, ProductId, Quantity, Sku, Timestamp};
+use values::{HolderId, LineFault, LineId, ListingId, OrderId, ProductId, Quantity, Sku, Timestamp};
 
 /// A whole order as the shop showed it at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,13 +24,15 @@ pub struct LineFact {
     pub listing: Option<ListingId>,
     /// The code the listing has *now*: shops do not keep the one it was sold under.
     pub sku: Option<Sku>,
-    /// How many were ordered; never negative.
+    /// How many were ordered; never negative, and nothing if that cannot be read.
     pub quantity: Quantity,
     /// How many the shop itself has removed from its stock for this line, below nothing if refunds put back more; `None` if it
     /// says nothing.
     pub taken: Option<Quantity>,
     /// How many refunds have put back into the shop's stock.
     pub restocked: Quantity,
+    /// It cannot be counted, and why; the rest of its order can.
+    pub fault: Option<LineFault>,
 }
 
 /// What kind of thing a listing is.

@@ -228,16 +228,21 @@ fn take_over(
         shown.insert(index);
         let line = order.lines.get_mut(index).expect("the index was just found or made");
         falls.by_line.insert(index, line.taken_or_zero() - incoming.taken.unwrap_or_default());
+        let was_parked = line.fault.is_some() || line.sku.is_none();
         line.removed = false;
-        line.quantity = incoming.quantity;
+        line.fault = incoming.fault;
+        if incoming.fault.is_none() {
+            line.quantity = incoming.quantity;
+        }
         line.taken = incoming.taken;
         line.restocked = incoming.restocked;
         // Even if all of it was given back since: the shop only writes it once it took something.
         line.ever_taken |= incoming.taken.is_some();
+        line.unmanaged &= incoming.taken.is_none();
         line.listing = line.listing.or(incoming.listing);
-        let was_parked = line.sku.is_none();
         resolve(line, incoming.sku.as_ref(), listings);
-        if was_parked && line.sku.is_some() && !falls.new.contains(&index) {
+        let is_counted = line.fault.is_none() && line.sku.is_some();
+        if was_parked && is_counted && !falls.new.contains(&index) {
             falls.unparked.insert(index);
         }
     }
@@ -281,11 +286,14 @@ fn new_line(incoming: &OrderLine) -> Line {
         listing: incoming.listing,
         stock: None,
         sku: None,
+        code: None,
         quantity: incoming.quantity,
         taken: None,
         restocked: incoming.restocked,
         ever_taken: false,
         removed: false,
+        unmanaged: false,
+        fault: incoming.fault,
         holds: Vec::new(),
     }
 }
@@ -297,16 +305,19 @@ fn resolve(line: &mut Line, text: Option<&Sku>, listings: &impl Listings) {
     }
     match line.listing.and_then(|listing| listings.resolve(listing)) {
         Some(resolved) => {
+            line.code = None;
             line.stock = line.stock.or(resolved.stock);
             if line.sku.is_none() {
                 line.sku = resolved.sku;
             }
+            line.unmanaged |= line.stock.is_none() && line.sku.is_none() && !line.ever_taken;
         }
-        None => {
-            if line.sku.is_none() {
-                line.sku = text.filter(|sku| listings.knows(sku)).cloned();
-            }
+        None if line.sku.is_none() => {
+            let code = text.cloned().or_else(|| line.code.take());
+            let known = code.as_ref().is_some_and(|code| listings.knows(code));
+            (line.sku, line.code) = if known { (code, None) } else { (None, code) };
         }
+        None => {}
     }
 }
 
@@ -381,6 +392,15 @@ fn aim(line: &Line, rule: StatusRule, expired: bool, confirmed: bool, fall: Quan
         Quantity::ZERO
     } else {
         match rule {
+            // What cannot be read changes nothing but what it is, until the order holds nothing at all.
+            StatusRule::ReservePending | StatusRule::Reserve | StatusRule::Deduct | StatusRule::Follow
+                if line.fault.is_some() =>
+            {
+                line.held()
+            }
+            StatusRule::ReservePending | StatusRule::Reserve | StatusRule::Deduct if line.unmanaged => {
+                line.taken_or_zero().or_zero()
+            }
             StatusRule::ReservePending if expired => line.taken_or_zero(),
             StatusRule::ReservePending | StatusRule::Reserve | StatusRule::Deduct => {
                 line.taken.unwrap_or(line.quantity - line.restocked).or_zero()
@@ -515,7 +535,7 @@ fn drop_removed(order: &mut Order) {
 }
 
 fn is_parked(order: &Order) -> bool {
-    order.lines.iter().any(|line| line.sku.is_none() && !line.removed)
+    order.lines.iter().any(Line::is_parked)
 }
 
 #[cfg(test)]

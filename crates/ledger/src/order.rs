@@ -1,6 +1,6 @@
 //! What the ledger remembers of an order: the version applied, and per line what the shop took and what we hold.
 
-use values::{HolderId, LineId, ListingId, OrderId, Quantity, ReadNumber, Sku, Timestamp};
+use values::{HolderId, LineFault, LineId, ListingId, OrderId, Quantity, ReadNumber, Sku, Timestamp};
 
 use crate::allocation::Hold;
 use crate::snapshot::Digest;
@@ -87,8 +87,10 @@ pub struct Line {
     pub listing: Option<ListingId>,
     /// The stock of the shop it was sold from, resolved once.
     pub stock: Option<HolderId>,
-    /// The SKU, resolved once; a line without one is *parked*.
+    /// The SKU, resolved once; a line without one is *parked*, unless its product is unmanaged.
     pub sku: Option<Sku>,
+    /// The code it was last shown with, while its listing was never seen: a SKU of this code may become known.
+    pub code: Option<Sku>,
     /// Ordered quantity of the last snapshot.
     pub quantity: Quantity,
     /// What the shop has taken, as the last snapshot reports it.
@@ -99,6 +101,11 @@ pub struct Line {
     pub ever_taken: bool,
     /// No longer part of the order; kept until it holds nothing.
     pub removed: bool,
+    /// It was sold while its shop kept no quantity of the product, nor the hub: there was nothing to hold. Should the product
+    /// be managed later, it holds what the shop takes for it.
+    pub unmanaged: bool,
+    /// It cannot be counted, and why: it keeps what it holds.
+    pub fault: Option<LineFault>,
     /// What the hub has allocated, by warehouse.
     pub holds: Vec<Hold>,
 }
@@ -119,6 +126,11 @@ impl Line {
         self.reserved() + self.shipped()
     }
 
+    /// Whether it waits for somebody: it cannot be read, or nobody knows which SKU it is.
+    pub fn is_parked(&self) -> bool {
+        !self.removed && (self.fault.is_some() || self.sku.is_none() && !self.unmanaged)
+    }
+
     /// What the shop has taken; nothing if the line says nothing of it.
     pub fn taken_or_zero(&self) -> Quantity {
         self.taken.unwrap_or_default()
@@ -130,6 +142,11 @@ impl Line {
         if confirmed && rule != StatusRule::ReservePending {
             return Quantity::ZERO;
         }
-        (self.held() - self.taken_or_zero()).or_zero()
+        let taken = match self.fault {
+            // What a till took back is nothing that the shop has yet to take.
+            Some(_) => self.taken_or_zero().or_zero(),
+            None => self.taken_or_zero(),
+        };
+        (self.held() - taken).or_zero()
     }
 }

@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
-use values::{LineId, ListingId, OrderId, Quantity, ReadNumber, Sku, Timestamp};
+use values::{LineFault, LineId, ListingId, OrderId, Quantity, ReadNumber, Sku, Timestamp};
 
 /// How a snapshot came to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct OrderLine {
     pub taken: Option<Quantity>,
     /// What refunds have given back.
     pub restocked: Quantity,
+    /// It cannot be counted, and why.
+    pub fault: Option<LineFault>,
 }
 
 /// The whole of an order, once. `None` in `order` means it was gone (deleted for good) when read.
@@ -75,6 +77,10 @@ impl Snapshot {
             hasher.write_u8(u8::from(line.taken.is_some()));
             hasher.write_i64(line.taken.unwrap_or_default().thousandths());
             hasher.write_i64(line.restocked.thousandths());
+            // Nothing for the others, whose digests are kept from before there were faults.
+            if let Some(fault) = line.fault {
+                hasher.write(fault.as_str().as_bytes());
+            }
         }
         Digest(hasher.finish128().into())
     }

@@ -1,8 +1,8 @@
 //! The messages themselves. All are states, none is a difference: any of them may come twice.
 
 use values::{
-    Epoch, HolderId, LineId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber, Revision, ShopId,
-    Sku, Step, StockId, Timestamp, WarehouseId,
+    Epoch, HolderId, LineFault, LineId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber,
+    Revision, ShopId, Sku, Step, StockId, Timestamp, WarehouseId,
 };
 
 use crate::kind::{Kind, ShardKey};
@@ -139,6 +139,8 @@ pub struct OrderLine {
     pub taken: Option<Quantity>,
     /// What refunds put back.
     pub restocked: Quantity,
+    /// It cannot be counted, and why; what cannot be read of it is nothing then.
+    pub fault: Option<LineFault>,
 }
 
 /// An authentic webhook that could not be used and was answered 2xx: the shop's picture is incomplete until a re-read

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use prost::Message as _;
 use values::{
-    Epoch, HolderId, ListingId, Moment, ParseIdError, Quantity, ReadNumber, Revision, Sku, Step, StockId,
-    Timestamp,
+    Epoch, HolderId, LineFault, ListingId, Moment, ParseIdError, Quantity, ReadNumber, Revision, Sku, Step,
+    StockId, Timestamp,
 };
 
 use crate::error::{At, DecodeError, EncodeError, FieldError, FieldProblem, Malformed};
@@ -171,6 +171,7 @@ impl OrderLine {
             quantity_thousandths: self.quantity.thousandths(),
             taken_thousandths: self.taken.map(Quantity::thousandths),
             restocked_thousandths: self.restocked.thousandths(),
+            fault: self.fault.map(|fault| fault.as_str().to_owned()),
         }
     }
 
@@ -182,6 +183,7 @@ impl OrderLine {
             quantity: Quantity::from_thousandths(wire.quantity_thousandths),
             taken: wire.taken_thousandths.map(Quantity::from_thousandths),
             restocked: Quantity::from_thousandths(wire.restocked_thousandths),
+            fault: wire.fault.as_deref().map(LineFault::of_word),
         })
     }
 }

@@ -191,5 +191,6 @@ fn line(line: &LineView) -> OrderLine {
         quantity: Quantity::from_units(line.quantity),
         taken: line.reduced.map(Quantity::from_units),
         restocked: Quantity::from_units(line.restocked.unwrap_or(0)),
+        fault: None,
     }
 }

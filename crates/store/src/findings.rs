@@ -8,10 +8,9 @@ use values::{Quantity, ShopId, StockId};
 use crate::check::{BROKEN_MAX, Broken};
 use crate::error::Error;
 use crate::registry::{Shop, ShopState};
+use crate::rows::lines::LineColumns;
 use crate::rows::read::SkuColumns;
-use crate::rows::{
-    LineColumns, OrderColumns, StockColumns, id, line, order_row, quantity, sku, sku_book, stock_id, unsigned,
-};
+use crate::rows::{OrderColumns, StockColumns, id, order_row, quantity, sku, sku_book, stock_id, unsigned};
 
 /// SKUs checked at a time.
 pub(crate) const SKUS_CHUNK: i64 = 2_000;
@@ -124,8 +123,8 @@ impl Findings {
             loaded.insert((row.shop, row.order.id), row.order);
         }
         for row in lines {
-            if let Some(order) = loaded.get_mut(&(id("shop", row.0)?, id("order", row.1)?)) {
-                order.lines.push(line(&row)?);
+            if let Some(order) = loaded.get_mut(&(id("shop", row.shop)?, id("order", row.order)?)) {
+                order.lines.push(row.line()?);
             }
         }
         for ((shop, _), order) in &loaded {

@@ -52,8 +52,8 @@ pub use registry::{
     WarehouseAdded, WarehouseKind, WebhookDoor, same_address,
 };
 pub use report::{
-    Explanation, MovementSum, OpenHold, Openings, Orphan, OrphanCause, PAGE_ROWS_MAX, ParkedLine, SkuStock,
-    UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
+    Explanation, MovementSum, OpenHold, Openings, Orphan, OrphanCause, PAGE_ROWS_MAX, ParkedCause,
+    ParkedLine, SkuStock, UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
 };
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
 pub use shards::{CLOCKS_DIFFER_MAX, ShardLease, Share};

@@ -11,9 +11,8 @@ use crate::rows::batch::{
     SavedLine, SavedMovement, SavedOrder, SavedSku, SavedStock, ToPublish, saved_line, saved_movement,
     saved_order, saved_sku, saved_stock, to_publish,
 };
-use crate::rows::{
-    LineColumns, OrderColumns, StockColumns, id, line, listing, order_row, sku, sku_book, some_id,
-};
+use crate::rows::lines::LineColumns;
+use crate::rows::{OrderColumns, StockColumns, id, listing, order_row, sku, sku_book, some_id};
 
 /// Shop, product, variation, holder, SKU id, SKU.
 pub(crate) type ListingColumns = (i64, i64, i64, Option<i64>, Option<i64>, Option<String>);
@@ -48,9 +47,9 @@ pub(crate) struct OrderWrites<'a> {
     /// Orders that had one.
     pub(crate) changed: Vec<SavedOrder<'a>>,
     /// Lines of new orders.
-    pub(crate) new_lines: Vec<SavedLine>,
+    pub(crate) new_lines: Vec<SavedLine<'a>>,
     /// Lines of the others, but for those that are as they were.
-    pub(crate) lines: Vec<SavedLine>,
+    pub(crate) lines: Vec<SavedLine<'a>>,
     /// Of orders that have fewer lines than before: shop, order, how many are left.
     pub(crate) cut: Vec<(i64, i64, i64)>,
     /// Orders to be read again.
@@ -96,11 +95,11 @@ impl Loaded {
 
     pub(crate) fn know_lines(&mut self, rows: &[LineColumns]) -> Result<(), Error> {
         for row in rows {
-            let line = line(row)?;
-            if let (Some(sku), Some(sku_id)) = (&line.sku, row.6) {
+            let line = row.line()?;
+            if let (Some(sku), Some(sku_id)) = (&line.sku, row.sku_id) {
                 self.know_sku(sku, sku_id);
             }
-            if let Some(order) = self.orders.get_mut(&(id("shop", row.0)?, id("order", row.1)?)) {
+            if let Some(order) = self.orders.get_mut(&(id("shop", row.shop)?, id("order", row.order)?)) {
                 order.order.lines.push(line);
             }
         }

@@ -34,6 +34,8 @@ pub(crate) struct Mapping {
     removed_stocks: BTreeSet<StockId>,
     /// Stocks whose lines may now be resolved.
     resolvable: BTreeSet<StockId>,
+    /// Listings that turned out to have no quantity: lines of them wait for nobody.
+    unmanaged: BTreeSet<(ShopId, ListingId)>,
     marked: BTreeSet<Sku>,
     /// SKUs that stocks had before.
     left: BTreeSet<Sku>,
@@ -122,6 +124,8 @@ impl Mapping {
             if holder_changed {
                 self.resolvable.insert(stock);
             }
+        } else if holder_changed {
+            self.unmanaged.insert(key);
         }
         let outcome = if seen.holder == Some(own.holder) {
             self.keep_own(seen, own)
@@ -271,6 +275,15 @@ impl Mapping {
     /// Stocks whose lines may now be resolved.
     pub(crate) fn resolvable(&self) -> StockKeys {
         self.resolvable.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect()
+    }
+
+    /// Listings that turned out to have no quantity, as shop, product and variation.
+    pub(crate) fn unmanaged(&self) -> Vec<(i64, i64, i64)> {
+        let key = |(shop, listing): &(ShopId, ListingId)| {
+            let (product, variation) = listing_key(*listing);
+            (shop.get(), product, variation)
+        };
+        self.unmanaged.iter().map(key).collect()
     }
 
     /// Stocks to be published as removed.

@@ -1,7 +1,9 @@
 //! What readers are told: stock, orders, and why a number is what it is.
 
 use ledger::{Balance, Hold, MovementKind, SkuBook};
-use values::{HolderId, LineId, ListingId, OrderId, Quantity, ShopId, Sku, StockId, Timestamp, WarehouseId};
+use values::{
+    HolderId, LineFault, LineId, ListingId, OrderId, Quantity, ShopId, Sku, StockId, Timestamp, WarehouseId,
+};
 
 use crate::egress::PushRow;
 use crate::inventory::StockRow;
@@ -65,7 +67,18 @@ pub struct Explanation {
     pub pushes: Vec<PushRow>,
 }
 
-/// A line whose SKU is not known.
+/// Why a line is not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ParkedCause {
+    /// It cannot be read.
+    Faulty(LineFault),
+    /// Nobody knows which SKU it is.
+    NoSku,
+    /// It names no product: that was deleted before the order was seen, or never was one.
+    NoProduct,
+}
+
+/// A line that is not counted, and waits for somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedLine {
     /// The shop.
@@ -78,8 +91,10 @@ pub struct ParkedLine {
     pub listing: Option<ListingId>,
     /// Where the shop keeps its quantity.
     pub stock: Option<HolderId>,
-    /// How much was sold.
+    /// How much was sold; nothing if that cannot be read.
     pub quantity: Quantity,
+    /// Why it waits.
+    pub cause: ParkedCause,
 }
 
 /// Why nobody ends what an order holds.
@@ -162,7 +177,7 @@ pub struct Waiting {
     pub outbox_oldest: Option<Timestamp>,
     /// Orders to be read again.
     pub reread_count: u64,
-    /// Lines without SKU.
+    /// Lines that are not counted and wait for somebody.
     pub parked_count: u64,
     /// Orders that hold something although their shop no longer knows them, or is out of service.
     pub orphaned_count: u64,

@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod columns;
 pub(crate) mod egress;
 pub(crate) mod ingress;
+pub(crate) mod lines;
 pub(crate) mod lists;
 pub(crate) mod outbox;
 pub(crate) mod read;
@@ -13,7 +14,7 @@ pub(crate) mod wishes;
 
 use std::collections::BTreeSet;
 
-use ledger::{Applied, Balance, Digest, Hold, Line, Order, Origin, SkuBook};
+use ledger::{Applied, Balance, Digest, Hold, Order, Origin, SkuBook};
 use serde::Serialize;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use values::{
@@ -218,60 +219,6 @@ pub(crate) fn order_row(row: OrderColumns) -> Result<OrderRow, Error> {
         },
         expires_at: expires_at.map(timestamp),
         unconfirmed_since: unconfirmed_since.map(timestamp),
-    })
-}
-
-/// A line's columns: shop, order, line, product, variation, holder, SKU id, SKU, quantity, taken, restocked, ever taken,
-/// removed, holds.
-pub(crate) type LineColumns = (
-    i64,
-    i64,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<String>,
-    i64,
-    Option<i64>,
-    i64,
-    bool,
-    bool,
-    String,
-);
-
-pub(crate) fn line(row: &LineColumns) -> Result<Line, Error> {
-    let (
-        _,
-        _,
-        line,
-        product,
-        variation,
-        holder,
-        _,
-        code,
-        ordered,
-        taken,
-        restocked,
-        ever_taken,
-        removed,
-        held,
-    ) = row;
-    let listing = match product {
-        Some(product) => Some(listing(*product, variation.unwrap_or(0))?),
-        None => None,
-    };
-    Ok(Line {
-        id: id("line", *line)?,
-        listing,
-        stock: some_id("stock", *holder)?,
-        sku: code.as_deref().map(sku).transpose()?,
-        quantity: quantity(*ordered),
-        taken: taken.map(quantity),
-        restocked: quantity(*restocked),
-        ever_taken: *ever_taken,
-        removed: *removed,
-        holds: holds(held)?,
     })
 }
 

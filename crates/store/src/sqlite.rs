@@ -180,5 +180,6 @@ fn migrations() -> Migrator {
         migration(12, "shard count", include_str!("../migrations/sqlite/0012_shard_count.sql")),
         migration(13, "push traces", include_str!("../migrations/sqlite/0013_push_traces.sql")),
         migration(14, "dead letters", include_str!("../migrations/sqlite/0014_dead_letters.sql")),
+        migration(15, "waiting lines", include_str!("../migrations/sqlite/0015_waiting_lines.sql")),
     ])
 }

@@ -4,6 +4,7 @@
 //! knows a wire format or reads a clock.
 
 mod ids;
+mod line_fault;
 mod quantity;
 mod sku;
 mod timestamp;
@@ -12,6 +13,7 @@ pub use ids::{
     Epoch, HolderId, LineId, ListingId, OrderId, ParseIdError, ProductId, ReadNumber, Revision, ShopId,
     StockId, VariationId, WarehouseId,
 };
+pub use line_fault::LineFault;
 pub use quantity::{ParseQuantityError, Quantity, Step};
 pub use sku::{ParseSkuError, SKU_CHARS_MAX, Sku};
 pub use timestamp::{MICROS_PER_SECOND, Moment, Timestamp};

@@ -27,6 +27,7 @@ fn line(fact: LineFact) -> OrderLine {
         quantity: fact.quantity,
         taken: fact.taken,
         restocked: fact.restocked,
+        fault: fact.fault,
     }
 }
 
@@ -74,6 +75,7 @@ mod tests {
             quantity: Quantity::from_units(1),
             taken: None,
             restocked: Quantity::ZERO,
+            fault: None,
         };
         let fact = |lines| OrderFact {
             order: OrderId::new(7).unwrap(),

@@ -220,6 +220,7 @@ fn order(shop: ShopId, number: u32, sku_count: u32, random: &mut Random) -> anyh
             quantity: Quantity::from_units(1),
             taken: Some(Quantity::from_units(1)),
             restocked: Quantity::ZERO,
+            fault: None,
         })
     };
     let lines = vec![line(0)?, line(1)?];

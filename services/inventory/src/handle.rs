@@ -209,6 +209,9 @@ impl Inventory {
         });
         let operated = done.await?;
         self.shared.wake_relay();
+        // A line may have waited for a SKU that it made known.
+        self.shared.hint_resolve();
+        self.shared.wake_upkeep.notify_one();
         Ok(operated)
     }
 

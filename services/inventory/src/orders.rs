@@ -132,6 +132,7 @@ pub(crate) fn snapshot(observed: &OrderObserved) -> Snapshot {
             quantity: line.quantity,
             taken: line.taken,
             restocked: line.restocked,
+            fault: line.fault,
         })
         .collect();
     let gone = matches!(observed.state, OrderState::Gone);

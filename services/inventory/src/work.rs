@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledger::{
-    Applying, Book, Listed, Operation, OperationOutcome, Snapshot, StatusMap, StatusRule, StockChange,
-    Verdict, level,
+    Applying, Book, Listed, Listings, Operation, OperationOutcome, Order, Seen, Snapshot, StatusMap,
+    StatusRule, StockChange, Verdict, level,
 };
 use store::{
     Changes, InventoryTx, ListingBook, OperationRecord, OrderRow, Posted, Posting, Shop, ShopState, StockRow,
@@ -77,6 +77,7 @@ impl Work {
         for ((shop, _), row) in &orders {
             for line in &row.order.lines {
                 scope.skus.extend(line.sku.clone());
+                scope.texts.extend(line.code.clone());
                 scope.stocks.extend(line.stock.map(|holder| StockId { shop: *shop, holder }));
                 if let Some(listing) = line.listing.filter(|_| line.sku.is_none() || line.stock.is_none()) {
                     scope.listings.insert((*shop, listing));
@@ -153,6 +154,7 @@ impl Work {
         let terms = self.shops.get(&shop)?;
         let row = self.orders.get_mut(&(shop, snapshot.order))?;
         let stockless = stockless_lines(row);
+        let is_new = row.order.applied.is_none();
         let listings = self.listings.of(shop);
         let verdict = ledger::apply(&mut row.order, snapshot, applying(terms), &listings, &mut self.book);
         note_confirmation(row, occasion.now);
@@ -166,6 +168,9 @@ impl Work {
         let dated = matches!(verdict.decision, ledger::Decision::Apply { .. })
             .then_some(snapshot.modified_at)
             .flatten();
+        if is_new && !is_baseline(snapshot) && sells_something_unknown(&row.order, &listings) {
+            self.wishes.insert(Wish { shop, what: Wanted::Catalogue });
+        }
         self.settle_up(shop, &verdict.stocks, dated, occasion);
         self.unprove(shop, unproven, occasion);
         Some(verdict)
@@ -396,6 +401,15 @@ fn applying(shop: &Shop) -> Applying<'_> {
         statuses: &shop.settings.statuses,
         baseline_last: shop.baseline_last,
     }
+}
+
+const fn is_baseline(snapshot: &Snapshot) -> bool {
+    matches!(snapshot.seen, Seen::Read { baseline: true, .. })
+}
+
+/// Whether a line names a product that no catalogue has shown yet.
+fn sells_something_unknown(order: &Order, listings: &impl Listings) -> bool {
+    order.lines.iter().filter_map(|line| line.listing).any(|listing| listings.resolve(listing).is_none())
 }
 
 /// Lines that have taken something from a stock nobody knows.

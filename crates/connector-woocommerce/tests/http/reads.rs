@@ -7,7 +7,7 @@ use connector::{
 };
 use onhand_connector_woocommerce::{CatalogueCursor, TOPICS};
 use secrecy::SecretString;
-use values::{HolderId, OrderId, ProductId, Quantity, Timestamp};
+use values::{HolderId, LineFault, OrderId, ProductId, Quantity, Timestamp};
 
 use crate::shop::{Answer, Seen, Shop, error, json, no_route, with};
 
@@ -132,14 +132,17 @@ async fn a_shop_too_old_to_list_what_changed_is_refused() {
 #[tokio::test]
 async fn one_order_that_cannot_be_read_does_not_spoil_the_others() {
     let shop = Shop::start(|_| {
-        let bad = order(7, DAY + 6).replace(r#""quantity":1"#, r#""quantity":1e309"#);
-        json(200, format!("[{},{bad},{}]", order(1, DAY + 5), order(2, DAY + 7)))
+        let bad = order(7, DAY + 6).replace(r#""status":"processing""#, r#""status":[]"#);
+        let till = order(1, DAY + 5).replace(r#""quantity":1"#, r#""quantity":-1"#);
+        json(200, format!("[{till},{bad},{}]", order(2, DAY + 7)))
     })
     .await;
     let cursor = OrdersCursor::since(OrderSet::Trash, Timestamp::from_seconds(DAY));
     let page = shop.client().orders_changed(cursor).await.unwrap().value;
     assert_eq!((page.orders.len(), page.unusable.len(), page.next), (2, 1, None));
     assert_eq!(page.unusable[0].id, Some(7));
+    let faults: Vec<_> = page.orders.iter().flat_map(|order| &order.lines).map(|line| line.fault).collect();
+    assert_eq!(faults, [Some(LineFault::Negative), None], "a line that cannot be read is wrong alone");
     let request = &shop.seen()[0];
     assert_eq!((request.query("status"), request.query("per_page")), ("trash", "100"));
     assert_eq!(request.query("modified_after"), "2026-11-21T23:59:59", "the second itself is wanted too");

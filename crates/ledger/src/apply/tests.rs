@@ -13,6 +13,7 @@ mod parked;
 mod routing;
 mod status;
 mod version;
+mod waiting;
 
 /// A product sold by itself; 10 are on hand in the first warehouse.
 const SHIRT: i64 = 10;
@@ -70,6 +71,7 @@ fn line(id: i64, listing: ListingId, quantity: i64) -> OrderLine {
         quantity: units(quantity),
         taken: None,
         restocked: Quantity::ZERO,
+        fault: None,
     }
 }
 

@@ -189,6 +189,7 @@ fn the_digest_is_of_status_lines_and_what_was_taken() {
         quantity: Quantity::from_units(quantity),
         taken: taken.map(Quantity::from_units),
         restocked: Quantity::from_units(restocked),
+        fault: None,
     };
     let of = |status, lines| Snapshot { lines, ..snapshot(Seen::Webhook, Some(1), status) }.digest();
     let plain = of("processing", vec![line(1, 5, Some(5), 0)]);
@@ -205,6 +206,8 @@ fn the_digest_is_of_status_lines_and_what_was_taken() {
         assert_ne!(plain, other);
     }
     assert_ne!(of("processing", vec![line(1, 5, None, 0)]), of("processing", vec![line(1, 5, Some(0), 0)]));
+    let faulty = OrderLine { fault: Some(values::LineFault::TooFine), ..line(1, 5, Some(5), 0) };
+    assert_ne!(plain, of("processing", vec![faulty]));
     let coded = OrderLine { sku: Some("shirt".parse().unwrap()), ..line(1, 5, Some(5), 0) };
     assert_eq!(plain, of("processing", vec![coded]), "the code is the product's present one");
     let later = Snapshot {

@@ -190,6 +190,7 @@ impl Shop {
             quantity: Quantity::from_units(line.quantity),
             taken: line.taken.map(Quantity::from_units),
             restocked: Quantity::from_units(line.restocked),
+            fault: None,
         };
         Snapshot {
             order: order_id(order),

@@ -7,8 +7,8 @@ use onhand_proto::{
 };
 use uuid::Uuid;
 use values::{
-    Epoch, HolderId, LineId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber, Revision, ShopId,
-    Sku, Step, StockId, Timestamp, VariationId, WarehouseId,
+    Epoch, HolderId, LineFault, LineId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber,
+    Revision, ShopId, Sku, Step, StockId, Timestamp, VariationId, WarehouseId,
 };
 
 fn shop() -> ShopId {
@@ -48,6 +48,7 @@ fn orders() -> Vec<(&'static str, Message)> {
             quantity: Quantity::from_units(2),
             taken: Some(Quantity::from_units(2)),
             restocked: Quantity::ZERO,
+            fault: None,
         },
         OrderLine {
             line: LineId::new(2).unwrap(),
@@ -56,8 +57,18 @@ fn orders() -> Vec<(&'static str, Message)> {
             quantity: Quantity::from_thousandths(1_500),
             taken: None,
             restocked: Quantity::from_thousandths(500),
+            fault: None,
         },
     ];
+    let faulty = vec![OrderLine {
+        line: LineId::new(3).unwrap(),
+        listing: Some(listing(20, None)),
+        sku: None,
+        quantity: Quantity::ZERO,
+        taken: Some(Quantity::from_units(-1)),
+        restocked: Quantity::ZERO,
+        fault: Some(LineFault::Negative),
+    }];
     let present = |status: &str, lines| OrderState::Present { status: StatusText::clipped(status), lines };
     let observed = |source, modified_at, state| {
         OrderObserved { shop: shop(), order: order(), source, modified_at, state }.into()
@@ -69,6 +80,7 @@ fn orders() -> Vec<(&'static str, Message)> {
         ),
         ("order.observed.v1.read", observed(read, Some(at(0)), present("wc-custom", lines))),
         ("order.observed.v1.empty", observed(Source::Webhook, Some(at(1)), present("cancelled", Vec::new()))),
+        ("order.observed.v1.faulty", observed(Source::Webhook, Some(at(1)), present("completed", faulty))),
         ("order.observed.v1.gone", observed(read, None, OrderState::Gone)),
         (
             "order.unreadable.v1.known",

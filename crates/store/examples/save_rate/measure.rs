@@ -193,6 +193,7 @@ fn snapshots(
                 quantity: Quantity::from_units(1),
                 taken: Some(Quantity::from_units(1)),
                 restocked: Quantity::ZERO,
+                fault: None,
             });
         }
         let snapshot = Snapshot {

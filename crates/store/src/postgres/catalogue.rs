@@ -171,6 +171,10 @@ async fn save(tx: &mut WriteTx, mapping: &Mapping, now: Timestamp) -> Result<(),
     if !resolvable.is_empty() {
         run(&mut **tx, "mark listings to resolve", marks::LISTINGS, rows(&resolvable)).await?;
     }
+    let unmanaged = mapping.unmanaged();
+    if !unmanaged.is_empty() {
+        run(&mut **tx, "mark listings to resolve", marks::UNMANAGED, rows(&unmanaged)).await?;
+    }
     let removed: BTreeSet<(i64, i64)> = mapping.removed().collect();
     let removed: Vec<ToPublish<'_>> = saved
         .into_iter()

@@ -6,6 +6,7 @@ use super::{Postgres, WriteTx};
 use crate::check::Broken;
 use crate::error::Error;
 use crate::findings::{Findings, ROWS_CHUNK, ROWS_MAX, SKUS_CHUNK};
+use crate::rows::lines::line_columns;
 use crate::rows::registry::{ShopColumns, shop};
 use crate::rows::{OrderColumns, StockColumns, stock_columns};
 
@@ -82,12 +83,14 @@ SELECT shop, order_id, modified_at, digest, origin, last_read, confirmed, older_
        reread, expired, expires_at, unconfirmed_since, predates
   FROM inventory.orders WHERE (shop, order_id) > ($1, $2) ORDER BY shop, order_id LIMIT $3";
 
-const LINES: &str = "
-SELECT l.shop, l.order_id, l.line, l.product, l.variation, l.holder, l.sku_id, k.sku, l.quantity, l.taken,
-       l.restocked, l.ever_taken, l.removed, l.holds
+const LINES: &str = concat!(
+    "SELECT ",
+    line_columns!(),
+    "
   FROM inventory.lines AS l LEFT JOIN inventory.skus AS k ON k.id = l.sku_id
  WHERE (l.shop, l.order_id) > ($1, $2) AND (l.shop, l.order_id) <= ($3, $4)
- ORDER BY l.shop, l.order_id, l.position";
+ ORDER BY l.shop, l.order_id, l.position"
+);
 
 const ORDER_SUMS: &str = "
 SELECT o.shop, o.order_id

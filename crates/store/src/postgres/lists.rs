@@ -12,9 +12,10 @@ use crate::rows::lists::{
 };
 
 const PARKED: &str = "
-SELECT shop, order_id, line, product, variation, holder, quantity
+SELECT shop, order_id, line, product, variation, holder, quantity, fault
   FROM inventory.lines
- WHERE sku_id IS NULL AND NOT removed AND (shop, order_id, line) > ($1, $2, $3)
+ WHERE NOT removed AND (fault IS NOT NULL OR sku_id IS NULL AND NOT unmanaged)
+   AND (shop, order_id, line) > ($1, $2, $3)
  ORDER BY shop, order_id, line LIMIT $4";
 
 const ORPHANED: &str = "
@@ -46,7 +47,7 @@ SELECT (b ->> 0)::bigint AS warehouse, count(*), sum((b ->> 1)::bigint)::bigint,
 const WAITING: &str = "
 SELECT (SELECT count(*) FROM inventory.outbox), (SELECT min(since) FROM inventory.outbox),
        (SELECT count(*) FROM inventory.rereads),
-       (SELECT count(*) FROM inventory.lines WHERE sku_id IS NULL AND NOT removed),
+       (SELECT count(*) FROM inventory.lines WHERE NOT removed AND (fault IS NOT NULL OR sku_id IS NULL AND NOT unmanaged)),
        (SELECT count(*) FROM inventory.orders
          WHERE gone AND open AND shop NOT IN (SELECT id FROM inventory.shops WHERE state = 'removed'))
        + (SELECT count(*) FROM inventory.shops AS s JOIN inventory.orders AS o ON o.shop = s.id AND o.open

@@ -32,13 +32,10 @@ pub(super) const SKUS: &str = concat!(
     mark_wanted_skus!()
 );
 
-/// Of the listings of these stocks that a line waits for: later lines find them by themselves.
-pub(super) const LISTINGS: &str = "
-WITH wanted AS MATERIALIZED
-       (SELECT DISTINCT l.shop, l.product, l.variation
-          FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
-          JOIN inventory.listings AS l ON l.shop = w.shop AND l.holder = w.holder
-         WHERE EXISTS (SELECT 1 FROM inventory.lines AS x
+/// What follows after `wanted` and a condition on its listings `l`.
+macro_rules! mark_wanted_listings {
+    () => {
+        "EXISTS (SELECT 1 FROM inventory.lines AS x
                         WHERE x.shop = l.shop AND x.product = l.product AND x.variation = l.variation
                           AND (x.sku_id IS NULL OR x.holder IS NULL) AND x.product IS NOT NULL AND NOT x.removed)),
      free AS MATERIALIZED
@@ -48,4 +45,25 @@ WITH wanted AS MATERIALIZED
        (UPDATE inventory.recompute_listings AS m SET after = 0 FROM free WHERE m.id = free.id
         RETURNING m.shop, m.product, m.variation)
 INSERT INTO inventory.recompute_listings (shop, product, variation)
-SELECT shop, product, variation FROM wanted EXCEPT SELECT shop, product, variation FROM kept";
+SELECT shop, product, variation FROM wanted EXCEPT SELECT shop, product, variation FROM kept"
+    };
+}
+
+/// Of the listings of these stocks that a line waits for: later lines find them by themselves.
+pub(super) const LISTINGS: &str = concat!(
+    "WITH wanted AS MATERIALIZED
+       (SELECT DISTINCT l.shop, l.product, l.variation
+          FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
+          JOIN inventory.listings AS l ON l.shop = w.shop AND l.holder = w.holder
+         WHERE ",
+    mark_wanted_listings!()
+);
+
+/// The same of listings that have no stock.
+pub(super) const UNMANAGED: &str = concat!(
+    "WITH wanted AS MATERIALIZED
+       (SELECT l.shop, l.product, l.variation
+          FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS l (shop, product, variation)
+         WHERE ",
+    mark_wanted_listings!()
+);

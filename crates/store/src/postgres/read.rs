@@ -9,13 +9,12 @@ use super::{Postgres, WriteTx, egress};
 use crate::error::Error;
 use crate::inventory::{OrderRow, Posted, StockRow};
 use crate::report::{Explanation, Openings, PAGE_ROWS_MAX, SkuStock};
+use crate::rows::lines::{LineColumns, line_columns};
 use crate::rows::read::{
     HoldColumns, MovementColumns, SkuColumns, SumColumns, movement_sum, open_hold, openings, posted,
     sku_stocks,
 };
-use crate::rows::{
-    LineColumns, OrderColumns, StockColumns, id, line, order_row, stock_columns, stock_id, unsigned,
-};
+use crate::rows::{OrderColumns, StockColumns, id, order_row, stock_columns, stock_id, unsigned};
 
 const SKU_PAGE: &str = "
 SELECT id, sku, movement_count, counted_at, balances FROM inventory.skus WHERE sku > $1 ORDER BY sku LIMIT $2";
@@ -51,11 +50,13 @@ SELECT shop, order_id, modified_at, digest, origin, last_read, confirmed, older_
        reread, expired, expires_at, unconfirmed_since, predates
   FROM inventory.orders WHERE shop = $1 AND order_id = $2";
 
-const LINES: &str = "
-SELECT l.shop, l.order_id, l.line, l.product, l.variation, l.holder, l.sku_id, k.sku, l.quantity, l.taken,
-       l.restocked, l.ever_taken, l.removed, l.holds
+const LINES: &str = concat!(
+    "SELECT ",
+    line_columns!(),
+    "
   FROM inventory.lines AS l LEFT JOIN inventory.skus AS k ON k.id = l.sku_id
- WHERE l.shop = $1 AND l.order_id = $2 ORDER BY l.position";
+ WHERE l.shop = $1 AND l.order_id = $2 ORDER BY l.position"
+);
 
 const OPEN_ORDERS: &str = "
 SELECT order_id FROM inventory.orders WHERE open AND shop = $1 AND order_id > $2 ORDER BY order_id LIMIT $3";
@@ -131,7 +132,7 @@ impl Postgres {
             return Ok(None);
         };
         let lines: Vec<LineColumns> = all(&mut *tx, "read an order's lines", LINES, key()).await?;
-        found.order.lines = lines.iter().map(line).collect::<Result<_, _>>()?;
+        found.order.lines = lines.iter().map(LineColumns::line).collect::<Result<_, _>>()?;
         Ok(Some(found))
     }
 

@@ -30,6 +30,11 @@ SELECT DISTINCT x.order_id FROM inventory.lines AS x
    AND x.product IS NOT NULL AND NOT x.removed AND x.order_id > $4
  ORDER BY x.order_id LIMIT $5";
 
+/// Shown with a code that has become that of a SKU.
+const RESOLVABLE_BY_CODE: &str = "
+SELECT DISTINCT x.shop, x.order_id FROM inventory.lines AS x JOIN inventory.skus AS k ON k.sku = x.code
+ WHERE x.code IS NOT NULL LIMIT $1";
+
 const LISTING_AFTER: &str = "UPDATE inventory.recompute_listings SET after = $2 WHERE id = $1";
 const LISTING_DONE: &str = "DELETE FROM inventory.recompute_listings WHERE id = $1";
 
@@ -82,7 +87,8 @@ impl PgInventoryTx {
         skus
     }
 
-    /// Orders with lines whose listing has been mapped since. Marks are few: they are only made where lines wait.
+    /// Orders with lines whose listing has been mapped since, or whose code has become known. Marks are few: they are only
+    /// made where lines wait.
     pub(crate) async fn take_resolvable(&mut self, limit: u32) -> Result<OrderKeys, Error> {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found = BTreeSet::new();
@@ -111,6 +117,9 @@ impl PgInventoryTx {
                 found.insert((id::<ShopId>("shop", shop)?, id::<OrderId>("order", order)?));
             }
         }
+        let room = i64::try_from(wanted - found.len()).unwrap_or(i64::MAX);
+        let doing = "find orders to resolve";
+        found.extend(order_keys(all(&mut *self.tx, doing, RESOLVABLE_BY_CODE, with(room)).await?)?);
         Ok(found.into_iter().collect())
     }
 

@@ -4,7 +4,7 @@ use ledger::{Cause, Line, SkuBook};
 use serde::Serialize;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::PgArguments;
-use values::{HolderId, OrderId, Quantity, ShopId};
+use values::{HolderId, LineFault, OrderId, Quantity, ShopId, Sku};
 
 use super::columns::{Columns, add_columns};
 use super::{
@@ -71,8 +71,9 @@ pub(crate) fn saved_order(row: &OrderRow) -> SavedOrder<'_> {
 }
 
 /// Shop, order, position, line, product, variation, holder, SKU id, quantity, taken, restocked, ever taken, removed,
-/// reserved, not taken, holds.
-pub(crate) type SavedLine = (
+/// reserved, not taken, holds, unmanaged, fault, code.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SavedLine<'a>(
     i64,
     i64,
     i64,
@@ -89,7 +90,17 @@ pub(crate) type SavedLine = (
     i64,
     i64,
     String,
+    bool,
+    Option<&'static str>,
+    Option<&'a str>,
 );
+
+impl<'a> Columns<'a> for SavedLine<'a> {
+    fn add(rows: &[Self], arguments: &mut PgArguments) -> Result<(), BoxDynError> {
+        add_columns!(rows, arguments, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18);
+        Ok(())
+    }
+}
 
 pub(crate) fn saved_line(
     shop: ShopId,
@@ -97,9 +108,9 @@ pub(crate) fn saved_line(
     position: i64,
     line: &Line,
     sku_id: Option<i64>,
-) -> SavedLine {
+) -> SavedLine<'_> {
     let listing = line.listing.map(listing_key);
-    (
+    SavedLine(
         shop.get(),
         order.get(),
         position,
@@ -116,6 +127,9 @@ pub(crate) fn saved_line(
         line.reserved().thousandths(),
         (line.held() - line.taken_or_zero()).or_zero().thousandths(),
         holds_text(&line.holds),
+        line.unmanaged,
+        line.fault.map(LineFault::as_str),
+        line.code.as_ref().map(Sku::as_str),
     )
 }
 

@@ -1,16 +1,19 @@
 //! What needs somebody's attention, and totals, as rows.
 
 use ledger::Balance;
+use values::LineFault;
 
 use super::{id, listing, quantity, sku, some_id, stock_id, timestamp, unsigned};
 use crate::error::Error;
-use crate::report::{Orphan, OrphanCause, ParkedLine, UnmappedCause, UnmappedStock, Waiting, WarehouseTotal};
+use crate::report::{
+    Orphan, OrphanCause, ParkedCause, ParkedLine, UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
+};
 
-/// Shop, order, line, product, variation, holder, quantity.
-pub(crate) type ParkedColumns = (i64, i64, i64, Option<i64>, Option<i64>, Option<i64>, i64);
+/// Shop, order, line, product, variation, holder, quantity, fault.
+pub(crate) type ParkedColumns = (i64, i64, i64, Option<i64>, Option<i64>, Option<i64>, i64, Option<String>);
 
 pub(crate) fn parked_line(row: ParkedColumns) -> Result<ParkedLine, Error> {
-    let (shop, order, line, product, variation, holder, ordered) = row;
+    let (shop, order, line, product, variation, holder, ordered, fault) = row;
     let sold = product.map(|product| listing(product, variation.unwrap_or(0))).transpose()?;
     Ok(ParkedLine {
         shop: id("shop", shop)?,
@@ -19,6 +22,11 @@ pub(crate) fn parked_line(row: ParkedColumns) -> Result<ParkedLine, Error> {
         listing: sold,
         stock: some_id("stock", holder)?,
         quantity: quantity(ordered),
+        cause: match (fault, product) {
+            (Some(fault), _) => ParkedCause::Faulty(LineFault::of_word(&fault)),
+            (None, Some(_)) => ParkedCause::NoSku,
+            (None, None) => ParkedCause::NoProduct,
+        },
     })
 }
 

@@ -65,6 +65,15 @@ SELECT l.shop, l.product, l.variation
                   AND (x.sku_id IS NULL OR x.holder IS NULL) AND x.product IS NOT NULL AND x.removed = 0)
     ON CONFLICT (shop, product, variation) DO UPDATE SET after = 0";
 
+/// The same of listings that have no stock.
+const MARK_UNMANAGED: &str = "
+INSERT INTO inventory_recompute_listings (shop, product, variation)
+SELECT w.value ->> 0, w.value ->> 1, w.value ->> 2 FROM jsonb_each(?1) AS w
+ WHERE EXISTS (SELECT 1 FROM inventory_lines AS x
+                WHERE x.shop = w.value ->> 0 AND x.product = w.value ->> 1 AND x.variation = w.value ->> 2
+                  AND (x.sku_id IS NULL OR x.holder IS NULL) AND x.product IS NOT NULL AND x.removed = 0)
+    ON CONFLICT (shop, product, variation) DO UPDATE SET after = 0";
+
 impl SqliteInventoryTx {
     /// Takes in entries of catalogues; what each came to, in their order.
     pub(crate) async fn observe_listings(
@@ -152,6 +161,7 @@ async fn save(tx: &mut WriteTx, mapping: &Mapping, now: Timestamp) -> Result<(),
     }
     write(tx, "mark SKUs to recompute", MARK_SKUS, &marked).await?;
     write(tx, "mark listings to resolve", MARK_LISTINGS, &mapping.resolvable()).await?;
+    write(tx, "mark listings to resolve", MARK_UNMANAGED, &mapping.unmanaged()).await?;
     let removed: Vec<_> = mapping.removed().collect();
     if !removed.is_empty() {
         sqlx::query(OUTBOX)

@@ -11,9 +11,10 @@ use crate::rows::lists::{
 };
 
 const PARKED: &str = "
-SELECT shop, order_id, line, product, variation, holder, quantity
+SELECT shop, order_id, line, product, variation, holder, quantity, fault
   FROM inventory_lines
- WHERE sku_id IS NULL AND removed = 0 AND (shop, order_id, line) > (?1, ?2, ?3)
+ WHERE removed = 0 AND (fault IS NOT NULL OR sku_id IS NULL AND unmanaged = 0)
+   AND (shop, order_id, line) > (?1, ?2, ?3)
  ORDER BY shop, order_id, line LIMIT ?4";
 
 const ORPHANED: &str = "
@@ -44,7 +45,7 @@ SELECT b.value ->> 0 AS warehouse, count(*), sum(b.value ->> 1), sum(b.value ->>
 const WAITING: &str = "
 SELECT (SELECT count(*) FROM inventory_outbox), (SELECT min(since) FROM inventory_outbox),
        (SELECT count(*) FROM inventory_rereads),
-       (SELECT count(*) FROM inventory_lines WHERE sku_id IS NULL AND removed = 0),
+       (SELECT count(*) FROM inventory_lines WHERE removed = 0 AND (fault IS NOT NULL OR sku_id IS NULL AND unmanaged = 0)),
        (SELECT count(*) FROM inventory_orders
          WHERE gone = 1 AND open = 1 AND shop NOT IN (SELECT id FROM registry_shops WHERE state = 'removed'))
        + (SELECT count(*) FROM registry_shops AS s CROSS JOIN inventory_orders AS o ON o.shop = s.id AND o.open = 1

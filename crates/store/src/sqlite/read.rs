@@ -8,13 +8,12 @@ use super::Sqlite;
 use crate::error::{Error, failed};
 use crate::inventory::{OrderRow, Posted, StockRow};
 use crate::report::{Explanation, Openings, PAGE_ROWS_MAX, SkuStock};
+use crate::rows::lines::{LineColumns, line_columns};
 use crate::rows::read::{
     HoldColumns, MovementColumns, SkuColumns, SumColumns, movement_sum, open_hold, openings, posted,
     sku_stocks,
 };
-use crate::rows::{
-    LineColumns, OrderColumns, StockColumns, id, json, line, order_row, stock_columns, stock_id, unsigned,
-};
+use crate::rows::{OrderColumns, StockColumns, id, json, order_row, stock_columns, stock_id, unsigned};
 
 const SKU_PAGE: &str = "
 SELECT id, sku, movement_count, counted_at, balances FROM inventory_skus WHERE sku > ?1 ORDER BY sku LIMIT ?2";
@@ -42,11 +41,13 @@ SELECT shop, order_id, modified_at, digest, origin, last_read, confirmed, older_
        reread, expired, expires_at, unconfirmed_since, predates
   FROM inventory_orders WHERE shop = ?1 AND order_id = ?2";
 
-const LINES: &str = "
-SELECT l.shop, l.order_id, l.line, l.product, l.variation, l.holder, l.sku_id, k.sku, l.quantity, l.taken,
-       l.restocked, l.ever_taken, l.removed, l.holds
+const LINES: &str = concat!(
+    "SELECT ",
+    line_columns!(),
+    "
   FROM inventory_lines AS l LEFT JOIN inventory_skus AS k ON k.id = l.sku_id
- WHERE l.shop = ?1 AND l.order_id = ?2 ORDER BY l.position";
+ WHERE l.shop = ?1 AND l.order_id = ?2 ORDER BY l.position"
+);
 
 const OPEN_ORDERS: &str = "
 SELECT order_id FROM inventory_orders WHERE open = 1 AND shop = ?1 AND order_id > ?2 ORDER BY order_id LIMIT ?3";
@@ -149,7 +150,7 @@ impl Sqlite {
             .fetch_all(&mut *tx)
             .await
             .map_err(failed("read an order's lines"))?;
-        found.order.lines = lines.iter().map(line).collect::<Result<_, _>>()?;
+        found.order.lines = lines.iter().map(LineColumns::line).collect::<Result<_, _>>()?;
         Ok(Some(found))
     }
 

@@ -23,6 +23,12 @@ SELECT DISTINCT x.order_id FROM inventory_lines AS x
    AND x.product IS NOT NULL AND x.removed = 0 AND x.order_id > ?4
  ORDER BY x.order_id LIMIT ?5";
 
+/// Shown with a code that has become that of a SKU.
+const RESOLVABLE_BY_CODE: &str = "
+SELECT DISTINCT x.shop, x.order_id
+  FROM inventory_lines AS x CROSS JOIN inventory_skus AS k ON k.sku = x.code
+ WHERE x.code IS NOT NULL LIMIT ?1";
+
 const ASK: &str = "
 UPDATE inventory_rereads SET asked_at = ?1
  WHERE (shop, order_id) IN (SELECT shop, order_id FROM inventory_rereads
@@ -56,7 +62,8 @@ impl SqliteInventoryTx {
             .collect()
     }
 
-    /// Orders with lines whose listing has been mapped since. Marks are few: they are only made where lines wait.
+    /// Orders with lines whose listing has been mapped since, or whose code has become known. Marks are few: they are only
+    /// made where lines wait.
     pub(crate) async fn take_resolvable(&mut self, limit: u32) -> Result<OrderKeys, Error> {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found = BTreeSet::new();
@@ -100,7 +107,17 @@ impl SqliteInventoryTx {
                 found.insert((id::<ShopId>("shop", shop)?, id::<OrderId>("order", order)?));
             }
         }
+        found.extend(self.resolvable_by_code(wanted - found.len()).await?);
         Ok(found.into_iter().collect())
+    }
+
+    async fn resolvable_by_code(&mut self, limit: usize) -> Result<OrderKeys, Error> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as(RESOLVABLE_BY_CODE)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&mut *self.tx)
+            .await
+            .map_err(failed("find orders to resolve"))?;
+        order_keys(rows)
     }
 
     pub(crate) async fn expired_orders(&mut self, now: Timestamp, limit: u32) -> Result<OrderKeys, Error> {

@@ -73,6 +73,8 @@ contract! {
         rereads_are_asked_for_once_in_a_while, incomplete_shops_are_marked_and_cleared, dead_messages_can_be_taken,
         a_dead_message_is_kept_once, a_dead_message_of_no_fact_makes_nothing_incomplete,
         approvals_are_decided_once, operation_keys_are_forgotten, orphans_and_parked_lines_are_listed,
+        a_line_without_stock_waits_for_nobody, a_code_that_becomes_known_finds_its_orders,
+        a_line_that_cannot_be_read_is_listed_with_its_cause,
     }
     check {
         a_sound_ledger_is_sound, a_wrong_balance_is_found, a_missing_movement_is_found, a_broken_chain_is_found,

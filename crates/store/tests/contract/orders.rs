@@ -11,6 +11,23 @@ use crate::world::{
     warehouse,
 };
 
+/// The same line with as little as there can be.
+fn bare(line: &Line) -> Line {
+    Line {
+        listing: None,
+        stock: None,
+        sku: None,
+        taken: None,
+        ever_taken: false,
+        removed: false,
+        code: None,
+        unmanaged: false,
+        fault: None,
+        holds: Vec::new(),
+        ..line.clone()
+    }
+}
+
 pub(crate) async fn an_order_round_trips_with_everything<D: Database>() -> anyhow::Result<()> {
     let database = D::fresh().await?;
     let store = database.open().await?;
@@ -26,21 +43,15 @@ pub(crate) async fn an_order_round_trips_with_everything<D: Database>() -> anyho
         restocked: units(1),
         ever_taken: true,
         removed: true,
+        code: Some(sku("B")),
+        unmanaged: true,
+        fault: Some(values::LineFault::Negative),
         holds: vec![
             Hold { warehouse: main, reserved: units(1), shipped: Quantity::ZERO },
             Hold { warehouse: second, reserved: Quantity::ZERO, shipped: "1.5".parse()? },
         ],
     };
-    let bare = Line {
-        listing: None,
-        stock: None,
-        sku: None,
-        taken: None,
-        ever_taken: false,
-        removed: false,
-        holds: Vec::new(),
-        ..line.clone()
-    };
+    let bare = bare(&line);
     let row = OrderRow {
         shop: shop.id,
         order: Order {

@@ -1,7 +1,8 @@
 //! Work that waits: recompute and resolve marks, expiry, re-reads, dead messages, approvals.
 
+use store::ParkedCause;
 use store::{Changed, Changes, Decided, Incomplete, NewDead, OperationKey, OperationRecord};
-use values::Timestamp;
+use values::{LineFault, Timestamp};
 
 use crate::batch::apply_in;
 use crate::database::Database;
@@ -257,5 +258,74 @@ pub(crate) async fn orphans_and_parked_lines_are_listed<D: Database>() -> anyhow
     assert_eq!(listings, [Some(product(8)), Some(product(9))]);
     let waiting = store.waiting().await?;
     assert_eq!((waiting.parked_count, waiting.orphaned_count), (2, 1));
+    Ok(())
+}
+
+/// An order of one unit that its shop took nothing for.
+fn untaken(number: i64) -> ledger::Snapshot {
+    let mut snapshot = snapshot(number, "processing", 10, &[product(7)]);
+    snapshot.lines.iter_mut().for_each(|line| line.taken = None);
+    snapshot
+}
+
+pub(crate) async fn a_line_without_stock_waits_for_nobody<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (shop, _) = simple(&store).await?;
+    order(&store, shop.id, untaken(1)).await?;
+    assert_eq!(store.waiting().await?.parked_count, 1, "nobody knows of its product");
+    observe(&store, &[seen(shop.id, product(7), None, None)]).await?;
+    let mut tx = store.begin_inventory().await?;
+    assert_eq!(tx.take_resolvable(9).await?, [(shop.id, order_id(1))], "the catalogue says what it is");
+    tx.commit().await?;
+    let later = ledger::Snapshot { modified_at: Some(Timestamp::from_seconds(20)), ..untaken(1) };
+    order(&store, shop.id, later).await?;
+    order(&store, shop.id, untaken(2)).await?;
+    assert_eq!(store.waiting().await?.parked_count, 0);
+    assert_eq!(store.parked(None, 9).await?, []);
+    assert!(store.order(shop.id, order_id(2)).await?.unwrap().order.lines[0].unmanaged);
+    // A stock of its own makes its orders worth a look.
+    observe(&store, &[seen(shop.id, product(7), Some(7), Some("Seven"))]).await?;
+    let mut tx = store.begin_inventory().await?;
+    assert_eq!(tx.take_resolvable(9).await?, [(shop.id, order_id(1)), (shop.id, order_id(2))]);
+    Ok(())
+}
+
+pub(crate) async fn a_code_that_becomes_known_finds_its_orders<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (shop, main) = simple(&store).await?;
+    for number in 1..=3 {
+        let mut coded = untaken(number);
+        coded.lines.iter_mut().for_each(|line| line.sku = Some(sku("Later")));
+        order(&store, shop.id, coded).await?;
+    }
+    let mut tx = store.begin_inventory().await?;
+    assert_eq!(tx.take_resolvable(9).await?, [], "no such SKU yet");
+    drop(tx);
+    crate::world::receive(&store, "Later", main, 4).await?;
+    let mut tx = store.begin_inventory().await?;
+    assert_eq!(tx.take_resolvable(2).await?.len(), 2, "in bounded steps");
+    assert_eq!(tx.take_resolvable(9).await?.len(), 3, "until they are resolved");
+    Ok(())
+}
+
+pub(crate) async fn a_line_that_cannot_be_read_is_listed_with_its_cause<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (shop, _) = simple(&store).await?;
+    let mut snapshot = snapshot(1, "processing", 10, &[product(1), product(2), product(7)]);
+    snapshot.lines[0].fault = Some(LineFault::TooFine);
+    order(&store, shop.id, snapshot.clone()).await?;
+    snapshot.lines[0].fault = None;
+    snapshot.lines[0].listing = None;
+    order(&store, shop.id, ledger::Snapshot { order: order_id(2), ..snapshot }).await?;
+    let parked = store.parked(None, 9).await?;
+    let causes: Vec<_> = parked.iter().map(|line| (line.order.get(), line.cause)).collect();
+    let faulty = ParkedCause::Faulty(LineFault::TooFine);
+    let expected =
+        [(1, faulty), (1, ParkedCause::NoSku), (2, ParkedCause::NoProduct), (2, ParkedCause::NoSku)];
+    assert_eq!(causes, expected);
+    assert_eq!(store.waiting().await?.parked_count, 4);
     Ok(())
 }

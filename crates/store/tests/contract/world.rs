@@ -178,6 +178,7 @@ pub(crate) fn snapshot(order: i64, status: &str, at: i64, listings: &[ListingId]
         quantity: units(1),
         taken: Some(units(1)),
         restocked: Quantity::ZERO,
+        fault: None,
     };
     Snapshot {
         order: order_id(order),

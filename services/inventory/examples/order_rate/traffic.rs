@@ -65,6 +65,7 @@ fn told(shop: ShopId, number: u32, status: &str, later: i64, skus: [u32; 2]) -> 
             quantity: Quantity::from_units(1),
             taken: Some(Quantity::from_units(1)),
             restocked: Quantity::ZERO,
+            fault: None,
         });
     }
     Ok(Message::OrderObserved(OrderObserved {

@@ -6,7 +6,7 @@ use ledger::{Hold, Line, Origin};
 use serde::Serialize;
 use store::{OrderRow, Orphan, OrphanCause, Shop, ShopState};
 use utoipa::ToSchema;
-use values::{OrderId, ShopId};
+use values::{LineFault, OrderId, ShopId};
 
 use super::Shared;
 use super::auth::Caller;
@@ -59,7 +59,7 @@ pub(super) struct OrderLine {
     /// The shop's id of the line.
     #[schema(example = 1)]
     line: i64,
-    /// The SKU; `null` is a parked line.
+    /// The SKU; `null` is a line that is parked, or unmanaged.
     #[schema(example = "TEE-RED-M")]
     sku: Option<String>,
     /// What was sold.
@@ -78,6 +78,13 @@ pub(super) struct OrderLine {
     held: Amount,
     /// No longer part of the order.
     removed: bool,
+    /// It is not counted, and waits for somebody: its SKU is not known, or it cannot be read.
+    parked: bool,
+    /// What of it cannot be read, if anything.
+    #[schema(example = "quantity_negative")]
+    fault: Option<&'static str>,
+    /// Sold while nobody kept stock of it: there is nothing to hold.
+    unmanaged: bool,
     /// What is allocated, by warehouse.
     holds: Vec<HoldBody>,
 }
@@ -264,6 +271,9 @@ fn line_body(line: &Line, warehouses: &Warehouses) -> OrderLine {
         restocked: line.restocked.into(),
         held: line.held().into(),
         removed: line.removed,
+        parked: line.is_parked(),
+        fault: line.fault.map(LineFault::as_str),
+        unmanaged: line.unmanaged,
         holds: line.holds.iter().map(|hold| HoldBody::new(hold, warehouses)).collect(),
     }
 }

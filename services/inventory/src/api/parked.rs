@@ -1,10 +1,10 @@
-//! Lines whose SKU is not known, and saying by hand what a shop sells.
+//! Lines that are not counted, and saying by hand what a shop sells.
 
 use axum::Json;
 use axum::extract::State;
 use ledger::Listings;
 use serde::{Deserialize, Serialize};
-use store::{MapOutcome, ParkedLine, Store};
+use store::{MapOutcome, ParkedCause, ParkedLine, Store};
 use utoipa::ToSchema;
 use values::{HolderId, LineId, ListingId, OrderId, ProductId, ShopId, Sku, VariationId};
 
@@ -16,7 +16,7 @@ use super::page::{Page, PageQuery};
 use super::problem::{Kind, Problem};
 use super::wire::Amount;
 
-/// An order line whose SKU is not known: nothing is reserved for it.
+/// An order line that is not counted: nothing is reserved for it, while the rest of its order is.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Parked {
     /// The shop.
@@ -35,8 +35,13 @@ pub(super) struct Parked {
     variation: Option<i64>,
     /// The product or variation that keeps the quantity in the shop.
     stock: Option<i64>,
-    /// How much was sold.
+    /// How much was sold; 0 if that cannot be read.
     quantity: Amount,
+    /// `no_sku`: nobody knows which SKU it is; `no_product`: it names no product, which was deleted before the order was
+    /// seen, or never was one; otherwise what of it cannot be read: `unreadable`, `quantity_unreadable`,
+    /// `quantity_negative`, `quantity_too_fine`, `taken_unreadable`, `restocked_unreadable`, `product_unreadable`.
+    #[schema(example = "no_sku")]
+    cause: &'static str,
 }
 
 /// What a shop sells, and which SKU it is.
@@ -89,6 +94,11 @@ pub(super) async fn list(
         variation: row.listing.and_then(|listing| listing.variation).map(VariationId::get),
         stock: row.stock.map(HolderId::get),
         quantity: row.quantity.into(),
+        cause: match row.cause {
+            ParkedCause::NoSku => "no_sku",
+            ParkedCause::NoProduct => "no_product",
+            ParkedCause::Faulty(fault) => fault.as_str(),
+        },
     };
     Ok(Json(asked.page(rows, |row| format!("{}/{}/{}", row.shop, row.order, row.line), item)))
 }

@@ -186,6 +186,7 @@ async fn parked_lines_are_applied_once_mapped() {
     let parked = api.get("/parked").await.good(200);
     let line = parked.pointer("/items/0").unwrap();
     assert_eq!((line.get("product").unwrap(), line.get("quantity").unwrap()), (&json!(18), &json!("1")));
+    assert_eq!(line.get("cause").unwrap(), "no_sku");
     let nameless = crate::world::listing(shop, crate::world::product(18), Some(18), None);
     api.world.tell([nameless]).await;
     api.post("/parked/map", &json!({ "shop": "berlin", "product": 18, "variation": null, "sku": "MUG" }))

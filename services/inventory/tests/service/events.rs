@@ -297,6 +297,7 @@ fn observed(shop: ShopId, fact: &OrderFact, source: Source) -> Message {
         quantity: line.quantity,
         taken: line.taken,
         restocked: line.restocked,
+        fault: line.fault,
     });
     let state = OrderState::Present { status: StatusText::clipped(&fact.status), lines: lines.collect() };
     Message::OrderObserved(OrderObserved {

@@ -1,9 +1,9 @@
 //! Which SKU a stock is: parked lines, mapping by hand, two stocks of one SKU, two shops.
 
 use inventory::Requester;
-use proto::{Message, Source, Wanted};
-use store::{MapOutcome, ShopSettings, UnmappedCause};
-use values::ShopId;
+use proto::{Message, OrderState, Source, Wanted};
+use store::{MapOutcome, ParkedCause, ShopSettings, UnmappedCause};
+use values::{LineFault, Quantity, ShopId};
 
 use crate::world::{
     World, connected, listing, product, read, seen, sells, shown, sku, stock_id, units, until,
@@ -181,6 +181,126 @@ async fn another_status_map_leaves_the_sums_sound() {
     world.check().await;
     world.tell([seen(shop, 1, read(2, 400), "processing", 300, &[(1, 2, Some(2))])]).await;
     assert_eq!(world.stock(stock_id(shop, 1)).await.untaken, units(0));
+    world.check().await;
+    world.stop().await;
+}
+
+/// Changes what a message shows of the lines of its order.
+fn with_lines(mut message: Message, change: impl Fn(&mut proto::OrderLine)) -> Message {
+    if let Message::OrderObserved(observed) = &mut message
+        && let OrderState::Present { lines, .. } = &mut observed.state
+    {
+        lines.iter_mut().for_each(change);
+    }
+    message
+}
+
+async fn nothing_is_parked(world: &World) {
+    until("nothing is parked", async || world.store.parked(None, 10).await.unwrap().is_empty().then_some(()))
+        .await;
+}
+
+/// What a till writes is parked alone: the other line counts, and the shop is as complete as before.
+#[tokio::test]
+async fn a_line_that_cannot_be_read_is_parked_alone() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    let order = |number, lines: &[_]| {
+        with_lines(seen(shop, 1, read(number, 200), "processing", 100, lines), |line| {
+            if line.taken == Some(units(-1)) {
+                (line.quantity, line.fault) = (Quantity::ZERO, Some(LineFault::Negative));
+            }
+        })
+    };
+    let lines = [(1, 2, Some(2)), (2, -1, Some(-1))];
+    world.tell([sells(shop, 1, "A"), sells(shop, 2, "B"), connected(shop, None), order(1, &lines)]).await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(2)));
+    assert_eq!(world.on_hand_and_reserved("B").await, (units(0), units(0)));
+    let parked = world.store.parked(None, 10).await.unwrap();
+    assert_eq!(parked.len(), 1, "{parked:?}");
+    assert_eq!(parked[0].cause, ParkedCause::Faulty(LineFault::Negative));
+    let taken = world.stock(stock_id(shop, 2)).await.taken_total;
+    assert_eq!(taken, units(-1), "what the shop took back is known all the same");
+    world.tell([shown(shop, 1, 5, 2, 5_000)]).await;
+    world
+        .level(stock_id(shop, 1), "the shop proves what it shows", |level| {
+            level.settle.as_ref().is_some_and(|settle| settle.quiet)
+        })
+        .await;
+    // The till's order is put right.
+    let right = with_lines(order(3, &[(1, 2, Some(2)), (2, 1, Some(1))]), |line| line.fault = None);
+    world.tell([right]).await;
+    nothing_is_parked(&world).await;
+    assert_eq!(world.on_hand_and_reserved("B").await, (units(0), units(1)));
+    world.check().await;
+    world.stop().await;
+}
+
+/// Nothing waits for it; once the shop keeps stock of it, it counts from what the shop takes.
+#[tokio::test]
+async fn a_product_without_stock_waits_for_nobody_until_it_is_managed() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    let order = |number, taken| {
+        let (read_at, date) = (200 + 100 * i64::from(number), 100 * i64::from(number));
+        seen(shop, 1, read(u64::from(number), read_at), "processing", date, &[(1, 2, taken)])
+    };
+    // The order comes before its product is known.
+    world.tell([connected(shop, None), order(1_u32, None)]).await;
+    world.asked("the catalogue is asked for", |asked| asked.what == Wanted::Catalogue).await;
+    assert_eq!(world.store.parked(None, 10).await.unwrap().len(), 1);
+    world.tell([listing(shop, product(1), None, Some("A"))]).await;
+    nothing_is_parked(&world).await;
+    world.tell([sells(shop, 1, "A")]).await;
+    until("the line is resolved", async || {
+        let row = world.store.order(shop, crate::world::order_id(1)).await.unwrap().unwrap();
+        (row.order.lines[0].sku == Some(sku("A"))).then_some(())
+    })
+    .await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(0)), "the shop never took it");
+    world.tell([order(2, Some(2))]).await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(2)));
+    assert_eq!(world.stock(stock_id(shop, 1)).await.taken_total, units(2));
+    world.check().await;
+    world.stop().await;
+}
+
+/// A product without code in its shop is what it was mapped to, for later orders too.
+#[tokio::test]
+async fn a_line_without_code_is_what_its_product_is_mapped_to() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    let order = |order| seen(shop, order, read(1, 200), "processing", 100, &[(1, 2, Some(2))]);
+    world.tell([listing(shop, product(1), Some(1), None), connected(shop, None), order(1)]).await;
+    assert_eq!(world.store.parked(None, 10).await.unwrap().len(), 1);
+    let mapped = world.inventory().map(stock_id(shop, 1), &sku("A"), &clerk()).await.unwrap();
+    assert_eq!(mapped, MapOutcome::Mapped { before: None });
+    nothing_is_parked(&world).await;
+    world.tell([order(2)]).await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(4)));
+    world.check().await;
+    world.stop().await;
+}
+
+/// Its listing is known to nobody, but its code is that of goods that came in.
+#[tokio::test]
+async fn a_line_counts_once_its_code_is_received() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    let order = seen(shop, 1, read(1, 200), "processing", 100, &[(1, 2, Some(2))]);
+    let order = with_lines(order, |line| line.sku = Some(sku("A")));
+    world.tell([connected(shop, None), order]).await;
+    assert_eq!(world.store.parked(None, 10).await.unwrap()[0].cause, ParkedCause::NoSku);
+    world.receive("A", 5).await;
+    nothing_is_parked(&world).await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(5), units(2)));
+    // The catalogue comes last, and what the shop took is known by then.
+    world.tell([sells(shop, 1, "A")]).await;
+    until("the stock is known", async || {
+        (world.stock(stock_id(shop, 1)).await.taken_total == units(2)).then_some(())
+    })
+    .await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(5), units(2)));
     world.check().await;
     world.stop().await;
 }

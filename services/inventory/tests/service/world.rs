@@ -437,6 +437,7 @@ pub(crate) fn seen(
         quantity: units(*quantity),
         taken: taken.map(units),
         restocked: Quantity::ZERO,
+        fault: None,
     };
     Message::OrderObserved(OrderObserved {
         shop,

@@ -71,8 +71,9 @@ fn show(screen: Screen, shop: &str, id: u64, order: &Value) -> Result<(), Failur
             .map(|hold| format!("{} {}", text(hold, "quantity"), text(hold, "warehouse")))
             .collect();
         let sku = match line.get("sku") {
+            _ if line.get("parked") == Some(&Value::Bool(true)) => "(parked)".to_owned(),
             Some(Value::String(_)) => text(line, "sku"),
-            _ => "(parked)".to_owned(),
+            _ => "(unmanaged)".to_owned(),
         };
         let [number, quantity, taken, held] =
             ["line", "quantity", "taken", "held"].map(|name| text(line, name));

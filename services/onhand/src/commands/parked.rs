@@ -9,7 +9,7 @@ use crate::screen::{Screen, Table, text};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Parked {
-    /// Order lines without SKU, orders their shops have lost, messages that were given up.
+    /// Order lines that are not counted, orders their shops have lost, messages that were given up.
     List,
     /// One message that was given up.
     Show {
@@ -69,15 +69,17 @@ async fn list(api: &Api, screen: Screen) -> Result<(), Failure> {
     let dead = api.list(&["dead"], &[], None).await?;
     let all = json!({ "lines": lines, "orphans": orphans, "messages": dead });
     screen.show(&all, |screen| {
-        let mut table = Table::new(&["SHOP", ">ORDER", ">LINE", "PRODUCT", ">QUANTITY"]);
+        let mut table = Table::new(&["SHOP", ">ORDER", ">LINE", "PRODUCT", ">QUANTITY", "WHY"]);
         for line in &lines {
             let quantity = text(line, "quantity");
-            table.row([text(line, "shop"), text(line, "order"), text(line, "line"), listing(line), quantity]);
+            let [shop, order, number] = ["shop", "order", "line"].map(|name| text(line, name));
+            table.row([shop, order, number, listing(line), quantity, why(&text(line, "cause"))]);
         }
-        screen.table(&table, "no lines without SKU")?;
-        if !lines.is_empty() {
+        screen.table(&table, "no lines are parked")?;
+        let nameless: Vec<&Value> = lines.iter().filter(|line| text(line, "cause") == "no_sku").collect();
+        if !nameless.is_empty() {
             screen.line("map them with `onhand parked map SHOP PRODUCT SKU`")?;
-            if lines.iter().any(|line| line.get("stock").is_none_or(Value::is_null)) {
+            if nameless.iter().any(|line| line.get("stock").is_none_or(Value::is_null)) {
                 screen.line(
                     "products without a stock in their shop can be mapped once `Manage stock?` is on there and the catalogue was read (`onhand shop sync SHOP`)",
                 )?;
@@ -128,6 +130,22 @@ async fn show(api: &Api, screen: Screen, id: i64) -> Result<(), Failure> {
         }
         Ok(())
     })
+}
+
+/// Why a line is not counted, in plain words.
+fn why(cause: &str) -> String {
+    let words = match cause {
+        "no_sku" => "its SKU is not known",
+        "no_product" => "it names no product",
+        "quantity_negative" => "less than nothing is sold, as when goods come back",
+        "quantity_too_fine" => "its quantity is finer than a thousandth",
+        "quantity_unreadable" => "its quantity cannot be read",
+        "taken_unreadable" => "what the shop took for it cannot be read",
+        "restocked_unreadable" => "what was put back for it cannot be read",
+        "product_unreadable" => "its product cannot be read",
+        _ => "it cannot be read",
+    };
+    words.to_owned()
 }
 
 /// Product and variation of a parked line, as `map` takes them.

@@ -17,7 +17,8 @@ use super::PgInventoryTx;
 use crate::error::Error;
 use crate::inventory::{KeyState, ListingBook, OperationKey, OrderRow, StockRow};
 use crate::loaded::{BookColumns, KeyColumns, ListingColumns, key_states};
-use crate::rows::{LineColumns, OrderColumns, StockColumns, id, sku, stock_columns, wanted_listings};
+use crate::rows::lines::{LineColumns, line_columns};
+use crate::rows::{OrderColumns, StockColumns, id, sku, stock_columns, wanted_listings};
 
 /// A listing, with the SKU that its stock is mapped to.
 type MappedListing = (i64, i64, i64, Option<i64>, Option<i64>, Option<String>, Option<i64>);
@@ -32,13 +33,15 @@ SELECT o.shop, o.order_id, o.modified_at, o.digest, o.origin, o.last_read, o.con
  ORDER BY o.shop, o.order_id FOR NO KEY UPDATE OF o";
 
 /// After the orders are locked, in a statement of its own: it sees what was committed by then.
-const LINES: &str = "
-SELECT l.shop, l.order_id, l.line, l.product, l.variation, l.holder, l.sku_id, k.sku, l.quantity, l.taken,
-       l.restocked, l.ever_taken, l.removed, l.holds
+const LINES: &str = concat!(
+    "SELECT ",
+    line_columns!(),
+    "
   FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, order_id)
   JOIN inventory.lines AS l ON l.shop = w.shop AND l.order_id = w.order_id
   LEFT JOIN inventory.skus AS k ON k.id = l.sku_id
- ORDER BY l.shop, l.order_id, l.position";
+ ORDER BY l.shop, l.order_id, l.position"
+);
 
 /// A listing's SKU is that of its stock. Where the shop keeps no quantity, or another stock of the shop has the SKU, it is
 /// known by its code, if the hub keeps stock of that: its orders count all the same.

@@ -58,10 +58,10 @@ macro_rules! insert_lines {
     () => {
         "INSERT INTO inventory.lines
        (shop, order_id, position, line, product, variation, holder, sku_id, quantity, taken, restocked, ever_taken,
-        removed, reserved, not_taken, holds)
+        removed, reserved, not_taken, holds, unmanaged, fault, code)
 SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
                      $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::boolean[], $13::boolean[],
-                     $14::bigint[], $15::bigint[], $16::text[])"
+                     $14::bigint[], $15::bigint[], $16::text[], $17::boolean[], $18::text[], $19::text[])"
     };
 }
 
@@ -74,7 +74,8 @@ const LINES: &str = concat!(
        line = excluded.line, product = excluded.product, variation = excluded.variation,
        holder = excluded.holder, sku_id = excluded.sku_id, quantity = excluded.quantity, taken = excluded.taken,
        restocked = excluded.restocked, ever_taken = excluded.ever_taken, removed = excluded.removed,
-       reserved = excluded.reserved, not_taken = excluded.not_taken, holds = excluded.holds"
+       reserved = excluded.reserved, not_taken = excluded.not_taken, holds = excluded.holds,
+       unmanaged = excluded.unmanaged, fault = excluded.fault, code = excluded.code"
 );
 
 const LINES_CUT: &str = "

@@ -9,7 +9,8 @@ use super::SqliteInventoryTx;
 use crate::error::{Error, failed};
 use crate::inventory::{KeyState, ListingBook, OperationKey, OrderRow, StockRow};
 use crate::loaded::{BookColumns, KeyColumns, ListingColumns, key_states};
-use crate::rows::{LineColumns, OrderColumns, StockColumns, id, json, stock_columns, wanted_listings};
+use crate::rows::lines::{LineColumns, line_columns};
+use crate::rows::{OrderColumns, StockColumns, id, json, stock_columns, wanted_listings};
 
 const ORDERS: &str = "
 SELECT o.shop, o.order_id, o.modified_at, o.digest, o.origin, o.last_read, o.confirmed, o.older_at,
@@ -18,13 +19,15 @@ SELECT o.shop, o.order_id, o.modified_at, o.digest, o.origin, o.last_read, o.con
   FROM jsonb_each(?1) AS w CROSS JOIN inventory_orders AS o
     ON o.shop = w.value ->> 0 AND o.order_id = w.value ->> 1";
 
-const LINES: &str = "
-SELECT l.shop, l.order_id, l.line, l.product, l.variation, l.holder, l.sku_id, k.sku, l.quantity, l.taken,
-       l.restocked, l.ever_taken, l.removed, l.holds
+const LINES: &str = concat!(
+    "SELECT ",
+    line_columns!(),
+    "
   FROM jsonb_each(?1) AS w CROSS JOIN inventory_lines AS l
     ON l.shop = w.value ->> 0 AND l.order_id = w.value ->> 1
   LEFT JOIN inventory_skus AS k ON k.id = l.sku_id
- ORDER BY l.shop, l.order_id, l.position";
+ ORDER BY l.shop, l.order_id, l.position"
+);
 
 /// A listing's SKU is that of its stock. Where the shop keeps no quantity, or another stock of the shop has the SKU, it is
 /// known by its code, if the hub keeps stock of that: its orders count all the same.

@@ -35,16 +35,17 @@ SELECT value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 4, v
 const LINES: &str = "
 INSERT INTO inventory_lines
        (shop, order_id, position, line, product, variation, holder, sku_id, quantity, taken, restocked, ever_taken,
-        removed, reserved, not_taken, holds)
+        removed, reserved, not_taken, holds, unmanaged, fault, code)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
        value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
-       value ->> 15
+       value ->> 15, value ->> 16, value ->> 17, value ->> 18
   FROM jsonb_each(?1) WHERE true
     ON CONFLICT (shop, order_id, position) DO UPDATE SET
        line = excluded.line, product = excluded.product, variation = excluded.variation,
        holder = excluded.holder, sku_id = excluded.sku_id, quantity = excluded.quantity, taken = excluded.taken,
        restocked = excluded.restocked, ever_taken = excluded.ever_taken, removed = excluded.removed,
-       reserved = excluded.reserved, not_taken = excluded.not_taken, holds = excluded.holds";
+       reserved = excluded.reserved, not_taken = excluded.not_taken, holds = excluded.holds,
+       unmanaged = excluded.unmanaged, fault = excluded.fault, code = excluded.code";
 
 const LINES_CUT: &str = "
 DELETE FROM inventory_lines
