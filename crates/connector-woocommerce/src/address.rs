@@ -45,6 +45,16 @@ impl ShopUrl {
         self.url.scheme() == "http"
     }
 
+    /// The name or address of the machine.
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.url.host_str()
+    }
+
+    /// The port, if it is not the usual one.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.url.port()
+    }
+
     /// The address itself, if the host is written as one. Such a host is never resolved.
     fn literal(&self) -> Option<IpAddr> {
         let host = self.url.host_str()?;

@@ -1,17 +1,20 @@
 //! Manages the webhooks a shop keeps for us.
 
-use connector::CallError;
+use connector::{CallError, Finding, KeepWebhooks, Reply, Tried, Webhook, WebhookStatus};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::client::{API, Client, ITEMS_MAX, items, per_page};
+use crate::client::{API, Client, ITEMS_MAX, Stopwatch, items, per_page};
+use crate::delivery;
 use crate::json;
 use crate::reply::Purpose;
 use crate::transport::{Request, bad_reply, unreadable};
 
-/// What a shop must tell us of. `product.*` comes for stocks as well.
+/// What a shop must tell us of. `order.updated` says most of it, but in older shops a new order is only `created`; the
+/// trash and what comes back from it have topics of their own and no `updated`. `product.*` comes for stocks as well, and
+/// makes listings and renamed codes known at once.
 pub const TOPICS: [&str; 8] = [
     "order.created",
     "order.updated",
@@ -26,23 +29,12 @@ pub const TOPICS: [&str; 8] = [
 /// Most pages of webhooks looked at.
 const PAGES_MAX: u32 = 20;
 
-/// A webhook as the shop keeps it. Its secret cannot be read back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Webhook {
-    /// The shop's number of it.
-    pub id: i64,
-    /// What it tells of, one of [`TOPICS`] if it is ours.
-    pub topic: String,
-    /// `active`, `paused`, or `disabled` after seven failures in a row, when nothing comes any more.
-    pub status: String,
-    /// Where it delivers.
-    pub delivery_url: String,
-}
-
 #[derive(Deserialize)]
 struct WireWebhook<'a> {
     #[serde(borrow)]
     id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
     #[serde(borrow)]
     topic: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -59,48 +51,67 @@ struct NewWebhook<'a> {
     secret: &'a str,
 }
 
-impl Client {
-    /// All webhooks of the shop, ours and others.
-    pub async fn webhooks(&self) -> Result<Vec<Webhook>, CallError> {
+impl KeepWebhooks for Client {
+    const TOPICS: &'static [&'static str] = &TOPICS;
+
+    async fn webhooks(&self) -> Result<Reply<Vec<Webhook>>, CallError> {
+        let mut stopwatch = Stopwatch::start();
         let mut webhooks = Vec::new();
         for page in 1..=PAGES_MAX {
             let query = vec![per_page(), ("page", page.to_string())];
             let answer = self.get(&format!("{API}/webhooks"), query).await?;
+            stopwatch.note(&answer)?;
             let items = items(&answer)?;
             webhooks.extend(items.iter().filter_map(|item| webhook(item.get())));
             if items.len() < ITEMS_MAX {
-                return Ok(webhooks);
+                return stopwatch.reply(webhooks);
             }
         }
         Err(bad_reply("the list of webhooks does not end"))
     }
 
-    /// Makes one. The shop pings `delivery_url` before it answers, for up to 5 s, and does not mind if nobody is there.
-    pub async fn create_webhook(
+    fn webhook_name(topic: &str) -> String {
+        format!("onhand {topic}")
+    }
+
+    /// The shop pings `delivery_url` before it answers, for up to 5 s, and does not mind if nobody is there.
+    async fn create_webhook(
         &self,
         topic: &str,
         delivery_url: &str,
         secret: &SecretString,
-    ) -> Result<Webhook, CallError> {
-        let name = format!("onhand {topic}");
+    ) -> Result<Reply<Webhook>, CallError> {
+        let mut stopwatch = Stopwatch::start();
+        let name = Self::webhook_name(topic);
         let new = NewWebhook { name: &name, topic, delivery_url, secret: secret.expose_secret() };
         let unreadable = || unreadable("it is not the webhook asked for", Purpose::Write);
         let body = serde_json::to_string(&new).map_err(|_| unreadable())?;
         let path = format!("{API}/webhooks");
         let answer = self.transport.call(Request::write(Method::POST, &path, Some(body))).await?;
-        webhook(&answer.body).ok_or_else(unreadable)
+        stopwatch.note(&answer)?;
+        stopwatch.reply(webhook(&answer.body).ok_or_else(unreadable)?)
     }
 
-    /// Deletes one; `false` if there is none.
-    pub async fn delete_webhook(&self, id: i64) -> Result<bool, CallError> {
+    async fn delete_webhook(&self, id: i64) -> Result<Reply<bool>, CallError> {
+        let mut stopwatch = Stopwatch::start();
         let path = format!("{API}/webhooks/{id}");
         let mut request = Request::write(Method::DELETE, &path, None);
         request.query.push(("force", "true".to_owned()));
-        match self.transport.call(request).await {
-            Ok(_) => Ok(true),
-            Err(CallError::Refused { status: 404, code }) if code.ends_with("_invalid_id") => Ok(false),
-            Err(error) => Err(error),
+        let answer = self.transport.send(request, true).await?;
+        stopwatch.note(&answer)?;
+        let is_gone = answer.status == 404 && answer.code().is_some_and(|code| code.ends_with("_invalid_id"));
+        if !is_gone {
+            answer.accepted(Purpose::Write)?;
         }
+        stopwatch.reply(!is_gone)
+    }
+
+    fn delivery_obstacles(&self, delivery_url: &str) -> Vec<Finding> {
+        delivery::obstacles(delivery_url, &self.transport.access().url)
+    }
+
+    async fn try_delivery(&self, delivery_url: &str) -> Tried {
+        delivery::attempt(delivery_url).await
     }
 }
 
@@ -108,8 +119,14 @@ fn webhook(body: &str) -> Option<Webhook> {
     let wire: WireWebhook<'_> = serde_json::from_str(body).ok()?;
     Some(Webhook {
         id: json::id::<i64>(wire.id, "id").ok().flatten()?,
+        name: json::words(wire.name),
         topic: json::words(wire.topic),
-        status: json::words(wire.status),
+        status: match json::words(wire.status).as_str() {
+            "active" => WebhookStatus::Active,
+            "paused" => WebhookStatus::Paused,
+            "disabled" => WebhookStatus::Disabled,
+            _ => WebhookStatus::Other,
+        },
         delivery_url: json::words(wire.delivery_url),
     })
 }

@@ -138,10 +138,7 @@ impl Transport {
                 return Err(ClientError::Credentials);
             }
         }
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Somebody else may be first in the same moment, which is as good.
-            rustls::crypto::ring::default_provider().install_default().ok();
-        }
+        install_provider();
         let resolver = GuardedResolver { private_allowed: access.private_addresses_allowed };
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("onhand/", env!("CARGO_PKG_VERSION")))
@@ -266,6 +263,14 @@ impl Transport {
     }
 }
 
+/// Chooses what encrypts, for the whole process.
+pub(crate) fn install_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Somebody else may be first in the same moment, which is as good.
+        rustls::crypto::ring::default_provider().install_default().ok();
+    }
+}
+
 fn stamp() -> Stamp {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Stamp { timestamp: now.as_secs(), nonce: uuid::Uuid::new_v4().simple().to_string() }
@@ -357,7 +362,7 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// Scheme, host and port: the rest of a redirect may repeat credentials.
-fn origin(location: &str) -> Option<String> {
+pub(crate) fn origin(location: &str) -> Option<String> {
     let url = reqwest::Url::parse(location).ok()?;
     Some(url.origin().ascii_serialization())
 }

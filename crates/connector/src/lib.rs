@@ -6,6 +6,7 @@
 //! * [`error`]: one error for every call, classed by what the caller must know: had it an effect, and when to try again.
 //! * [`breaker`] and [`pace`]: pure and visible; time and randomness are passed in.
 //! * [`diagnosis`]: what a connection test found, in plain words.
+//! * [`webhooks`]: keeping webhooks in a shop, and whether what they send would arrive.
 
 pub mod breaker;
 pub mod capability;
@@ -13,6 +14,7 @@ pub mod diagnosis;
 pub mod error;
 pub mod facts;
 pub mod pace;
+pub mod webhooks;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit};
 pub use capability::{
@@ -24,3 +26,4 @@ pub use diagnosis::{Diagnosis, Finding, Severity};
 pub use error::{AuthProblem, CallError, Effect, NotSentCause, UncertainCause};
 pub use facts::{LineFact, ListingFact, ListingKind, OrderFact, Shown, StockFact, StockRef};
 pub use pace::{Pace, PaceConfig, PaceState, Signal, Start};
+pub use webhooks::{KeepWebhooks, Tried, Webhook, WebhookStatus};

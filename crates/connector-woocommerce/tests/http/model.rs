@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use connector::{
-    CallError, ChangeOutcome, ChangeStocks, Effect, ListingKind, OrderSet, OrdersCursor, ReadCatalogue,
-    ReadOrders, ReadStocks, Shown, StockBatch, StockChange, StockRef, TestConnection,
+    CallError, ChangeOutcome, ChangeStocks, Effect, KeepWebhooks, ListingKind, OrderSet, OrdersCursor,
+    ReadCatalogue, ReadOrders, ReadStocks, Shown, StockBatch, StockChange, StockRef, TestConnection,
 };
 use futures_util::future::join_all;
 use onhand_connector_woocommerce::{
@@ -292,12 +292,12 @@ async fn webhooks_made_by_us_deliver_what_we_can_verify() {
     assert!(pings.iter().all(|what| what == "ping"), "{pings:?}");
     let counts = |what: &str| rest.iter().filter(|said| *said == what).count();
     assert_eq!((counts("order processing"), counts("shows 7"), counts("hint")), (2, 1, 1), "{rest:?}");
-    let made = client.webhooks().await.unwrap();
+    let made = client.webhooks().await.unwrap().value;
     assert_eq!(made.len(), TOPICS.len());
     for webhook in made {
-        assert!(client.delete_webhook(webhook.id).await.unwrap());
+        assert!(client.delete_webhook(webhook.id).await.unwrap().value);
     }
-    assert_eq!(client.webhooks().await.unwrap(), []);
+    assert_eq!(client.webhooks().await.unwrap().value, []);
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use connector::{
-    CallError, ListingKind, OrderSet, OrdersCursor, ReadCatalogue, ReadOrders, ReadStocks, Shown, StockRef,
+    CallError, KeepWebhooks, ListingKind, OrderSet, OrdersCursor, ReadCatalogue, ReadOrders, ReadStocks,
+    Shown, StockRef, Tried, WebhookStatus,
 };
 use onhand_connector_woocommerce::{CatalogueCursor, TOPICS};
 use secrecy::SecretString;
@@ -324,13 +325,39 @@ async fn webhooks_are_listed_made_and_deleted() {
     })
     .await;
     let client = shop.client();
-    let listed = client.webhooks().await.unwrap();
-    assert_eq!((listed[0].id, listed[0].status.as_str()), (4, "disabled"));
+    let listed = client.webhooks().await.unwrap().value;
+    assert_eq!((listed[0].id, listed[0].status), (4, WebhookStatus::Disabled));
     let secret = SecretString::from("hush");
-    let made = client.create_webhook(TOPICS[0], "https://hub.example/w/1", &secret).await.unwrap();
+    let made = client.create_webhook(TOPICS[0], "https://hub.example/w/1", &secret).await.unwrap().value;
     assert_eq!((made.id, made.topic.as_str()), (5, "order.created"));
     let sent: serde_json::Value = serde_json::from_str(&shop.seen()[1].body).unwrap();
     assert_eq!((sent["secret"].as_str(), sent["topic"].as_str()), (Some("hush"), Some("order.created")));
-    assert!(client.delete_webhook(5).await.unwrap());
-    assert!(!client.delete_webhook(6).await.unwrap());
+    assert!(client.delete_webhook(5).await.unwrap().value);
+    assert!(!client.delete_webhook(6).await.unwrap().value);
+}
+
+#[tokio::test]
+async fn a_delivery_address_is_tried_as_the_shop_does_and_redirects_are_not_followed() {
+    let client = Shop::start(|_| json(200, "[]")).await.client();
+    let hub = Shop::start(|request| match request.path.as_str() {
+        "/taken" if request.body == "webhook_id=0" => json(200, ""),
+        "/moved" => with(json(301, ""), "location", "https://www.hub.example/taken?secret=1"),
+        "/created" => json(201, ""),
+        _ => json(404, ""),
+    })
+    .await;
+    let moved = Tried::Redirected { status: 301, to: Some("https://www.hub.example".to_owned()) };
+    let cases = [
+        ("/taken", Tried::Taken),
+        ("/moved", moved),
+        // Anything but 200 makes WooCommerce ping again after every delivery.
+        ("/created", Tried::Refused { status: 201 }),
+        ("/elsewhere", Tried::Refused { status: 404 }),
+    ];
+    for (path, expected) in cases {
+        let url = format!("http://{}{path}", hub.address);
+        assert_eq!(client.try_delivery(&url).await, expected, "{path}");
+    }
+    let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    assert_eq!(client.try_delivery(&format!("http://{unused}/")).await, Tried::NoAnswer);
 }
