@@ -27,6 +27,7 @@ mod secret;
 mod shards;
 mod sqlite;
 mod store;
+mod webhooks;
 
 pub use batch::InventoryTx;
 pub use check::{BROKEN_MAX, Broken};
@@ -59,3 +60,4 @@ pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
 pub use shards::{CLOCKS_DIFFER_MAX, ShardLease, Share};
 pub use sqlite::SqliteOptions;
 pub use store::Store;
+pub use webhooks::{CONDITION_CHARS_MAX, Condition, ConditionKind, KeptWebhook};

@@ -13,6 +13,7 @@ mod epoch;
 mod ingress;
 mod ingress_rereads;
 mod ingress_tasks;
+mod ingress_webhooks;
 mod inventory;
 mod lists;
 mod locks;

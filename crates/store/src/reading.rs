@@ -126,6 +126,8 @@ pub struct Reading {
     pub resting_until: Option<Timestamp>,
     /// When a webhook last said that its owner may no longer see orders. Kept by [`crate::Store::note_blind`] alone.
     pub blind_at: Option<Timestamp>,
+    /// When the shop last tried whether somebody listens to its webhooks. Kept by [`crate::Store::note_ping`] alone.
+    pub pinged_at: Option<Timestamp>,
     /// When every open order was last read.
     pub audited_at: Option<Timestamp>,
     /// When the catalogue was last read to the end.
@@ -144,6 +146,7 @@ impl Reading {
             breaker: BreakerWord::Closed,
             resting_until: None,
             blind_at: None,
+            pinged_at: None,
             audited_at: None,
             catalogued_at: None,
         }

@@ -7,6 +7,7 @@ mod epoch;
 mod ingress;
 mod ingress_rereads;
 mod ingress_tasks;
+mod ingress_webhooks;
 mod inventory;
 mod lists;
 mod outbox;
@@ -181,5 +182,6 @@ fn migrations() -> Migrator {
         migration(13, "push traces", include_str!("../migrations/sqlite/0013_push_traces.sql")),
         migration(14, "dead letters", include_str!("../migrations/sqlite/0014_dead_letters.sql")),
         migration(15, "waiting lines", include_str!("../migrations/sqlite/0015_waiting_lines.sql")),
+        migration(16, "webhooks", include_str!("../migrations/sqlite/0016_webhooks.sql")),
     ])
 }

@@ -27,6 +27,7 @@ use crate::report::{
 use crate::secret::SecretKey;
 use crate::shards::{ShardLease, Shards, Share};
 use crate::sqlite::{Sqlite, SqliteOptions};
+use crate::webhooks::{Condition, ConditionKind, KeptWebhook};
 
 /// An open database, or one that will be.
 #[derive(Debug)]
@@ -254,12 +255,30 @@ on_every_backend! {
     fn prune_tasks(before: Timestamp, limit: u32) -> u64;
     /// Shops that have settles due by `now`, orders to read again, or tasks.
     fn shops_to_read(now: Timestamp) -> Vec<ShopId>;
-    /// Notes how the reading of a shop goes; all but [`Reading::blind_at`].
+    /// Notes how the reading of a shop goes; all but [`Reading::blind_at`] and [`Reading::pinged_at`].
     fn save_reading(reading: &Reading) -> ();
     /// Notes that a webhook said that its owner may no longer see orders.
     fn note_blind(shop: ShopId, now: Timestamp) -> ();
     /// How the reading of a shop goes; `None` before the first.
     fn reading(shop: ShopId) -> Option<Reading>;
+}
+
+// Webhooks that ingress keeps in shops, and what is wrong with shops.
+on_every_backend! {
+    /// What is known of our webhooks in a shop, by topic.
+    fn kept_webhooks(shop: ShopId) -> Vec<KeptWebhook>;
+    /// Notes the webhook of a topic that was made, with the mark of how, or found.
+    fn keep_webhook(shop: ShopId, topic: &str, webhook: i64, mark: Option<&str>, now: Timestamp) -> ();
+    /// Notes that a delivery of the topic came.
+    fn note_delivery(shop: ShopId, topic: &str, now: Timestamp) -> ();
+    /// Notes that the shop tried whether somebody listens.
+    fn note_ping(shop: ShopId, now: Timestamp) -> ();
+    /// Something is wrong with a shop; `true`: it was not so before.
+    fn raise_condition(shop: ShopId, kind: ConditionKind, what: &str, now: Timestamp) -> bool;
+    /// That is not so any more; `true`: it was so before.
+    fn clear_condition(shop: ShopId, kind: ConditionKind, now: Timestamp) -> bool;
+    /// What is wrong with a shop, and what was last.
+    fn conditions(shop: ShopId) -> Vec<Condition>;
 }
 
 on_every_backend! {

@@ -59,8 +59,8 @@ INSERT INTO ingress.readings (shop, failure, breaker, blind_at) VALUES ($1, '', 
     ON CONFLICT (shop) DO UPDATE SET blind_at = excluded.blind_at";
 
 const READING: &str = "
-SELECT polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, audited_at, catalogued_at
-  FROM ingress.readings WHERE shop = $1";
+SELECT polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, pinged_at, audited_at,
+       catalogued_at FROM ingress.readings WHERE shop = $1";
 
 impl Postgres {
     pub(crate) async fn add_task(&self, shop: ShopId, kind: TaskKind, now: Timestamp) -> Result<i64, Error> {

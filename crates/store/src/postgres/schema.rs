@@ -13,7 +13,7 @@ const LOCK_WAIT_MS_MAX: &str = "60000";
 const SCHEMA: &str = "onhand";
 const TABLE: &str = "onhand.migrations";
 /// The last migration.
-const LATEST: i64 = 9;
+const LATEST: i64 = 10;
 
 /// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.
 pub async fn migrate_postgres(options: &PostgresOptions) -> Result<(), Error> {
@@ -88,7 +88,8 @@ fn migrations() -> Migrator {
         migration(6, "shard count", include_str!("../../migrations/postgres/0006_shard_count.sql")),
         migration(7, "push traces", include_str!("../../migrations/postgres/0007_push_traces.sql")),
         migration(8, "dead letters", include_str!("../../migrations/postgres/0008_dead_letters.sql")),
-        migration(LATEST, "waiting lines", include_str!("../../migrations/postgres/0009_waiting_lines.sql")),
+        migration(9, "waiting lines", include_str!("../../migrations/postgres/0009_waiting_lines.sql")),
+        migration(LATEST, "webhooks", include_str!("../../migrations/postgres/0010_webhooks.sql")),
     ]);
     migrator.create_schema(SCHEMA);
     migrator.dangerous_set_table_name(TABLE);

@@ -9,6 +9,7 @@ use crate::reading::{
     BreakerWord, FAILURE_CHARS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX, Task,
     TaskKind, TaskProgress, TaskState,
 };
+use crate::webhooks::{CONDITION_CHARS_MAX, Condition, ConditionKind, KeptWebhook};
 
 /// Shop time, hub time, page.
 pub(crate) fn cursor(row: (i64, i64, i64)) -> Result<Cursor, Error> {
@@ -81,7 +82,7 @@ pub(crate) fn report_texts(progress: &TaskProgress) -> (String, &str) {
     (phase, report)
 }
 
-/// Polled at, failing since, failure, failed at, breaker, resting until, blind at, audited at, catalogued at.
+/// Polled at, failing since, failure, failed at, breaker, resting until, blind at, pinged at, audited at, catalogued at.
 pub(crate) type ReadingColumns = (
     Option<i64>,
     Option<i64>,
@@ -92,10 +93,11 @@ pub(crate) type ReadingColumns = (
     Option<i64>,
     Option<i64>,
     Option<i64>,
+    Option<i64>,
 );
 
 pub(crate) fn reading(shop: ShopId, row: ReadingColumns) -> Result<Reading, Error> {
-    let (polled, failing, failure, failed, breaker, resting, blind, audited, catalogued) = row;
+    let (polled, failing, failure, failed, breaker, resting, blind, pinged, audited, catalogued) = row;
     let at = |micros: Option<i64>| -> Option<Timestamp> { micros.map(timestamp) };
     Ok(Reading {
         shop,
@@ -106,6 +108,7 @@ pub(crate) fn reading(shop: ShopId, row: ReadingColumns) -> Result<Reading, Erro
         breaker: BreakerWord::from_word(&breaker).ok_or_else(|| Error::damaged("breaker state", breaker))?,
         resting_until: at(resting),
         blind_at: at(blind),
+        pinged_at: at(pinged),
         audited_at: at(audited),
         catalogued_at: at(catalogued),
     })
@@ -114,4 +117,33 @@ pub(crate) fn reading(shop: ShopId, row: ReadingColumns) -> Result<Reading, Erro
 /// The failure of a reading as it is kept.
 pub(crate) fn failure_text(reading: &Reading) -> String {
     reading.failure.chars().take(FAILURE_CHARS_MAX).collect()
+}
+
+/// Topic, webhook, mark, made at, delivered at.
+pub(crate) type WebhookColumns = (String, Option<i64>, Option<String>, Option<i64>, Option<i64>);
+
+pub(crate) fn kept_webhook(row: WebhookColumns) -> KeptWebhook {
+    let (topic, webhook, mark, made, delivered) = row;
+    let at = |micros: Option<i64>| micros.map(timestamp);
+    KeptWebhook { topic, webhook, mark, made_at: at(made), delivered_at: at(delivered) }
+}
+
+/// Kind, what, since, seen at, cleared at.
+pub(crate) type ConditionColumns = (String, String, i64, i64, Option<i64>);
+
+pub(crate) fn condition(shop: ShopId, row: ConditionColumns) -> Result<Condition, Error> {
+    let (kind, what, since, seen, cleared) = row;
+    Ok(Condition {
+        shop,
+        kind: ConditionKind::from_word(&kind).ok_or_else(|| Error::damaged("condition", kind))?,
+        what,
+        since: timestamp(since),
+        seen_at: timestamp(seen),
+        cleared_at: cleared.map(timestamp),
+    })
+}
+
+/// The text of a condition as it is kept.
+pub(crate) fn condition_text(what: &str) -> String {
+    what.chars().take(CONDITION_CHARS_MAX).collect()
 }

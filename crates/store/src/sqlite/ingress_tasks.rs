@@ -164,8 +164,8 @@ impl Sqlite {
 
     pub(crate) async fn reading(&self, shop: ShopId) -> Result<Option<Reading>, Error> {
         let row: Option<ReadingColumns> = sqlx::query_as(
-            "SELECT polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, audited_at,
-                    catalogued_at FROM ingress_readings WHERE shop = ?1",
+            "SELECT polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, pinged_at,
+                    audited_at, catalogued_at FROM ingress_readings WHERE shop = ?1",
         )
         .bind(shop.get())
         .fetch_optional(&self.readers)

@@ -76,6 +76,7 @@ pub(crate) async fn a_reading_round_trips<D: Database>() -> anyhow::Result<()> {
     let store = database.open().await?;
     assert_eq!(store.reading(shop()).await?, None);
     store.note_blind(shop(), at(3)).await?;
+    store.note_ping(shop(), at(4)).await?;
     let reading = Reading {
         polled_at: Some(at(5)),
         failing_since: Some(at(6)),
@@ -88,6 +89,9 @@ pub(crate) async fn a_reading_round_trips<D: Database>() -> anyhow::Result<()> {
         ..Reading::none(shop())
     };
     store.save_reading(&reading).await?;
-    assert_eq!(store.reading(shop()).await?, Some(Reading { blind_at: Some(at(3)), ..reading }));
+    assert_eq!(
+        store.reading(shop()).await?,
+        Some(Reading { blind_at: Some(at(3)), pinged_at: Some(at(4)), ..reading })
+    );
     Ok(())
 }

@@ -13,6 +13,7 @@ mod egress_notes;
 mod epoch;
 mod ingress;
 mod ingress_tasks;
+mod ingress_webhooks;
 mod many_writers;
 mod orders;
 mod outbox;
@@ -94,6 +95,9 @@ contract! {
     ingress_tasks {
         a_task_is_asked_for_once_until_it_runs, an_order_wanted_again_meanwhile_stays, shops_with_work_are_found,
         a_reading_round_trips,
+    }
+    ingress_webhooks {
+        kept_webhooks_round_trip, a_condition_has_a_beginning_and_an_end, conditions_and_webhooks_are_of_one_shop,
     }
     shards {
         a_member_alone_has_everything, members_share, a_member_that_leaves_keeps_what_it_has_yet_to_end,
