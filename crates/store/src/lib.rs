@@ -14,6 +14,7 @@ mod check;
 mod egress;
 mod error;
 mod findings;
+mod grant;
 mod ingress;
 mod inventory;
 mod loaded;
@@ -36,6 +37,7 @@ pub use egress::{
     ShopLane, TRACES_KEPT, Told,
 };
 pub use error::{Class, Error};
+pub use grant::{Grant, GrantEnd, TakenGrant};
 pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 pub use inventory::{
     Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,

@@ -10,6 +10,7 @@ mod check;
 mod combine;
 mod egress;
 mod epoch;
+mod grants;
 mod ingress;
 mod ingress_rereads;
 mod ingress_tasks;

@@ -18,7 +18,7 @@ const NONCE_BYTES: usize = 24;
 const SEAL_VERSION: u8 = 1;
 const HEAD_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 /// Stands for the shop of what belongs to none; theirs are positive.
-const NO_SHOP: i64 = 0;
+pub(crate) const NO_SHOP: i64 = 0;
 
 /// A secret key, or what it sealed, cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ mod catalogue;
 mod check;
 mod egress;
 mod epoch;
+mod grants;
 mod ingress;
 mod ingress_rereads;
 mod ingress_tasks;
@@ -183,5 +184,6 @@ fn migrations() -> Migrator {
         migration(14, "dead letters", include_str!("../migrations/sqlite/0014_dead_letters.sql")),
         migration(15, "waiting lines", include_str!("../migrations/sqlite/0015_waiting_lines.sql")),
         migration(16, "webhooks", include_str!("../migrations/sqlite/0016_webhooks.sql")),
+        migration(17, "grants", include_str!("../migrations/sqlite/0017_grants.sql")),
     ])
 }

@@ -11,6 +11,7 @@ use crate::batch::InventoryTx;
 use crate::check::Broken;
 use crate::egress::{DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, ShopLane};
 use crate::error::Error;
+use crate::grant::{Grant, GrantEnd, TakenGrant};
 use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 use crate::inventory::{
     Approval, DeadMessage, MapOutcome, OrderRow, Posted, ShopFilter, StockRow, Unpublished, Wish,
@@ -158,6 +159,21 @@ on_every_backend! {
     fn use_token(text: &str, now: Timestamp) -> Option<ApiToken>;
     /// Revokes a token for good.
     fn revoke_token(id: i64, now: Timestamp) -> Changed;
+    /// Asks a shop of this name to grant keys: its number, and the state that the shop has to repeat before it expires. Those
+    /// that expired before `forget_before` are forgotten.
+    fn create_grant(
+        name: &str,
+        content: &SecretString,
+        now: Timestamp,
+        expires_at: Timestamp,
+        forget_before: Timestamp,
+    ) -> (i64, SecretString);
+    /// What waits under a state, once; `None` if it is unknown, was taken, or has expired.
+    fn take_grant(state: &str, now: Timestamp) -> Option<TakenGrant>;
+    /// Notes what came of a grant that was taken.
+    fn end_grant(id: i64, end: &GrantEnd) -> ();
+    /// A grant.
+    fn grant(id: i64) -> Option<Grant>;
     /// Maps a stock to a SKU by hand; a SKU never heard of is made.
     fn map_stock(stock: StockId, sku: &Sku, now: Timestamp) -> MapOutcome;
     /// Stocks of a shop without SKU, by holder, and why.

@@ -9,11 +9,12 @@ use values::{MICROS_PER_SECOND, ShopId, Timestamp, WarehouseId};
 
 use super::{id, json, quantity, timestamp};
 use crate::error::Error;
+use crate::grant::{GRANT_FAILURE_CHARS_MAX, Grant, GrantEnd, TakenGrant};
 use crate::registry::{
     ApiToken, Changed, Connector, NewShop, Opening, PollSettings, Scope, Shop, ShopAdded, ShopSecrets,
     ShopSettings, ShopState, SignIn, Warehouse, WarehouseKind, WebhookDoor, same_address,
 };
-use crate::secret::{SecretKey, random_token};
+use crate::secret::{NO_SHOP, SecretKey, random_token};
 
 /// A use is written down at most this often, so that reading through the API does not write each time.
 const USED_EVERY_MICROS: i64 = 60 * MICROS_PER_SECOND;
@@ -256,4 +257,33 @@ pub(crate) fn token(row: TokenColumns) -> Result<ApiToken, Error> {
         revoked_at: revoked_at.map(timestamp),
         used_at: used_at.map(timestamp),
     })
+}
+
+/// Number, name, expires at, taken at, task, failure.
+pub(crate) type GrantColumns = (i64, String, i64, Option<i64>, Option<i64>, Option<String>);
+
+/// As what a grant's content is sealed.
+pub(crate) const GRANT: &str = "grant";
+
+pub(crate) fn grant(row: GrantColumns) -> Grant {
+    let (id, name, expires, taken, task, failure) = row;
+    let ended = match (task, failure) {
+        (Some(task), _) => Some(GrantEnd::Connected { task }),
+        (None, failure) => failure.map(|why| GrantEnd::Failed { why }),
+    };
+    Grant { id, name, expires_at: timestamp(expires), taken_at: taken.map(timestamp), ended }
+}
+
+/// What waited under a state.
+pub(crate) fn taken_grant(key: &SecretKey, id: i64, sealed: &[u8]) -> Result<TakenGrant, Error> {
+    let opened = key.open(NO_SHOP, GRANT, sealed);
+    Ok(TakenGrant { id, content: opened.map_err(|source| Error::Secret { shop: NO_SHOP, source })? })
+}
+
+/// Task and failure, as they are kept.
+pub(crate) fn grant_end(end: &GrantEnd) -> (Option<i64>, Option<String>) {
+    match end {
+        GrantEnd::Connected { task } => (Some(*task), None),
+        GrantEnd::Failed { why } => (None, Some(why.chars().take(GRANT_FAILURE_CHARS_MAX).collect())),
+    }
 }

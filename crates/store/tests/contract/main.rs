@@ -11,6 +11,7 @@ mod database;
 mod egress;
 mod egress_notes;
 mod epoch;
+mod grants;
 mod ingress;
 mod ingress_tasks;
 mod ingress_webhooks;
@@ -92,6 +93,7 @@ contract! {
         a_stock_is_settled_once, a_settle_wanted_meanwhile_stays_due,
         a_settle_that_can_prove_nothing_yet_is_left_for_later,
     }
+    grants { a_state_is_repeated_once_and_in_time, what_came_of_a_grant_is_told }
     ingress_tasks {
         a_task_is_asked_for_once_until_it_runs, an_order_wanted_again_meanwhile_stays, shops_with_work_are_found,
         a_reading_round_trips,
