@@ -75,6 +75,9 @@ pub struct FakeShopOptions {
     pub delivery_needs_visit: bool,
     /// How long a receiver may take.
     pub delivery_timeout: Duration,
+    /// Deliveries go where WordPress lets them (`wp_safe_remote_post`): to ports 80, 443 and 8080 and to no private network,
+    /// except to the shop's own host and port. What is refused is not said anywhere. Off: a filter lets everything through.
+    pub safe_deliveries: bool,
     /// Added to every call.
     pub latency: Duration,
     /// Added for every item of a batch.
@@ -109,6 +112,7 @@ impl Default for FakeShopOptions {
             delivery_period: Some(Duration::from_millis(20)),
             delivery_needs_visit: false,
             delivery_timeout: Duration::from_mins(1),
+            safe_deliveries: false,
             latency: Duration::ZERO,
             item_latency: Duration::ZERO,
             step_pause: Duration::ZERO,

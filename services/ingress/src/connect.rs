@@ -1,7 +1,7 @@
 //! How a shop of the registry becomes a connection that can be read.
 
 use connector::error::BoxError;
-use connector::{ReadCatalogue, ReadOrders, ReadStocks, TestConnection};
+use connector::{KeepWebhooks, ReadCatalogue, ReadOrders, ReadStocks, TestConnection};
 use connector_woocommerce::{Access, Client, ShopUrl, SignIn, Timeouts};
 use store::{Shop, ShopSecrets};
 
@@ -13,7 +13,14 @@ pub struct ConnectError(#[source] pub BoxError);
 /// Makes connections to shops. It does not call them yet.
 pub trait Connect: Send + Sync + 'static {
     /// A connection.
-    type Connection: ReadOrders + ReadStocks + ReadCatalogue + TestConnection + Send + Sync + 'static;
+    type Connection: ReadOrders
+        + ReadStocks
+        + ReadCatalogue
+        + TestConnection
+        + KeepWebhooks
+        + Send
+        + Sync
+        + 'static;
 
     /// A connection to `shop`.
     fn connect(&self, shop: &Shop, secrets: &ShopSecrets) -> Result<Self::Connection, ConnectError>;

@@ -70,6 +70,8 @@ pub struct Parts<C> {
     pub hints: Bus,
     /// Where the shops are kept whose webhooks are taken while the database is away.
     pub snapshot: Option<Snapshot>,
+    /// How shops reach the webhook address from outside. Without it webhooks are made by hand, and nobody looks after them.
+    pub public_url: Option<String>,
     /// Makes connections to shops.
     pub connect: C,
     /// Tells the time.
@@ -95,6 +97,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub(crate) struct Shared<C> {
     pub(crate) store: Arc<Store>,
+    pub(crate) public_url: Option<String>,
     pub(crate) connect: C,
     /// For what was read.
     pub(crate) outbound: Outbound,
@@ -126,6 +129,7 @@ pub fn start<C: Connect>(
         outbound: Outbound::new(parts.bus.publisher(), parts.clock, observe.clone()),
         hints: Outbound::new(parts.hints.publisher(), parts.clock, observe.clone()),
         store: parts.store,
+        public_url: parts.public_url,
         connect: parts.connect,
         clock: parts.clock,
         owner: parts.owner,

@@ -7,6 +7,8 @@ use process::error_chain;
 use process::metrics::{Counter, Description, Gauge, Histogram, Label, Metric, Metrics};
 use values::{ReadNumber, ShopId};
 
+use crate::reader::guard::Fault;
+
 const WEBHOOKS: Metric<Counter> = Metric::counter(
     "onhand_ingress_webhooks_total",
     "Requests to webhook addresses, by what became of them.",
@@ -18,6 +20,7 @@ const WEBHOOKS: Metric<Counter> = Metric::counter(
             "reread",
             "audit",
             "blind",
+            "early",
             "ping",
             "forged",
             "unknown",
@@ -38,7 +41,10 @@ const READS: Metric<Counter> = Metric::counter(
     "onhand_ingress_reads_total",
     "Calls to shops to read them, by what was read and how it ended.",
     &[
-        Label { name: "what", values: &["orders", "orders_by_id", "stocks", "catalogue", "test"] },
+        Label {
+            name: "what",
+            values: &["orders", "orders_by_id", "stocks", "catalogue", "test", "webhooks"],
+        },
         Label { name: "outcome", values: &["ok", "failed"] },
     ],
 );
@@ -56,6 +62,11 @@ const SETTLES: Metric<Counter> = Metric::counter(
     "onhand_ingress_settles_total",
     "Stocks read to be settled, by what came of it.",
     &[Label { name: "outcome", values: &["shown", "unusable", "abandoned"] }],
+);
+const WEBHOOKS_MENDED: Metric<Counter> = Metric::counter(
+    "onhand_ingress_webhooks_mended_total",
+    "Webhooks in shops that were found broken and made anew, by what was wrong.",
+    &[Label { name: "fault", values: &["missing", "disabled", "paused", "edited", "doubled"] }],
 );
 const CLOCKS_SET_BACK: Metric<Counter> =
     Metric::counter("onhand_ingress_clocks_set_back_total", "Polls that found a shop's clock set back.", &[]);
@@ -77,6 +88,7 @@ pub const METRICS: &[Description] = &[
     ORDERS.description(),
     UNUSABLE.description(),
     SETTLES.description(),
+    WEBHOOKS_MENDED.description(),
     CLOCKS_SET_BACK.description(),
     PUBLISH_RETRIES.description(),
     READERS.description(),
@@ -130,6 +142,7 @@ pub(crate) enum Read {
     Stocks,
     Catalogue,
     Test,
+    Webhooks,
 }
 
 impl Read {
@@ -140,6 +153,7 @@ impl Read {
             Self::Stocks => "stocks",
             Self::Catalogue => "catalogue",
             Self::Test => "test",
+            Self::Webhooks => "webhooks",
         }
     }
 }
@@ -153,6 +167,7 @@ pub(crate) struct Observe {
     orders: Counter,
     unusable: Counter,
     settles: Counter,
+    webhooks_mended: Counter,
     clocks_set_back: Counter,
     publish_retries: Counter,
     readers: Gauge,
@@ -168,6 +183,7 @@ impl Observe {
             orders: metrics.counter(&ORDERS),
             unusable: metrics.counter(&UNUSABLE),
             settles: metrics.counter(&SETTLES),
+            webhooks_mended: metrics.counter(&WEBHOOKS_MENDED),
             clocks_set_back: metrics.counter(&CLOCKS_SET_BACK),
             publish_retries: metrics.counter(&PUBLISH_RETRIES),
             readers: metrics.gauge(&READERS),
@@ -269,6 +285,22 @@ impl Observe {
             read = number.get(),
             stocks,
             "stocks are read again: the shop's clock went back since they were read"
+        );
+    }
+
+    pub(crate) fn webhook_mended(&self, fault: Fault) {
+        self.webhooks_mended.increment(&[fault.as_str()]);
+    }
+
+    pub(crate) fn condition_raised(shop: ShopId, kind: &'static str, what: &str) {
+        tracing::warn!(shop.id = shop.get(), condition = kind, "{what}");
+    }
+
+    pub(crate) fn condition_cleared(shop: ShopId, kind: &'static str) {
+        tracing::info!(
+            shop.id = shop.get(),
+            condition = kind,
+            "what was wrong with the shop's webhooks has ended"
         );
     }
 

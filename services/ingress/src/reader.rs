@@ -8,6 +8,7 @@ mod catalogue;
 mod connection_test;
 mod cursor;
 mod gate;
+pub(crate) mod guard;
 mod job;
 mod orders;
 mod report;
@@ -31,6 +32,7 @@ use crate::outbound::Stopped;
 use crate::{Connect, Shared};
 use cursor::Position;
 use gate::Gate;
+use guard::Guard;
 use job::Job;
 use settling::Settling;
 
@@ -90,6 +92,8 @@ enum Work {
     Orders,
     /// The poll of the trash.
     Trash,
+    /// The webhooks in the shop.
+    Webhooks,
     /// Stocks to be read.
     Stocks,
     /// A step of a long job.
@@ -97,7 +101,8 @@ enum Work {
 }
 
 impl Work {
-    const ALL: [Self; 6] = [Self::Rereads, Self::Prove, Self::Orders, Self::Trash, Self::Stocks, Self::Job];
+    const ALL: [Self; 7] =
+        [Self::Rereads, Self::Prove, Self::Orders, Self::Trash, Self::Webhooks, Self::Stocks, Self::Job];
 }
 
 /// What may have to be looked for in the store.
@@ -137,6 +142,7 @@ pub(crate) struct Reader<C: Connect> {
     /// Orders read again in one call; fewer after one failed, to find the one that makes it fail.
     rereads_together: usize,
     settling: Settling,
+    guard: Guard,
     job: Option<Job<CursorOf<C>>>,
     /// The shop's orders were read for the first time: it is polled and settled from then on.
     connected: bool,
@@ -157,6 +163,7 @@ impl<C: Connect> Reader<C> {
         let id = shop.borrow().id;
         let settings = &shared.settings;
         let gate = Gate::new(settings.calls, settings.breaker, settings.retry);
+        let guard = Guard::new((shared.clock)());
         let now = Instant::now();
         Self {
             shared,
@@ -177,6 +184,7 @@ impl<C: Connect> Reader<C> {
             failed: None,
             rereads_together: C::Connection::ORDERS_BY_ID_MAX,
             settling: Settling::default(),
+            guard,
             job: None,
             connected: false,
             catalogue_wanted: false,
@@ -215,6 +223,8 @@ impl<C: Connect> Reader<C> {
     fn shop_changed(&mut self) {
         self.connection = None;
         self.looks = Looks::ALL;
+        // What was changed may concern its webhooks.
+        self.guard.due = Instant::now();
     }
 
     fn rest_after(&mut self, error: &ReadError) -> Instant {
@@ -241,6 +251,7 @@ impl<C: Connect> Reader<C> {
         self.live = None;
         self.trash = None;
         self.settling = Settling::default();
+        self.guard.forget();
         self.job = None;
         self.reading_known = false;
     }
@@ -308,6 +319,7 @@ impl<C: Connect> Reader<C> {
             }
             Work::Orders => self.poll_if_due(OrderSet::Live, self.orders_due <= now).await,
             Work::Trash => self.poll_if_due(OrderSet::Trash, self.trash_due <= now).await,
+            Work::Webhooks => self.guard_if_due(now).await,
             Work::Stocks => {
                 let looks = self.looks.settles && self.settling.has_room();
                 Ok(looks && self.gathered(now) && self.read_stocks().await?)
@@ -333,7 +345,13 @@ impl<C: Connect> Reader<C> {
         if !self.connected {
             return renewal;
         }
-        let all = [Some(self.orders_due), Some(self.trash_due), self.settling.ready_at(), self.gathering];
+        let all = [
+            Some(self.orders_due),
+            Some(self.trash_due),
+            self.guard_due(),
+            self.settling.ready_at(),
+            self.gathering,
+        ];
         all.into_iter().flatten().fold(renewal, Instant::min)
     }
 

@@ -28,6 +28,17 @@ const CATALOGUE_PERIOD: Setting<Duration> = Setting::duration(
     Within { default: 86_400, min: 60, max: 2_592_000 },
 );
 
+const WEBHOOK_PERIOD: Setting<Duration> = Setting::duration(
+    "ONHAND_INGRESS_WEBHOOK_PERIOD_SECONDS",
+    "How often the webhooks in each shop are looked after, where `ONHAND_PUBLIC_URL` is set.",
+    Within { default: 600, min: 10, max: 86_400 },
+);
+const WEBHOOK_SILENCE: Setting<Duration> = Setting::duration(
+    "ONHAND_INGRESS_WEBHOOK_SILENCE_SECONDS",
+    "How long orders may change without a webhook before that is told; a shop sends them within one or two minutes.",
+    Within { default: 900, min: 60, max: 604_800 },
+);
+
 /// What the settings of [`GROUP`] and [`CallBudget::GROUP`] say, and the times that only tests change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -41,6 +52,10 @@ pub struct Settings {
     pub audit_period: Duration,
     /// How often the whole catalogue is read.
     pub catalogue_period: Duration,
+    /// How often the webhooks in a shop are looked after.
+    pub webhook_period: Duration,
+    /// How long orders may change without a webhook.
+    pub webhook_silence: Duration,
     /// The catalogue is not read again sooner, whatever contradicts it.
     pub catalogue_pause: Duration,
     /// From a read of stocks to the read of orders that proves it. More than 30 s: an order written meanwhile may be
@@ -78,6 +93,8 @@ pub const GROUP: Group = Group {
         SETTLE_PERIOD.declaration(),
         AUDIT_PERIOD.declaration(),
         CATALOGUE_PERIOD.declaration(),
+        WEBHOOK_PERIOD.declaration(),
+        WEBHOOK_SILENCE.declaration(),
     ],
 };
 
@@ -90,6 +107,8 @@ impl Settings {
             settle_period: reader.get(&SETTLE_PERIOD),
             audit_period: reader.get(&AUDIT_PERIOD),
             catalogue_period: reader.get(&CATALOGUE_PERIOD),
+            webhook_period: reader.get(&WEBHOOK_PERIOD),
+            webhook_silence: reader.get(&WEBHOOK_SILENCE),
             ..Self::default()
         }
     }
@@ -123,6 +142,8 @@ impl Default for Settings {
             settle_period: Duration::from_hours(6),
             audit_period: Duration::from_hours(24),
             catalogue_period: Duration::from_hours(24),
+            webhook_period: Duration::from_mins(10),
+            webhook_silence: Duration::from_mins(15),
             catalogue_pause: Duration::from_mins(10),
             settle_wait: Duration::from_secs(32),
             quiet_wait: Duration::from_secs(32),

@@ -5,6 +5,7 @@ mod meaning;
 mod shops;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -13,7 +14,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use connector_woocommerce::{Incoming, SIGNATURE_HEADER, classify};
+use connector_woocommerce::{Incoming, SIGNATURE_HEADER, TOPICS, classify};
 use process::telemetry::TRACES;
 use store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,6 +28,16 @@ use crate::observe::{Heard, Observe};
 use crate::outbound::Outbound;
 use shops::{KnownShop, KnownShops, NotLookedUp};
 
+/// Before the part of a webhook's address that cannot be guessed.
+pub(crate) const PATH: &str = "/webhooks/";
+/// That deliveries of a topic come is written down this often at most.
+pub(crate) const DELIVERIES_NOTED_EVERY: Duration = Duration::from_mins(1);
+/// That a shop pings is written down this often at most.
+const PINGS_NOTED_EVERY: Duration = Duration::from_secs(1);
+/// How long an answer waits for such a note: a database that is away must not hold up webhooks.
+const NOTE_WAIT_MAX: Duration = Duration::from_secs(1);
+/// The header with the topic. It is not signed, so nothing but notes for people and for the guardian hangs on it.
+const TOPIC_HEADER: &str = "x-wc-webhook-topic";
 /// Largest body of a webhook, in bytes.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 /// Bodies in memory at once, in KiB; more wait for their turn.
@@ -51,6 +62,7 @@ struct Inner {
     observe: Observe,
     clock: fn() -> Timestamp,
     shops: KnownShops,
+    away: Arc<AtomicBool>,
     bodies: Arc<Semaphore>,
     body_read_timeout: Duration,
 }
@@ -74,6 +86,7 @@ impl Webhooks {
                 Arc::clone(&shared.away),
                 shared.snapshot.clone(),
             ),
+            away: Arc::clone(&shared.away),
             bodies: Arc::new(Semaphore::new(usize::try_from(BODIES_KIB_MAX).unwrap_or(usize::MAX))),
             body_read_timeout: shared.settings.body_read_timeout,
         };
@@ -167,19 +180,25 @@ impl Inner {
     async fn hear(&self, shop: &KnownShop, headers: &HeaderMap, body: &[u8]) -> Heard {
         let signature = headers.get(SIGNATURE_HEADER).map(HeaderValue::as_bytes);
         let content = match classify(&shop.verifier, signature, body) {
-            Incoming::Ping { .. } => return Heard::Ping,
+            Incoming::Ping { webhook } => {
+                // Number 0 is our own: the guardian tries the address.
+                if webhook > 0 && shop.noted.is_news("ping", PINGS_NOTED_EVERY) {
+                    self.note("note a ping", self.store.note_ping(shop.id, (self.clock)())).await;
+                }
+                return Heard::Ping;
+            }
             Incoming::Forged => return Heard::Forged,
             Incoming::Authentic(content) => content,
         };
+        self.note_delivery(shop, headers).await;
         if !shop.is_connected {
             return Heard::Early;
         }
         let (heard, message) = meaning::of(shop.id, content);
-        if heard == Heard::Blind && shop.blind_is_news(BLIND_NOTED_EVERY) {
+        if heard == Heard::Blind && shop.noted.is_news("blind", BLIND_NOTED_EVERY) {
             // Only shown to people: polls read what these webhooks do not say.
-            if let Err(error) = self.store.note_blind(shop.id, (self.clock)()).await {
-                Observe::store_failed("note that a shop's webhooks are blind", &error);
-            }
+            let noting = self.store.note_blind(shop.id, (self.clock)());
+            self.note("note that a shop's webhooks are blind", noting).await;
         }
         let Some(message) = message else { return heard };
         match self.outbound.publish_once(&[message]).await {
@@ -188,6 +207,30 @@ impl Inner {
                 Observe::webhook_refused(shop.id, &error);
                 Heard::Refused
             }
+        }
+    }
+}
+
+impl Inner {
+    /// That a topic is delivered, for the guardian: it knows from when on to read again.
+    async fn note_delivery(&self, shop: &KnownShop, headers: &HeaderMap) {
+        let said = headers.get(TOPIC_HEADER).and_then(|topic| topic.to_str().ok());
+        let Some(topic) = said.and_then(|said| TOPICS.into_iter().find(|topic| *topic == said)) else {
+            return;
+        };
+        if shop.noted.is_news(topic, DELIVERIES_NOTED_EVERY) {
+            let noting = self.store.note_delivery(shop.id, topic, (self.clock)());
+            self.note("note a delivery", noting).await;
+        }
+    }
+
+    /// Writes something down that may also be lost.
+    async fn note(&self, doing: &'static str, noting: impl Future<Output = Result<(), store::Error>>) {
+        if self.away.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Ok(Err(error)) = timeout(NOTE_WAIT_MAX, noting).await {
+            Observe::store_failed(doing, &error);
         }
     }
 }

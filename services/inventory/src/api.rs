@@ -65,6 +65,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Where shops reach the webhooks, as in `https://hub.example`; without it only the paths of their addresses are told.
     pub public_url: Option<String>,
+    /// Whether onhand itself makes webhooks for that address in the shops.
+    pub makes_webhooks: bool,
 }
 
 /// What the routes share.
@@ -74,13 +76,14 @@ struct Served {
     inventory: Inventory,
     health: Health,
     public_url: Option<String>,
+    makes_webhooks: bool,
 }
 
 type Shared = Arc<Served>;
 
 /// The API, with full paths, to be served or merged with other routes.
 pub fn router(parts: Parts) -> Router {
-    let Parts { inventory, health, metrics, public_url } = parts;
+    let Parts { inventory, health, metrics, public_url, makes_webhooks } = parts;
     let observer = observe::Observer::new(&metrics);
     let store = Arc::clone(inventory.store());
     let gate = |scope| {
@@ -92,8 +95,10 @@ pub fn router(parts: Parts) -> Router {
         .fold(OpenApiRouter::default(), |all, (scope, routes)| all.merge(routes().route_layer(gate(scope))));
     let (gated, _) = gated.split_for_parts();
     let document: Arc<str> = document::text().into();
-    let served = Served { store, inventory, health, public_url };
+    let served = Served { store, inventory, health, public_url, makes_webhooks };
     let routes = gated
+        .route(shops::grants::CALLBACK, routing::post(shops::grants::granted))
+        .route(shops::grants::RETURN, routing::get(shops::grants::done))
         .route("/openapi.json", routing::get(move || std::future::ready(json_page(&document))))
         .fallback(|| std::future::ready(Problem::not_found(format!("such path under {PREFIX}"))))
         .method_not_allowed_fallback(|| std::future::ready(method_not_allowed()))
@@ -150,6 +155,7 @@ fn admin_routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(dead::act))
         .routes(routes!(shops::add))
+        .routes(routes!(shops::grants::read))
         .routes(routes!(shops::change, shops::remove))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use process::config::{self, Group, OptionalSetting, Setting, Source};
+use process::config::{self, Group, OptionalSetting, Reader, Setting, Source};
 use secrecy::SecretString;
 
 use crate::arguments::Global;
@@ -33,18 +33,49 @@ pub(crate) const DATA_DIR: OptionalSetting<PathBuf> = Setting::path(
     "Where `onhand up` keeps everything; without it `~/.local/share/onhand`.",
 )
 .optional();
-pub(crate) const PUBLIC_URL: OptionalSetting<String> = Setting::url(
+const PUBLIC_URL: OptionalSetting<String> = Setting::url(
     "ONHAND_PUBLIC_URL",
-    "How shops reach onhand from outside, for the webhook addresses that are shown.",
+    "How shops reach onhand from outside: where their webhooks are delivered, and the keys they grant.",
     &["http", "https"],
 )
 .optional();
+
+const MAKE_WEBHOOKS: Setting<bool> = Setting::switch(
+    "ONHAND_MAKE_WEBHOOKS",
+    "Whether onhand makes the webhooks in each shop and keeps them, where `ONHAND_PUBLIC_URL` is set; else people do.",
+    true,
+);
+
+/// How shops reach onhand from outside, and who makes the webhooks by which they do.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Public {
+    pub(crate) url: Option<String>,
+    /// onhand does, if it knows its address.
+    pub(crate) makes_webhooks: bool,
+}
+
+impl Public {
+    pub(crate) fn from_source(reader: &mut Reader<'_>) -> Self {
+        Self { url: reader.get_optional(&PUBLIC_URL), makes_webhooks: reader.get(&MAKE_WEBHOOKS) }
+    }
+
+    /// The address for which webhooks are made; `None`: they are made by hand.
+    pub(crate) fn for_webhooks(&self) -> Option<String> {
+        self.url.clone().filter(|_| self.makes_webhooks)
+    }
+}
 
 /// The settings of every command.
 pub const GROUP: Group = Group {
     title: "Command line",
     about: "A flag of the same name goes before its setting.",
-    settings: &[URL.declaration(), TOKEN.declaration(), DATA_DIR.declaration(), PUBLIC_URL.declaration()],
+    settings: &[
+        URL.declaration(),
+        TOKEN.declaration(),
+        DATA_DIR.declaration(),
+        PUBLIC_URL.declaration(),
+        MAKE_WEBHOOKS.declaration(),
+    ],
 };
 
 /// What is needed to call onhand.

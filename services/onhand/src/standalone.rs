@@ -18,6 +18,7 @@ use process::{Stage, Tasks};
 use store::{SecretKey, SqliteOptions, Store};
 use tokio::net::TcpListener;
 
+use crate::connection::Public;
 use data_dir::DataDir;
 pub(crate) use restored::restored;
 
@@ -37,7 +38,7 @@ const MEMBER: &str = "standalone";
 pub(crate) struct Options {
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: SocketAddr,
-    pub(crate) public_url: Option<String>,
+    pub(crate) public: Public,
     pub(crate) http: Limits,
     pub(crate) services: ServiceSettings,
 }
@@ -154,10 +155,11 @@ pub(crate) async fn start(options: Options) -> Result<Standalone, StartError> {
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
 
-    let Options { data_dir, public_url, http, services: settings, .. } = options;
+    let Options { data_dir, public, http, services: settings, .. } = options;
     let parts = Common { store: &store, bus: &bus, tasks: &tasks, health: &health, metrics: &metrics };
     checks::spawn(&store, &bus, &tasks, &health);
-    let routes = services(parts, settings, public_url.clone())?;
+    let public_url = public.url.clone();
+    let routes = services(parts, settings, public)?;
     let server = Server::new(http, &metrics).leaving(tasks.stopping(Stage::Intake));
     tasks.spawn_in(Stage::Serve, "http", server.serve(listener, routes, tasks.stopping(Stage::Serve)));
     hold(&tasks, directory);
@@ -175,11 +177,7 @@ async fn transport(directory: &DataDir, tasks: &Tasks) -> Result<Bus, StartError
 }
 
 /// Starts the services; their routes, with the pages of the process.
-fn services(
-    parts: Common<'_>,
-    settings: ServiceSettings,
-    public_url: Option<String>,
-) -> Result<Router, StartError> {
+fn services(parts: Common<'_>, settings: ServiceSettings, public: Public) -> Result<Router, StartError> {
     let Common { store, bus, tasks, health, metrics } = parts;
     let inventory = inventory::Parts {
         store: Arc::clone(store),
@@ -208,6 +206,7 @@ fn services(
             bus: bus.clone(),
             hints: bus.clone(),
             snapshot: None,
+            public_url: public.for_webhooks(),
             connect: ingress::WooCommerce::default(),
             clock: process::clock::now,
             owner: MEMBER.to_owned(),
@@ -221,7 +220,8 @@ fn services(
         inventory,
         health: health.clone(),
         metrics: metrics.clone(),
-        public_url,
+        public_url: public.url,
+        makes_webhooks: public.makes_webhooks,
     });
     Ok(process::health::router(health.clone(), metrics.clone()).merge(api).merge(webhooks))
 }

@@ -9,7 +9,7 @@ use process::Settings;
 use process::config::{self, Group, Setting, Source};
 
 use crate::arguments::Global;
-use crate::connection::{self, DATA_DIR, LISTEN_DEFAULT, PUBLIC_URL};
+use crate::connection::{self, DATA_DIR, LISTEN_DEFAULT, Public};
 use crate::distributed;
 use crate::failure::Failure;
 use crate::running::{Signals, until_stopped};
@@ -33,7 +33,7 @@ pub(crate) struct Up {
     /// Where to listen [environment: `ONHAND_LISTEN`; default: `127.0.0.1:8017`].
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// How shops reach this onhand, for the webhook addresses it tells [environment: `ONHAND_PUBLIC_URL`].
+    /// How shops reach this onhand, for the webhooks it makes in them [environment: `ONHAND_PUBLIC_URL`].
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
 }
@@ -43,7 +43,7 @@ struct Set {
     process: Settings,
     listen: SocketAddr,
     data_dir: Option<PathBuf>,
-    public_url: Option<String>,
+    public: Public,
     services: standalone::ServiceSettings,
 }
 
@@ -59,7 +59,7 @@ impl Up {
         let options = Options {
             data_dir: connection::data_dir_or_default(set.data_dir),
             listen: set.listen,
-            public_url: set.public_url,
+            public: set.public,
             http: set.process.http,
             services: set.services,
         };
@@ -93,7 +93,7 @@ impl Up {
             process: Settings::from_source(reader),
             listen: reader.get(&LISTEN),
             data_dir: reader.get_optional(&DATA_DIR),
-            public_url: reader.get_optional(&PUBLIC_URL),
+            public: Public::from_source(reader),
             services: standalone::ServiceSettings::from_source(reader),
         })?;
         Ok(set)

@@ -56,7 +56,7 @@ async fn deliver(inner: &Inner, delivery: &Delivery) {
         now
     };
     let mut answer = None;
-    if !lost {
+    if !lost && may_call(inner, &delivery.delivery_url) {
         for _ in 0..=u64::from(repeated) {
             answer = post(&delivery.delivery_url, &head, &body, inner.options.delivery_timeout).await;
         }
@@ -100,6 +100,9 @@ pub(super) async fn ping(inner: &Inner, webhook: WebhookId) {
     let body = format!("webhook_id={}", webhook.0);
     inner.counts().pings += 1;
     for _ in 0..=PING_REDIRECTS_MAX {
+        if !may_call(inner, &url) {
+            return;
+        }
         let Some(answer) = post(&url, &head, &body, PING_TIMEOUT).await else { return };
         match answer.location {
             Some(location) if (300..400).contains(&answer.status) => url = location,
@@ -109,6 +112,27 @@ pub(super) async fn ping(inner: &Inner, webhook: WebhookId) {
             }
         }
     }
+}
+
+/// Whether WordPress lets a request go there (`wp_http_validate_url`). Names are taken for public ones.
+fn may_call(inner: &Inner, url: &str) -> bool {
+    if !inner.options.safe_deliveries {
+        return true;
+    }
+    let place = |url: &str| {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let authority = rest.split('/').next().unwrap_or_default();
+        let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+        (host.to_ascii_lowercase(), port.parse::<u16>().ok())
+    };
+    let ((host, port), (own_host, own_port)) = (place(url), place(&inner.renderer.home));
+    let is_own = host == own_host;
+    let is_private = host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| {
+        matches!(address.octets(), [0 | 10 | 127, ..] | [172, 16..=31, ..] | [192, 168, ..])
+    });
+    let port_allowed =
+        port.is_none_or(|port| matches!(port, 80 | 443 | 8080) || (is_own && own_port == Some(port)));
+    (is_own || !is_private) && port_allowed
 }
 
 /// The key is what WordPress stores, its HTML entities resolved.

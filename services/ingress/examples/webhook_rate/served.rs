@@ -88,6 +88,7 @@ impl Ingress {
             hints: hints.clone(),
             bus,
             snapshot: None,
+            public_url: None,
             connect: WooCommerce::default(),
             clock: process::clock::now,
             owner: "bench".to_owned(),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use connector::{
-    CallError, CataloguePage, OrdersById, OrdersCursor, OrdersPage, ReadCatalogue, ReadOrders, ReadStocks,
-    Reply, StockRef, StocksRead,
+    CallError, CataloguePage, KeepWebhooks, OrdersById, OrdersCursor, OrdersPage, ReadCatalogue, ReadOrders,
+    ReadStocks, Reply, StockRef, StocksRead, Webhook,
 };
 use process::error_chain;
+use secrecy::SecretString;
 use values::OrderId;
 
 use super::{CursorOf, ReadError, Reader};
@@ -44,6 +45,28 @@ impl<C: Connect> Reader<C> {
     ) -> Result<Reply<CataloguePage<CursorOf<C>>>, ReadError> {
         let connection = self.connection().await?;
         self.call(Read::Catalogue, async { connection.catalogue(cursor).await }).await
+    }
+
+    pub(super) async fn webhooks(&mut self) -> Result<Vec<Webhook>, ReadError> {
+        let connection = self.connection().await?;
+        Ok(self.call(Read::Webhooks, async { connection.webhooks().await }).await?.value)
+    }
+
+    pub(super) async fn create_webhook(
+        &mut self,
+        topic: &str,
+        address: &str,
+        secret: &SecretString,
+    ) -> Result<Webhook, ReadError> {
+        let connection = self.connection().await?;
+        let making = async { connection.create_webhook(topic, address, secret).await };
+        Ok(self.call(Read::Webhooks, making).await?.value)
+    }
+
+    pub(super) async fn delete_webhook(&mut self, id: i64) -> Result<(), ReadError> {
+        let connection = self.connection().await?;
+        self.call(Read::Webhooks, async { connection.delete_webhook(id).await }).await?;
+        Ok(())
     }
 
     /// One call, if the gate lets it through.

@@ -38,6 +38,10 @@ enum Phase<K> {
     Audit(Option<OrderId>),
     /// Polls now, whatever their period says.
     Poll,
+    /// The webhooks in the shop.
+    Webhooks,
+    /// Orders that broken webhooks may not have told of, of one set.
+    Gap(OrderSet, Option<OrdersCursor>),
     /// Every stock.
     Settle(Option<StockId>),
 }
@@ -51,6 +55,8 @@ impl<K> Phase<K> {
             Self::Activate => "activate",
             Self::Audit(_) => "audit",
             Self::Poll => "poll",
+            Self::Webhooks => "webhooks",
+            Self::Gap(..) => "gap",
             Self::Settle(_) => "settle",
         }
     }
@@ -81,7 +87,7 @@ impl<K: Default> Job<K> {
             TaskKind::Catalogue => vec![catalogue()],
             TaskKind::Audit => vec![Phase::Audit(None)],
             TaskKind::Sync if is_active => {
-                vec![Phase::Poll, catalogue(), Phase::Audit(None), Phase::Settle(None)]
+                vec![Phase::Poll, catalogue(), Phase::Audit(None), Phase::Webhooks, Phase::Settle(None)]
             }
             TaskKind::Connect | TaskKind::Sync => vec![
                 Phase::Test,
@@ -91,9 +97,20 @@ impl<K: Default> Job<K> {
                 Phase::Baseline(OrderSet::Live, None),
                 Phase::Baseline(OrderSet::Trash, None),
                 Phase::Activate,
+                Phase::Webhooks,
                 Phase::Settle(None),
             ],
         };
+        Self::of(task, kind, phases)
+    }
+
+    /// Reads what broken webhooks may not have told of.
+    fn gap() -> Self {
+        let phases = vec![Phase::Gap(OrderSet::Live, None), Phase::Gap(OrderSet::Trash, None)];
+        Self::of(None, TaskKind::Sync, phases)
+    }
+
+    fn of(task: Option<i64>, kind: TaskKind, phases: Vec<Phase<K>>) -> Self {
         Self {
             task,
             kind,
@@ -170,6 +187,10 @@ impl<C: Connect> Reader<C> {
             if self.shop.borrow().state == ShopState::Active {
                 self.job = Some(Job::new(None, TaskKind::Connect, false));
             }
+            return;
+        }
+        if self.guard.has_gap() {
+            self.job = Some(Job::gap());
             return;
         }
         let (now, settings) = (self.now(), &self.shared.settings);
@@ -272,6 +293,18 @@ impl<C: Connect> Reader<C> {
                 self.orders_due = Instant::now();
                 self.trash_due = self.orders_due;
                 None
+            }
+            Phase::Webhooks => {
+                let looked = self.guard_webhooks().await?;
+                job.report.note_webhooks(&looked);
+                None
+            }
+            Phase::Gap(set, cursor) => {
+                let next = self.read_gap(set, cursor).await?;
+                if next.is_none() && job.phases.len() == 1 {
+                    self.gap_read();
+                }
+                next.map(|next| Phase::Gap(set, Some(next)))
             }
             Phase::Settle(after) => self.step_settle(job, after).await?,
         };

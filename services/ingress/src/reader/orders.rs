@@ -53,7 +53,12 @@ impl<C: Connect> Reader<C> {
             }
             let (reached, _) = *begun.get_or_insert_with(|| self.began(&reply));
             let told = Told { number, read_at: reply.asked_at(), baseline: false };
-            let page = reply.value;
+            let (page, shop_now) = (reply.value, reply.shop_time);
+            if set == OrderSet::Live {
+                for order in &page.orders {
+                    self.note_change(order.order, order.modified_at, shop_now);
+                }
+            }
             self.publish_orders(told, page.orders, &page.unusable).await?;
             // What changes while the poll goes on is left to the next one: a poll ends even in a busy shop.
             match page.next {
@@ -66,6 +71,9 @@ impl<C: Connect> Reader<C> {
         }
         let Some((reached, polled)) = begun else { return Err(ReadError::Stale) };
         self.save_position(set, reached).await?;
+        if set == OrderSet::Live {
+            self.see_whether_silent().await?;
+        }
         Ok(polled)
     }
 
@@ -76,7 +84,7 @@ impl<C: Connect> Reader<C> {
         (reached, Polled { read_to, date: reply.shop_time })
     }
 
-    async fn position(&mut self, set: OrderSet) -> Result<Position, ReadError> {
+    pub(super) async fn position(&mut self, set: OrderSet) -> Result<Position, ReadError> {
         let (known, kind) = match set {
             OrderSet::Trash => (self.trash, CursorKind::Trash),
             OrderSet::Live | OrderSet::Open => (self.live, CursorKind::Orders),

@@ -6,6 +6,8 @@ use connector::{Diagnosis, ListingFact, ListingKind, Severity};
 use serde::Serialize;
 use values::{HolderId, Sku};
 
+use super::guard::Looked;
+
 /// Most problems named; the others are only counted. Each takes less than 400 bytes, so a report stays within its bound.
 const PROBLEMS_MAX: usize = 100;
 /// Longest name of a listing in a report, in characters.
@@ -61,6 +63,9 @@ pub(super) struct Report {
     stocks: u64,
     orders: u64,
     unusable_orders: u64,
+    /// Webhooks of ours in the shop; nothing if they are made by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhooks: Option<usize>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     problem_counts: BTreeMap<ProblemKind, u64>,
     problems: Vec<Problem>,
@@ -122,6 +127,11 @@ impl Report {
         self.orders = self.orders.saturating_add(u64::try_from(orders).unwrap_or(u64::MAX));
         self.unusable_orders =
             self.unusable_orders.saturating_add(u64::try_from(unusable).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn note_webhooks(&mut self, looked: &Looked) {
+        let count = looked.good + looked.made;
+        self.webhooks = (count > 0).then_some(count);
     }
 
     pub(super) fn note_findings(&mut self, diagnosis: &Diagnosis) {

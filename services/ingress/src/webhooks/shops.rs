@@ -2,7 +2,7 @@
 //! that is removed or whose secret is changed is noticed within that moment, and a database that is away stops no webhook
 //! of a shop that was heard of, in this life of the process or in an earlier one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,24 +41,33 @@ pub(super) struct KnownShop {
     /// Its orders were read for the first time. Before that a webhook could come ahead of the order it changes, which
     /// would then be taken for one from before the connection; what it says is read anyway.
     pub(super) is_connected: bool,
-    blind_noted: Arc<Mutex<Option<Instant>>>,
+    pub(super) noted: Arc<Noted>,
+}
+
+/// What was written down of a shop lately, so that it is not written down for every webhook.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    /// By what it is; as many as there are topics, and two.
+    at: Mutex<BTreeMap<&'static str, Instant>>,
+}
+
+impl Noted {
+    /// Whether it is time to write it down again.
+    pub(super) fn is_news(&self, what: &'static str, every: Duration) -> bool {
+        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = at.get(what).is_none_or(|at| at.elapsed() >= every);
+        if is_news {
+            at.insert(what, Instant::now());
+        }
+        is_news
+    }
 }
 
 impl KnownShop {
     /// The shop of an address that was known in an earlier life.
     fn behind(door: &WebhookDoor) -> Option<Self> {
         let verifier = Verifier::new(&door.secret, door.secret_previous.as_ref()).ok()?;
-        Some(Self { id: door.shop, verifier, is_connected: door.is_read, blind_noted: Arc::default() })
-    }
-
-    /// Whether it is time to write down again that its webhooks are blind.
-    pub(super) fn blind_is_news(&self, every: Duration) -> bool {
-        let mut noted = self.blind_noted.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = noted.is_none_or(|at| at.elapsed() >= every);
-        if news {
-            *noted = Some(Instant::now());
-        }
-        news
+        Some(Self { id: door.shop, verifier, is_connected: door.is_read, noted: Arc::default() })
     }
 }
 
@@ -173,10 +182,10 @@ impl KnownShops {
         let previous = secrets.webhook_secret_previous.as_ref();
         // The registry takes no empty secret; a shop that has one all the same has no webhooks.
         let Ok(verifier) = Verifier::new(&secrets.webhook_secret, previous) else { return Ok(None) };
-        let blind_noted = known.map(|shop| Arc::clone(&shop.blind_noted)).unwrap_or_default();
+        let noted = known.map(|shop| Arc::clone(&shop.noted)).unwrap_or_default();
         let is_connected = known.is_some_and(|shop| shop.is_connected)
             || self.store.cursor(id, CursorKind::Orders).await?.is_some();
-        Ok(Some(Arc::new(KnownShop { id, verifier, is_connected, blind_noted })))
+        Ok(Some(Arc::new(KnownShop { id, verifier, is_connected, noted })))
     }
 }
 

@@ -13,15 +13,16 @@ use process::{Stage, Tasks};
 use proto::{Envelope, Kind, Message, OrderObserved, ReadWanted, Source, StockShown, Wanted};
 use secrecy::{ExposeSecret, SecretString};
 use store::{
-    Connector, ListingSeen, NewShop, Opening, PollSettings, SecretKey, ShopAdded, ShopSecrets, ShopSettings,
-    SqliteOptions, Store, Task, TaskKind, TaskState, WarehouseAdded, WarehouseKind,
+    Condition, ConditionKind, Connector, ListingSeen, NewShop, Opening, PollSettings, SecretKey, ShopAdded,
+    ShopSecrets, ShopSettings, SqliteOptions, Store, Task, TaskKind, TaskState, WarehouseAdded,
+    WarehouseKind,
 };
 use tempfile::TempDir;
 use testkit::fake_shop::{FakeShop, FakeShopOptions};
 use testkit::shop::{Change, NewLine, NewOrder, NewProduct, Status, Topic};
 use tokio::net::TcpListener;
 use uuid::Uuid;
-use values::{OrderId, ProductId, ShopId, WarehouseId};
+use values::{OrderId, ProductId, ShopId, Timestamp, WarehouseId};
 
 /// Long enough for a busy machine; nothing waits that long when all is well.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,6 +81,18 @@ pub(crate) struct World {
     pub(crate) url: String,
     settings: Settings,
     spool_bytes_max: u64,
+    public: Public,
+}
+
+/// How the process is told that shops reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Public {
+    /// Not at all: webhooks are made by hand.
+    Unknown,
+    /// Where it listens.
+    Itself,
+    /// Somewhere else.
+    At(String),
 }
 
 impl World {
@@ -88,15 +101,25 @@ impl World {
     }
 
     pub(crate) async fn start_with(settings: Settings) -> Self {
-        Self::open(tempfile::tempdir().unwrap(), settings, spool::SPOOL_BYTES_MAX).await
+        Self::open(tempfile::tempdir().unwrap(), settings, spool::SPOOL_BYTES_MAX, Public::Unknown).await
+    }
+
+    /// With somebody who looks after webhooks all the time.
+    pub(crate) async fn start_guarding(public: Public) -> Self {
+        let settings = Settings {
+            webhook_period: Duration::from_millis(20),
+            webhook_silence: Duration::from_millis(30),
+            ..Settings::for_testing()
+        };
+        Self::open(tempfile::tempdir().unwrap(), settings, spool::SPOOL_BYTES_MAX, public).await
     }
 
     /// With so little room that webhooks soon find it full.
     pub(crate) async fn start_small(bytes_max: u64) -> Self {
-        Self::open(tempfile::tempdir().unwrap(), Settings::for_testing(), bytes_max).await
+        Self::open(tempfile::tempdir().unwrap(), Settings::for_testing(), bytes_max, Public::Unknown).await
     }
 
-    async fn open(folder: TempDir, settings: Settings, spool_bytes_max: u64) -> Self {
+    async fn open(folder: TempDir, settings: Settings, spool_bytes_max: u64, public: Public) -> Self {
         let (tasks, metrics, health) = (Tasks::new(), Metrics::new(), Health::new());
         let database = SqliteOptions::new(folder.path().join("onhand.db"));
         let store = Arc::new(Store::open_sqlite(&database, SecretKey::from_bytes([7; 32])).await.unwrap());
@@ -114,11 +137,18 @@ impl World {
             let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
             tasks.spawn("taker", async move { bus.consume(queue, limits, &mut taker, &stop).await });
         }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let parts = Parts {
             store: Arc::clone(&store),
             bus: bus.clone(),
             hints: bus.clone(),
             snapshot: None,
+            public_url: match &public {
+                Public::Unknown => None,
+                Public::Itself => Some(format!("{url}/")),
+                Public::At(url) => Some(url.clone()),
+            },
             connect: WooCommerce::default(),
             clock: process::clock::now,
             owner: "test".to_owned(),
@@ -126,22 +156,32 @@ impl World {
             settings: settings.clone(),
         };
         let router = onhand_ingress::start(parts, &tasks, &metrics).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let server = Server::new(serve::Limits::default(), &metrics);
         tasks.spawn_in(Stage::Intake, "http", server.serve(listener, router, tasks.stopping(Stage::Intake)));
         let publisher = bus.publisher();
-        Self { folder, store, publisher, tasks, metrics, health, taken, url, settings, spool_bytes_max }
+        Self {
+            folder,
+            store,
+            publisher,
+            tasks,
+            metrics,
+            health,
+            taken,
+            url,
+            settings,
+            spool_bytes_max,
+            public,
+        }
     }
 
     /// An orderly end, and the next life on the same files. What was taken is forgotten.
     pub(crate) async fn restart(self) -> Self {
-        let Self { folder, store, publisher, tasks, settings, spool_bytes_max, .. } = self;
+        let Self { folder, store, publisher, tasks, settings, spool_bytes_max, public, .. } = self;
         drop(publisher);
         assert_eq!(tasks.drain(PATIENCE).await, Vec::<String>::new());
         store.close().await;
         drop(store);
-        Self::open(folder, settings, spool_bytes_max).await
+        Self::open(folder, settings, spool_bytes_max, public).await
     }
 
     /// Adds a shop as the API does; its webhook address.
@@ -175,6 +215,48 @@ impl World {
             fake.with_model(|model, now| model.create_webhook(topic, &address, SECRET, now));
         }
         shop
+    }
+
+    /// Adds a shop and waits until it is connected and has the webhooks that the process made.
+    pub(crate) async fn connect_guarded(&self, fake: &FakeShop) -> (ShopId, Task) {
+        let (shop, _) = self.add(fake, FakeShopOptions::SECRET).await;
+        let task = self.run_task(shop, TaskKind::Connect).await;
+        assert_eq!(task.progress.state, TaskState::Done, "{task:?}");
+        (shop, task)
+    }
+
+    /// Has a shop polled so rarely that what is read was read for another reason.
+    pub(crate) async fn poll_rarely(&self, shop: ShopId) {
+        let shops = self.store.shops(Some(&[shop])).await.unwrap();
+        let hour = Duration::from_hours(1);
+        let poll = PollSettings { orders: hour, trash: hour };
+        let settings = ShopSettings { poll, ..shops[0].settings.clone() };
+        self.store.change_shop(shop, &settings).await.unwrap();
+    }
+
+    /// What is or was wrong with a shop, of one kind.
+    pub(crate) async fn condition(&self, shop: ShopId, kind: ConditionKind) -> Option<Condition> {
+        let conditions = self.store.conditions(shop).await.unwrap();
+        conditions.into_iter().find(|condition| condition.kind == kind)
+    }
+
+    /// Waits until something is wrong with a shop.
+    pub(crate) async fn raised(&self, shop: ShopId, kind: ConditionKind) -> Condition {
+        let so = async || self.condition(shop, kind).await.filter(|condition| condition.cleared_at.is_none());
+        self.until(kind.as_str(), so).await
+    }
+
+    /// Waits until something was found wrong with a shop after a moment, whether that has ended or not.
+    pub(crate) async fn raised_since(&self, shop: ShopId, kind: ConditionKind, from: Timestamp) -> Condition {
+        let so = async || self.condition(shop, kind).await.filter(|condition| condition.since >= from);
+        self.until(kind.as_str(), so).await
+    }
+
+    /// Waits until that has ended.
+    pub(crate) async fn cleared(&self, shop: ShopId, kind: ConditionKind) {
+        let ended =
+            async || self.condition(shop, kind).await.filter(|condition| condition.cleared_at.is_some());
+        self.until(&format!("the end of {kind}"), ended).await;
     }
 
     /// Asks for a task and waits for its end.

@@ -133,6 +133,11 @@ impl Problem {
         Self { kind, detail: detail.into(), reasons: Vec::new(), reason_count: 0, cause: None }
     }
 
+    /// What is said of it.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(Kind::BadRequest, detail)
     }

@@ -1,6 +1,7 @@
 //! Shops: connecting, changing, disconnecting. Their secrets go in and never come out.
 
 mod body;
+pub(super) mod grants;
 mod removal;
 mod settings;
 
@@ -22,7 +23,8 @@ use super::names::{self, Warehouses};
 use super::page::{Page, PageQuery};
 use super::problem::{Kind, Problem};
 use super::{Served, Shared, created, tasks};
-use body::{AddShop, AddedShop, ChangeShop, ShopBody, Unmapped};
+use body::{AddShop, AddedShop, ChangeShop, ShopBody, Unmapped, WebhooksWord};
+use grants::AskedGrant;
 use removal::{RemoveQuery, RemovedShop};
 
 /// List shops
@@ -58,6 +60,8 @@ pub(super) async fn read(
     let mut body = ShopBody::new(&shop, &Warehouses::load(&parts.store).await?);
     body.lane = parts.store.lane(shop.id).await?.map(Into::into);
     body.reading = parts.store.reading(shop.id).await?.map(Into::into);
+    let conditions = parts.store.conditions(shop.id).await?;
+    body.conditions = Some(conditions.into_iter().map(Into::into).collect());
     if shop.opening == Opening::Take {
         body.openings = Some(parts.store.openings(shop.id).await?.into());
     }
@@ -71,13 +75,41 @@ pub(super) async fn read(
 /// Connect a shop
 ///
 /// Its state is `connecting` until the task is done: the shop is tested, its catalogue and open orders are read, each of
-/// its stocks is compared with proof. Nothing is pushed to a stock before that. Enter `webhook_url` and `webhook_secret`
-/// in the shop; the secret is not shown again. One that was removed is known by its address: it comes back as itself, and
+/// its stocks is compared with proof. Nothing is pushed to a stock before that. Its webhooks are made then, if onhand knows
+/// its public address; else enter `webhook_url` and `webhook_secret` in the shop; the secret is not shown again. One that was removed is known by its address: it comes back as itself, and
 /// its orders hold nothing twice.
+///
+/// With neither `consumer_key` nor `consumer_secret` nothing is added yet: the answer names a page of the shop on which its
+/// owner lets it grant them, and a grant to follow. This needs a public address with https.
 #[utoipa::path(post, path = "/shops", tag = "registry", operation_id = "add_shop", request_body = AddShop,
-    responses((status = 201, body = AddedShop)))]
+    responses((status = 201, body = AddedShop), (status = 202, body = AskedGrant)))]
 pub(super) async fn add(State(parts): State<Shared>, Body(new): Body<AddShop>) -> Result<Response, Problem> {
     names::check_shop_name(&new.name)?;
+    new.settings(&Warehouses::load(&parts.store).await?)?;
+    let keys = match (&new.consumer_key, &new.consumer_secret) {
+        (None, None) => return grants::ask(&parts, new).await,
+        (Some(key), Some(secret)) => Keys {
+            consumer_key: settings::secret("consumer_key", key)?,
+            consumer_secret: settings::secret("consumer_secret", secret)?,
+        },
+        _ => {
+            return Err(Problem::invalid(
+                "give both consumer_key and consumer_secret, or neither to have the shop grant them",
+            ));
+        }
+    };
+    let connected = connect(&parts, &new, &keys).await?;
+    Ok(created(connected))
+}
+
+/// What a shop is called with.
+struct Keys {
+    consumer_key: SecretString,
+    consumer_secret: SecretString,
+}
+
+/// Adds a shop, and has it connected.
+async fn connect(parts: &Served, new: &AddShop, keys: &Keys) -> Result<AddedShop, Problem> {
     let warehouses = Warehouses::load(&parts.store).await?;
     let webhook_secret = new.webhook_secret.clone().unwrap_or_else(random_secret);
     let shop = NewShop {
@@ -86,8 +118,8 @@ pub(super) async fn add(State(parts): State<Shared>, Body(new): Body<AddShop>) -
         settings: new.settings(&warehouses)?,
         opening: new.opening.into(),
         secrets: ShopSecrets {
-            consumer_key: settings::secret("consumer_key", &new.consumer_key)?,
-            consumer_secret: settings::secret("consumer_secret", &new.consumer_secret)?,
+            consumer_key: settings::secret("consumer_key", &keys.consumer_key)?,
+            consumer_secret: settings::secret("consumer_secret", &keys.consumer_secret)?,
             webhook_secret: settings::webhook_secret(&webhook_secret)?,
             webhook_secret_previous: None,
         },
@@ -104,9 +136,14 @@ pub(super) async fn add(State(parts): State<Shared>, Body(new): Body<AddShop>) -
         ShopAdded::UnknownWarehouse(_) => return Err(warehouse_gone()),
     };
     let task = tasks::add(&parts.store, shop.id, TaskKind::Connect).await?;
-    let webhook_url = webhook_url(&parts, &token);
-    let shop = ShopBody { webhook_url: Some(webhook_url), ..ShopBody::new(&shop, &warehouses) };
-    Ok(created(AddedShop { shop, webhook_secret: webhook_secret.expose_secret().to_owned(), task, returned }))
+    let webhook_url = webhook_url(parts, &token);
+    Ok(AddedShop {
+        shop: ShopBody { webhook_url: Some(webhook_url), ..ShopBody::new(&shop, &warehouses) },
+        webhook_secret: webhook_secret.expose_secret().to_owned(),
+        webhooks: WebhooksWord::of(parts),
+        task,
+        returned,
+    })
 }
 
 /// Change a shop

@@ -9,6 +9,7 @@ mod access;
 #[expect(dead_code, reason = "the tests of the service use the rest of it")]
 mod database;
 mod document;
+mod grants;
 mod imports;
 mod operations;
 mod reading;

@@ -45,6 +45,12 @@ impl Answer {
         if self.text.is_empty() { Value::Null } else { self.json() }
     }
 
+    /// The text of a good answer.
+    pub(crate) fn good_text(&self) -> &str {
+        assert_eq!(self.status.as_u16(), 200, "{}", self.text);
+        &self.text
+    }
+
     /// The body of a refusal, which must be a problem of this kind.
     pub(crate) fn problem(&self, status: u16, kind: &str) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
@@ -76,6 +82,7 @@ impl Api {
             health,
             metrics: metrics.clone(),
             public_url: Some("https://hub.example/".to_owned()),
+            makes_webhooks: true,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -22,7 +22,7 @@ use super::demand::Demand;
 use super::dice::Dice;
 use super::{DemoError, Plan};
 use crate::api::Api;
-use crate::connection::{ADMIN_TOKEN_FILE, Connection};
+use crate::connection::{ADMIN_TOKEN_FILE, Connection, Public};
 use crate::secret_input;
 use crate::standalone::{self, Options, ServiceSettings, Standalone};
 
@@ -228,7 +228,7 @@ fn options(directory: &Path) -> Options {
     Options {
         data_dir: directory.join("data"),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        public_url: None,
+        public: Public::default(),
         http: Limits::default(),
         services: settings(),
     }

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::open::{self, ServeError};
 use super::settings::{self, Backing, Service};
 use super::{GROUP, checks};
-use crate::connection::{self, PUBLIC_URL};
+use crate::connection::{self, Public};
 use crate::failure::Failure;
 use crate::running::{Signals, until_stopped};
 use crate::screen::Screen;
@@ -42,7 +42,7 @@ struct Set {
     listen: SocketAddr,
     /// Requests are taken for so long after it said that it is not ready.
     grace: Duration,
-    public_url: Option<String>,
+    public: Public,
     spool_dir: Option<PathBuf>,
     services: ServiceSettings,
 }
@@ -83,7 +83,7 @@ impl Serve {
             backing: Backing::from_source(reader, self.service.name()),
             listen: self.service.listen(reader),
             grace: self.service.grace(reader),
-            public_url: reader.get_optional(&PUBLIC_URL),
+            public: Public::from_source(reader),
             spool_dir: (self.service == Service::Ingress).then(|| settings::spool_dir(reader)),
             services: ServiceSettings::from_source(reader),
         })?;
@@ -114,7 +114,7 @@ impl Serve {
         health: &Health,
         metrics: &Metrics,
     ) -> Result<SocketAddr, ServeError> {
-        let Set { process, backing, listen, grace: _, public_url, spool_dir, services } = set;
+        let Set { process, backing, listen, grace: _, public, spool_dir, services } = set;
         let backing = Arc::new(backing);
         let snapshot = match &spool_dir {
             Some(spool_dir) => Some(open::snapshot(spool_dir, open::secret_key(&backing)?)),
@@ -136,9 +136,9 @@ impl Serve {
                 let spool = open::open_spool(&spool_dir, tasks).await?;
                 let (broker, topology) = (backing.broker.clone(), backing.topology);
                 let hints = open::broker(broker, topology, Some(&spool), tasks).await?;
-                ingress_routes(parts, bus, hints, snapshot, services.ingress)?
+                ingress_routes(parts, bus, hints, snapshot, public.for_webhooks(), services.ingress)?
             }
-            Service::Inventory => inventory_routes(parts, bus, services.inventory, public_url),
+            Service::Inventory => inventory_routes(parts, bus, services.inventory, public),
             Service::Egress => egress_routes(parts, bus, services.egress),
         };
         let (listener, address) = open::listen(listen).await?;
@@ -154,6 +154,7 @@ fn ingress_routes(
     bus: Bus,
     hints: Bus,
     snapshot: Option<ingress::Snapshot>,
+    public_url: Option<String>,
     settings: ingress::Settings,
 ) -> Result<Router, ServeError> {
     let Parts { store, tasks, health, metrics, member } = parts;
@@ -166,6 +167,7 @@ fn ingress_routes(
         bus,
         hints,
         snapshot,
+        public_url,
         connect: ingress::WooCommerce::default(),
         clock: process::clock::now,
         owner: member,
@@ -177,12 +179,7 @@ fn ingress_routes(
     Ok(pages.nest(READING, process::health::router(reading, metrics.clone())).merge(webhooks))
 }
 
-fn inventory_routes(
-    parts: Parts<'_>,
-    bus: Bus,
-    settings: inventory::Settings,
-    public_url: Option<String>,
-) -> Router {
+fn inventory_routes(parts: Parts<'_>, bus: Bus, settings: inventory::Settings, public: Public) -> Router {
     let Parts { store, tasks, health, metrics, member } = parts;
     checks::database(store, tasks, health);
     checks::broker(&bus, tasks, health);
@@ -192,7 +189,8 @@ fn inventory_routes(
         inventory,
         health: health.clone(),
         metrics: metrics.clone(),
-        public_url,
+        public_url: public.url,
+        makes_webhooks: public.makes_webhooks,
     });
     process::health::router(health.clone(), metrics.clone()).merge(api)
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use ledger::StatusRule;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use store::{Opening, Openings, Reading, Shop, ShopLane, SignIn};
+use store::{Condition, Opening, Openings, Reading, Shop, ShopLane, SignIn};
 use utoipa::ToSchema;
 
+use super::super::Served;
 use super::super::names::Warehouses;
 use super::super::wire::{Amount, Time};
 
@@ -160,6 +161,9 @@ pub(in super::super) struct ShopBody {
     /// What became of its stocks with `opening: take`; only when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) openings: Option<OpeningsBody>,
+    /// What is wrong with it, and what was last; only when a single shop is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) conditions: Option<Vec<ConditionBody>>,
     /// The address for its webhooks; only for admins, when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) webhook_url: Option<String>,
@@ -184,8 +188,56 @@ impl ShopBody {
             lane: None,
             reading: None,
             openings: None,
+            conditions: None,
             webhook_url: None,
         }
+    }
+}
+
+/// Something that is wrong with a shop, or was.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Condition)]
+pub(in super::super) struct ConditionBody {
+    /// A stable word for it.
+    #[schema(example = "webhooks_redirected")]
+    kind: &'static str,
+    /// What is the case and what to do.
+    what: String,
+    /// Since when.
+    since: Time,
+    /// When it was last found to be so.
+    seen_at: Time,
+    /// When it ended; nothing while it is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cleared_at: Option<Time>,
+}
+
+impl From<Condition> for ConditionBody {
+    fn from(condition: Condition) -> Self {
+        Self {
+            kind: condition.kind.as_str(),
+            what: condition.what,
+            since: condition.since.into(),
+            seen_at: condition.seen_at.into(),
+            cleared_at: condition.cleared_at.map(Into::into),
+        }
+    }
+}
+
+/// Who makes the webhooks of a shop.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Webhooks)]
+pub(in super::super) enum WebhooksWord {
+    /// onhand does, once its orders are read.
+    Made,
+    /// People do, as onhand does not know its public address or is told not to.
+    ByHand,
+}
+
+impl WebhooksWord {
+    pub(super) fn of(parts: &Served) -> Self {
+        if parts.makes_webhooks && parts.public_url.is_some() { Self::Made } else { Self::ByHand }
     }
 }
 
@@ -265,6 +317,8 @@ pub(in super::super) struct ReadingBody {
     resting_until: Option<Time>,
     /// When a webhook last said that its owner may no longer see orders: give it to an administrator of the shop.
     blind_at: Option<Time>,
+    /// When the shop last tried whether somebody listens to its webhooks.
+    pinged_at: Option<Time>,
 }
 
 impl From<Reading> for ReadingBody {
@@ -279,6 +333,7 @@ impl From<Reading> for ReadingBody {
             breaker: reading.breaker.as_str(),
             resting_until: reading.resting_until.map(Into::into),
             blind_at: reading.blind_at.map(Into::into),
+            pinged_at: reading.pinged_at.map(Into::into),
         }
     }
 }
@@ -293,12 +348,12 @@ pub(in super::super) struct AddShop {
     /// Its address, as in `https://shop.example` or `https://example.com/shop`.
     #[schema(example = "https://shop.example")]
     pub(super) url: String,
-    /// User of its REST API.
-    #[schema(value_type = String, write_only, example = "ck_…")]
-    pub(super) consumer_key: SecretString,
+    /// User of its REST API; without it and the secret the shop is asked to grant both.
+    #[schema(value_type = Option<String>, write_only)]
+    pub(super) consumer_key: Option<SecretString>,
     /// Password of its REST API.
-    #[schema(value_type = String, write_only, example = "cs_…")]
-    pub(super) consumer_secret: SecretString,
+    #[schema(value_type = Option<String>, write_only)]
+    pub(super) consumer_secret: Option<SecretString>,
     /// What its webhooks are signed with; made if left out.
     #[schema(value_type = Option<String>, write_only)]
     pub(super) webhook_secret: Option<SecretString>,
@@ -325,6 +380,25 @@ pub(in super::super) struct AddShop {
     pub(super) statuses: BTreeMap<String, Rule>,
 }
 
+impl AddShop {
+    /// The same without keys, to be kept sealed until the shop has granted them.
+    pub(super) fn to_text(&self) -> SecretString {
+        let text = serde_json::json!({
+            "name": self.name,
+            "url": self.url,
+            "webhook_secret": self.webhook_secret.as_ref().map(ExposeSecret::expose_secret),
+            "warehouses": self.warehouses,
+            "buffer": self.buffer,
+            "opening": self.opening,
+            "private_addresses": self.private_addresses,
+            "sign_in": self.sign_in,
+            "pending_hold_minutes": self.pending_hold_minutes,
+            "statuses": self.statuses,
+        });
+        text.to_string().into()
+    }
+}
+
 /// A shop that was connected.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in super::super) struct AddedShop {
@@ -333,6 +407,8 @@ pub(in super::super) struct AddedShop {
     pub(super) shop: ShopBody,
     /// What to sign webhooks with; not shown again.
     pub(super) webhook_secret: String,
+    /// Who makes its webhooks: with `by_hand` enter `webhook_url` and `webhook_secret` in the shop, for each topic.
+    pub(super) webhooks: WebhooksWord,
     /// The task that connects it.
     #[schema(example = 1)]
     pub(super) task: i64,

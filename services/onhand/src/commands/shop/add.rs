@@ -1,4 +1,4 @@
-//! `onhand shop add`: from an address and two keys to a shop in service.
+//! `onhand shop add`: from an address, and two keys or the shop's own grant of them, to a shop in service.
 
 use clap::{Args, ValueEnum};
 use secrecy::ExposeSecret;
@@ -51,21 +51,20 @@ enum Opening {
 
 impl Add {
     pub(crate) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
-        let mut shop = api.post(&["shops"], &self.body()?).await?;
+        let answer = api.post(&["shops"], &self.body()?).await?;
+        let mut shop = if answer.get("authorize_url").is_some() {
+            match self.granted(api, screen, &answer).await? {
+                Some(shop) => shop,
+                None => return Ok(()),
+            }
+        } else {
+            answer
+        };
         let url = api.webhook_address(&text(&shop, "webhook_url"));
         if let Some(fields) = shop.as_object_mut() {
             fields.insert("webhook_url".to_owned(), url.clone().into());
         }
-        // Before the wait: should that end early, the secret must not be lost, it is shown only once.
-        screen.say(format!(
-            "shop {} added; in WooCommerce, Settings > Advanced > Webhooks, add one for each of:",
-            self.name
-        ))?;
-        for of in ["Order", "Product"] {
-            screen.say(format!("  {of} created, {of} updated, {of} deleted, {of} restored"))?;
-        }
-        screen.say(format!("  Delivery URL  {url}"))?;
-        screen.say(format!("  Secret        {}", text(&shop, "webhook_secret")))?;
+        self.tell_of_webhooks(screen, &shop, &url)?;
         if self.no_wait {
             return screen.show(&shop, |screen| {
                 screen.line(format!(
@@ -107,9 +106,54 @@ impl Add {
         })
     }
 
+    /// Without keys the shop is asked to grant them: its owner has to agree on a page of it. The shop, once it has; `None` if
+    /// nobody is to wait for that.
+    async fn granted(&self, api: &Api, screen: Screen, asked: &Value) -> Result<Option<Value>, Failure> {
+        screen.say("Open this page as an administrator or shop manager of the shop, and agree:")?;
+        screen.say(format!("  {}", text(asked, "authorize_url")))?;
+        screen.say(format!("It can be used once, until {}.", text(asked, "expires_at")))?;
+        if self.no_wait {
+            return screen.show(asked, |_| Ok(())).map(|()| None);
+        }
+        let grant = task::granted(api, &text(asked, "grant"), &self.name).await?;
+        let mut shop = api.get(&["shops", &self.name], &[]).await?;
+        if let Some(fields) = shop.as_object_mut() {
+            for (name, from) in [("task", &grant), ("webhook_secret", asked), ("webhooks", asked)] {
+                fields.insert(name.to_owned(), from.get(name).cloned().unwrap_or(Value::Null));
+            }
+        }
+        Ok(Some(shop))
+    }
+
+    /// Before the wait: should that end early, the secret must not be lost, it is shown only once.
+    fn tell_of_webhooks(&self, screen: Screen, shop: &Value, url: &str) -> Result<(), Failure> {
+        if text(shop, "webhooks") == "made" {
+            return screen.say(format!(
+                "shop {} added; its webhooks are made by onhand, nothing is to be entered there",
+                self.name
+            ));
+        }
+        screen.say(format!(
+            "shop {} added; in WooCommerce, Settings > Advanced > Webhooks, add one for each of:",
+            self.name
+        ))?;
+        for of in ["Order", "Product"] {
+            screen.say(format!("  {of} created, {of} updated, {of} deleted, {of} restored"))?;
+        }
+        screen.say(format!("  Delivery URL  {url}"))?;
+        screen.say(format!("  Secret        {}", text(shop, "webhook_secret")))?;
+        screen.say("(where ONHAND_PUBLIC_URL says how shops reach onhand, it makes them itself)")
+    }
+
     fn body(&self) -> Result<Value, Failure> {
-        let key = self.secrets.consumer_key().required()?;
-        let secret = self.secrets.consumer_secret().required()?;
+        let key = self.secrets.consumer_key().optional()?;
+        let secret = self.secrets.consumer_secret().optional()?;
+        // One without the other is forgotten, both are to be granted by the shop.
+        let (key, secret) = match (key, secret) {
+            (Some(key), None) => (Some(key), Some(self.secrets.consumer_secret().required()?)),
+            (None, Some(secret)) => (Some(self.secrets.consumer_key().required()?), Some(secret)),
+            both => both,
+        };
         let webhook = self.secrets.webhook_secret().optional()?;
         let opening = match self.opening {
             Opening::Take => "take",
@@ -118,16 +162,19 @@ impl Add {
         let mut body = json!({
             "name": self.name,
             "url": self.url,
-            "consumer_key": key.expose_secret(),
-            "consumer_secret": secret.expose_secret(),
             "warehouses": self.warehouses,
             "buffer": self.buffer.to_string(),
             "opening": opening,
             "private_addresses": self.private_addresses,
             "sign_in": self.sign_in.word(),
         });
-        if let (Some(webhook), Some(fields)) = (webhook, body.as_object_mut()) {
-            fields.insert("webhook_secret".to_owned(), webhook.expose_secret().into());
+        let secrets = [("consumer_key", key), ("consumer_secret", secret), ("webhook_secret", webhook)];
+        if let Some(fields) = body.as_object_mut() {
+            for (field, secret) in secrets {
+                if let Some(secret) = secret {
+                    fields.insert(field.to_owned(), secret.expose_secret().into());
+                }
+            }
         }
         Ok(body)
     }

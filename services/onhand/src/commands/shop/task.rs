@@ -10,6 +10,8 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::screen::{Screen, as_text, printable, rows, text};
 
+/// Somebody has to log in and read a page meanwhile.
+const GRANT_POLL_PAUSE: Duration = Duration::from_secs(1);
 const POLL_PAUSE: Duration = Duration::from_millis(250);
 /// Reading 100,000 products at a slow shop's pace takes most of an hour.
 const WAIT_MAX: Duration = Duration::from_hours(2);
@@ -35,6 +37,24 @@ pub(super) async fn ended(api: &Api, started: &Value, shop: &str) -> Result<Valu
         let number = |name| task.get(name).and_then(Value::as_u64).unwrap_or(0);
         progress.show(&text(&task, "phase"), number("done"), number("total"));
         tokio::time::sleep(POLL_PAUSE).await;
+    }
+}
+
+/// Waits until the shop has granted its keys; the grant as it is then.
+pub(super) async fn granted(api: &Api, grant: &str, shop: &str) -> Result<Value, Failure> {
+    let progress = Progress::counting("waiting for the shop's owner");
+    loop {
+        let found = api.get(&["grants", grant], &[]).await?;
+        let refused = |cause: String| Failure::NotConnected { shop: shop.to_owned(), cause };
+        match found.get("state").and_then(Value::as_str) {
+            Some("connected") => return Ok(found),
+            Some("failed") => return Err(refused(text(&found, "failure"))),
+            // It expires by itself, so this ends.
+            Some("waiting") => {}
+            _ => return Err(refused("nobody agreed in time; run the command again".to_owned())),
+        }
+        progress.show("waiting for the shop's owner", 0, 0);
+        tokio::time::sleep(GRANT_POLL_PAUSE).await;
     }
 }
 
@@ -81,6 +101,9 @@ pub(super) fn report(screen: Screen, task: &Value) -> Result<(), Failure> {
             "read {listings} products with {stocks} stocks, and {} orders",
             number("orders")
         ))?;
+    }
+    if number("webhooks") > 0 {
+        screen.line(format!("{} webhooks are in place in the shop", number("webhooks")))?;
     }
     if number("unusable_orders") > 0 {
         let unusable = number("unusable_orders");
