@@ -140,7 +140,7 @@ impl Postgres {
             .max_lifetime(LIFETIME_MAX)
             .test_before_acquire(false)
             .before_acquire(move |connection, known| {
-                let forgets = taken.fetch_add(1, Ordering::Relaxed) % PLANS_KEPT_FOR == 0;
+                let forgets = taken.fetch_add(1, Ordering::Relaxed).is_multiple_of(PLANS_KEPT_FOR);
                 Box::pin(async move {
                     if forgets {
                         sqlx::raw_sql("DISCARD PLANS").execute(connection).await?;

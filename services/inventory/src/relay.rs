@@ -22,8 +22,7 @@ use values::{HolderId, OrderId, ShopId, StockId, Timestamp};
 use crate::handle::{APP_ID, Shared};
 
 /// Rows published at a time.
-const PAGE: u32 = 500;
-const PAGE_LEVELS: usize = PAGE as usize;
+const PAGE: usize = 500;
 /// How long at most after its commit something is found that nobody woke the relay for.
 const FALLBACK_POLL: Duration = Duration::from_secs(1);
 /// Orders to be read again are asked for once in this time, until they were read.
@@ -96,7 +95,7 @@ impl Relay {
         if looks {
             tokio::try_join!(self.levels_that_wait(), self.wishes())?;
         } else {
-            let (levels, are_left) = self.shared.fresh.take(PAGE_LEVELS);
+            let (levels, are_left) = self.shared.fresh.take(PAGE);
             self.levels(&levels).await?;
             if are_left {
                 self.shared.wake_relay.notify_one();
@@ -108,11 +107,11 @@ impl Relay {
     async fn levels_that_wait(&self) -> Result<(), RelayError> {
         let mut after: Option<StockId> = None;
         loop {
-            let page = self.shared.store.levels_to_publish(ShopFilter::All, after, PAGE).await?;
+            let page = self.shared.store.levels_to_publish(ShopFilter::All, after, page_rows()).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.stock.id);
             self.levels(&page).await?;
-            if page.len() < PAGE_LEVELS {
+            if page.len() < PAGE {
                 return Ok(());
             }
         }
@@ -146,7 +145,7 @@ impl Relay {
 
     async fn wishes(&self) -> Result<(), RelayError> {
         loop {
-            let wishes = self.shared.store.wishes(PAGE).await?;
+            let wishes = self.shared.store.wishes(page_rows()).await?;
             if wishes.is_empty() {
                 return Ok(());
             }
@@ -171,7 +170,7 @@ impl Relay {
         loop {
             let now = clock::now();
             let mut tx = self.shared.store.begin_inventory().await?;
-            let keys = tx.rereads_to_ask(now, now - ASK_AGAIN_AFTER, PAGE).await?;
+            let keys = tx.rereads_to_ask(now, now - ASK_AGAIN_AFTER, page_rows()).await?;
             if keys.is_empty() {
                 return Ok(());
             }
@@ -222,6 +221,10 @@ impl Relay {
         }
         Ok(())
     }
+}
+
+fn page_rows() -> u32 {
+    u32::try_from(PAGE).unwrap_or(u32::MAX)
 }
 
 /// The span of a level that is published, in the trace of what changed it.

@@ -7,10 +7,13 @@ pub(super) fn combined(statements: &[&str]) -> String {
     let mut whole = String::new();
     let mut given = 0;
     for (place, statement) in before.iter().enumerate() {
-        whole.push_str(if place == 0 { "WITH " } else { ", " });
         let (shifted, count) = shift(statement, given);
-        whole.push_str(&format!("s{place} AS ({shifted})"));
+        let begin = if place == 0 { "WITH" } else { "," };
+        whole.extend([begin, " s", &place.to_string(), " AS (", &shifted, ")"]);
         given += count;
+    }
+    if !before.is_empty() {
+        whole.push(' ');
     }
     whole.push_str(&shift(last, given).0);
     whole
@@ -26,7 +29,7 @@ fn shift(statement: &str, by: usize) -> (String, usize) {
         let (number, rest) = part.split_at(digits);
         let number: usize = number.parse().unwrap_or_default();
         count = count.max(number);
-        shifted.push_str(&format!("${}{rest}", number + by));
+        shifted.extend(["$", &(number + by).to_string(), rest]);
     }
     (shifted, count)
 }
@@ -44,7 +47,7 @@ mod tests {
         ]);
         assert_eq!(
             whole,
-            "WITH s0 AS (INSERT a VALUES ($1, $2)), s1 AS (UPDATE b SET c = $3)DELETE d WHERE e = $5 AND f = $4"
+            "WITH s0 AS (INSERT a VALUES ($1, $2)), s1 AS (UPDATE b SET c = $3) DELETE d WHERE e = $5 AND f = $4"
         );
         assert_eq!(combined(&["SELECT $12"]), "SELECT $12");
     }

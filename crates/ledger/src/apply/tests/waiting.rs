@@ -20,6 +20,10 @@ fn unreadable(line: OrderLine) -> OrderLine {
     OrderLine { quantity: Quantity::ZERO, fault: Some(LineFault::Negative), ..line }
 }
 
+fn first(desk: &Desk) -> &Line {
+    desk.order.lines.first().expect("it has one")
+}
+
 fn desk_with_gifts() -> Desk {
     let mut desk = Desk::new();
     desk.registry.listings.insert(product(GIFT), Resolved::default());
@@ -63,7 +67,7 @@ fn a_line_that_can_no_longer_be_read_keeps_what_it_holds() {
         desk.fact("processing", vec![shirts(4).took(4)]);
         desk.fact(status, vec![unreadable(shirts(4))]);
         assert_eq!(desk.held(), [expected], "{status}");
-        assert_eq!(desk.order.lines[0].quantity, units(4), "what was known of it stays");
+        assert_eq!(first(&desk).quantity, units(4), "what was known of it stays");
     }
 }
 
@@ -87,8 +91,8 @@ fn a_product_nobody_manages_holds_nothing_and_waits_for_nobody() {
     for status in ["pending", "processing", "completed", "refunded", "cancelled", "trash"] {
         let mut desk = desk_with_gifts();
         assert!(!desk.fact(status, vec![gifts(3), shirts(2).took(2)]).parked, "{status}");
-        assert!(desk.order.lines[0].unmanaged, "{status}");
-        assert_eq!(desk.held()[0], (0, 0), "{status}");
+        assert!(first(&desk).unmanaged, "{status}");
+        assert_eq!(desk.held().first(), Some(&(0, 0)), "{status}");
     }
 }
 
@@ -119,7 +123,7 @@ fn once_a_product_is_managed_its_lines_hold_what_the_shop_takes() {
 fn what_the_shop_took_of_a_product_it_no_longer_manages_waits_for_its_sku() {
     let mut desk = desk_with_gifts();
     assert!(desk.fact("processing", vec![gifts(3).took(3)]).parked);
-    assert!(!desk.order.lines[0].unmanaged);
+    assert!(!first(&desk).unmanaged);
     desk.registry.map(product(GIFT), Some(GIFT), "gift");
     desk.resolve();
     assert_eq!((desk.held(), desk.stock_of(GIFT)), (vec![(3, 0)], (3, 0)));
@@ -132,7 +136,7 @@ fn a_line_is_unmanaged_once_its_catalogue_says_so() {
     assert!(desk.fact("processing", vec![gifts(3)]).parked);
     desk.registry.listings.insert(product(GIFT), Resolved::default());
     desk.resolve();
-    assert!(desk.order.lines[0].unmanaged && !desk.order.lines[0].is_parked());
+    assert!(first(&desk).unmanaged && !first(&desk).is_parked());
 }
 
 #[test]
@@ -140,14 +144,14 @@ fn a_code_that_becomes_known_finds_the_lines_that_were_shown_with_it() {
     let mut desk = Desk::new();
     let gifts = || gifts(3).coded("gift").took(3);
     assert!(desk.fact("processing", vec![gifts()]).parked);
-    assert_eq!(desk.order.lines[0].code, Some(sku("gift")));
+    assert_eq!(first(&desk).code, Some(sku("gift")));
     desk.resolve();
     assert_eq!(desk.held(), [(0, 0)]);
     desk.stock("gift", &[(1, ON_HAND)]);
     desk.registry.skus.insert(sku("gift"));
     desk.resolve();
     assert_eq!((desk.held(), desk.available("gift")), (vec![(3, 0)], 7));
-    assert_eq!(desk.order.lines[0].code, None);
+    assert_eq!(first(&desk).code, None);
 
     // Once its listing is known, that says what it is.
     let mut desk = Desk::new();
@@ -156,5 +160,5 @@ fn a_code_that_becomes_known_finds_the_lines_that_were_shown_with_it() {
     desk.registry.skus.insert(sku("gift"));
     desk.resolve();
     assert_eq!((desk.held(), desk.stock_of(GIFT)), (vec![(0, 0)], (3, 0)));
-    assert_eq!(desk.order.lines[0].code, None);
+    assert_eq!(first(&desk).code, None);
 }
