@@ -45,10 +45,7 @@ mod tests {
             "UPDATE b SET c = $1",
             "DELETE d WHERE e = $2 AND f = $1",
         ]);
-        assert_eq!(
-            whole,
-            "WITH s0 AS (INSERT a VALUES ($1, $2)), s1 AS (UPDATE b SET c = $3) DELETE d WHERE e = $5 AND f = $4"
-        );
-        assert_eq!(combined(&["SELECT $12"]), "SELECT $12");
+        assert_eq!(whole, "WITH s0 AS (ONE ($1, $2)), s1 AS (TWO c = $3) THREE e = $5 AND f = $4");
+        assert_eq!(combined(&["ONE $12"]), "ONE $12");
     }
 }
