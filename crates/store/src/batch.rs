@@ -133,7 +133,8 @@ on_every_backend! {
     fn take_resolvable(limit: u32) -> Vec<(ShopId, OrderId)>;
     /// Orders whose pending reservation has expired; they stay until saved without an expiry.
     fn expired_orders(now: Timestamp, limit: u32) -> Vec<(ShopId, OrderId)>;
-    /// Orders of removed shops that hold something and are to let it go; they stay until saved without.
+    /// Orders that hold something and are to let it go, of removed shops or of such as no longer know them; they stay until
+    /// saved without.
     fn orders_to_release(limit: u32) -> Vec<(ShopId, OrderId)>;
     /// Orders to be read again that were not asked for since `asked_before`; they count as asked for at `now`.
     fn rereads_to_ask(now: Timestamp, asked_before: Timestamp, limit: u32) -> Vec<(ShopId, OrderId)>;

@@ -50,9 +50,9 @@ pub use reading::{
     TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
 };
 pub use registry::{
-    ApiToken, Changed, Connector, EpochBegun, NewShop, OpenOrders, Opening, PollSettings, ROUTING_MAX, Scope,
-    Shop, ShopAdded, ShopRemoved, ShopSecrets, ShopSettings, ShopState, SignIn, StillHeld, Warehouse,
-    WarehouseAdded, WarehouseKind, WebhookDoor, same_address,
+    ApiToken, Changed, Connector, EpochBegun, NewShop, OpenOrders, Opening, Orphaned, PollSettings,
+    ROUTING_MAX, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets, ShopSettings, ShopState, SignIn,
+    StillHeld, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor, same_address,
 };
 pub use report::{
     Explanation, MovementSum, OpenHold, Openings, Orphan, OrphanCause, PAGE_ROWS_MAX, ParkedCause,

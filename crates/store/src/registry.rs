@@ -48,6 +48,16 @@ pub enum Connector {
     Woocommerce,
 }
 
+/// What becomes of what an order holds whose shop no longer knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Orphaned {
+    /// It stays held until somebody releases it.
+    #[default]
+    Keep,
+    /// It is let go.
+    Release,
+}
+
 /// How a shop is told who calls it. On plain http requests are signed, whatever this says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SignIn {
@@ -103,6 +113,8 @@ pub struct ShopSettings {
     pub private_allowed: bool,
     /// How it is told who calls it.
     pub sign_in: SignIn,
+    /// What becomes of what its orders hold once it no longer knows them.
+    pub orphaned: Orphaned,
 }
 
 /// WooCommerce itself cancels unpaid orders after an hour.
@@ -120,6 +132,7 @@ impl ShopSettings {
             poll: PollSettings::default(),
             private_allowed: false,
             sign_in: SignIn::Header,
+            orphaned: Orphaned::Keep,
         }
     }
 }

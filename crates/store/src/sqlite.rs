@@ -185,5 +185,6 @@ fn migrations() -> Migrator {
         migration(15, "waiting lines", include_str!("../migrations/sqlite/0015_waiting_lines.sql")),
         migration(16, "webhooks", include_str!("../migrations/sqlite/0016_webhooks.sql")),
         migration(17, "grants", include_str!("../migrations/sqlite/0017_grants.sql")),
+        migration(18, "orphaned", include_str!("../migrations/sqlite/0018_orphaned.sql")),
     ])
 }

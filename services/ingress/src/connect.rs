@@ -77,6 +77,7 @@ mod tests {
                 poll: PollSettings::default(),
                 private_allowed: false,
                 sign_in,
+                orphaned: store::Orphaned::Keep,
             },
             opening: Opening::None,
             baseline_last: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use process::clock;
-use store::{InventoryTx, ShopState, Wanted, Wish};
+use store::{InventoryTx, Orphaned, ShopState, Wanted, Wish};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use values::{OrderId, ShopId};
@@ -21,10 +21,12 @@ const CHUNK: u32 = 500;
 /// Between looks for operation keys to forget.
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
 
-/// What is done with the orders of removed shops.
-pub(crate) const LETTING_GO: &str = "letting go what orders of removed shops hold";
+/// What is done with orders that nobody else ends.
+pub(crate) const LETTING_GO: &str =
+    "letting go what orders hold whose shop was removed or no longer knows them";
 const LETTING_GO_ACTOR: &str = "onhand";
-const LETTING_GO_REASON: &str = "its shop was removed";
+const REASON_REMOVED: &str = "its shop was removed";
+const REASON_GONE: &str = "its shop no longer knows it";
 
 pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let mut upkeep = Upkeep { shared, due: [Instant::now(); 3] };
@@ -146,7 +148,7 @@ pub(crate) async fn expire(shared: &Shared) -> Result<(), store::Error> {
     }
 }
 
-/// Lets go what orders of removed shops hold that were to be released with them.
+/// Lets go what orders hold whose shop was removed and let them go, or lets those go that it no longer knows.
 pub(crate) async fn let_go(shared: &Shared) -> Result<(), store::Error> {
     loop {
         let keys = {
@@ -190,15 +192,19 @@ async fn expire_together(shared: &Shared, keys: &[(ShopId, OrderId)]) -> Result<
 }
 
 async fn let_go_together(shared: &Shared, keys: &[(ShopId, OrderId)]) -> Result<(), store::Error> {
-    let (actor, reason) = (Some(LETTING_GO_ACTOR.into()), Some(LETTING_GO_REASON.into()));
-    let occasion = Occasion { actor, reason, ..occasion() };
+    let occasion = Occasion { actor: Some(LETTING_GO_ACTOR.into()), ..occasion() };
     let mut tx = shared.store.begin_inventory().await?;
     let mut work = Work::load(&mut tx, of(keys)).await?;
     for key in keys {
-        // Its shop may be in service again since it was found.
-        if work.shops.get(&key.0).is_some_and(|shop| shop.state == ShopState::Removed) {
-            work.release(*key, &occasion);
-        }
+        // Its shop may be in service again since it was found, or know it again.
+        let Some(shop) = work.shops.get(&key.0) else { continue };
+        let is_gone = work.orders.get(key).is_some_and(|row| row.order.gone);
+        let reason = match (shop.state, shop.settings.orphaned) {
+            (ShopState::Removed, _) => REASON_REMOVED,
+            (ShopState::Active | ShopState::Connecting, Orphaned::Release) if is_gone => REASON_GONE,
+            (ShopState::Active | ShopState::Connecting, _) => continue,
+        };
+        work.release(*key, &Occasion { reason: Some(reason.into()), ..occasion.clone() });
     }
     save(shared, tx, work, &occasion).await
 }

@@ -8,7 +8,8 @@ use super::parameters::{all, maybe, none, rows, run, with};
 use super::{Postgres, WriteTx, commit, marks};
 use crate::error::Error;
 use crate::registry::{
-    Changed, NewShop, Opening, Shop, ShopAdded, ShopSettings, Warehouse, WarehouseAdded, WarehouseKind,
+    Changed, NewShop, Opening, Orphaned, Shop, ShopAdded, ShopSettings, Warehouse, WarehouseAdded,
+    WarehouseKind,
 };
 use crate::rows::id;
 use crate::rows::registry::{
@@ -27,7 +28,8 @@ pub(super) const SHOPS: &str = "
 SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms, private_allowed, statuses,
        state, created_at, baseline_last, opening, sign_in,
        (SELECT coalesce(json_agg(warehouse ORDER BY position)::text, '[]')
-          FROM inventory.routes AS r WHERE r.shop = s.id)
+          FROM inventory.routes AS r WHERE r.shop = s.id),
+       releases_orphans
   FROM inventory.shops AS s
  WHERE $1::bigint[] IS NULL OR id = ANY ($1)
  ORDER BY id";
@@ -38,14 +40,14 @@ SELECT id FROM inventory.shops WHERE webhook_token_hash = $1 AND state <> 'remov
 const ADD_SHOP: &str = "
 INSERT INTO inventory.shops
        (name, connector, url, webhook_token_hash, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms,
-        private_allowed, statuses, state, created_at, opening, sign_in)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'connecting', $11, $12, $13)
+        private_allowed, statuses, state, created_at, opening, sign_in, releases_orphans)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'connecting', $11, $12, $13, $14)
     ON CONFLICT (name) WHERE state <> 'removed' DO NOTHING RETURNING id";
 
 const CHANGE_SHOP: &str = "
 UPDATE inventory.shops
    SET url = $2, buffer = $3, pending_hold_ms = $4, orders_poll_ms = $5, trash_poll_ms = $6, private_allowed = $7,
-       statuses = $8, sign_in = $9
+       statuses = $8, sign_in = $9, releases_orphans = $10
  WHERE id = $1 AND state <> 'removed'";
 
 const UNKNOWN_WAREHOUSES: &str = "
@@ -106,7 +108,8 @@ impl Postgres {
             .and(statuses_text(&settings.statuses))
             .and(now.micros())
             .and(new.opening == Opening::Take)
-            .and(settings.sign_in.as_str());
+            .and(settings.sign_in.as_str())
+            .and(settings.orphaned == Orphaned::Release);
         let added = maybe(&mut *tx, "add a shop", ADD_SHOP, parameters).await?;
         let Some((added,)) = added else { return Ok(ShopAdded::NameTaken) };
         set_routes(&mut tx, added, &settings.routing).await?;
@@ -187,7 +190,8 @@ async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) ->
         .and(millis(settings.poll.trash))
         .and(settings.private_allowed)
         .and(statuses_text(&settings.statuses))
-        .and(settings.sign_in.as_str());
+        .and(settings.sign_in.as_str())
+        .and(settings.orphaned == Orphaned::Release);
     if run(&mut **tx, "change a shop", CHANGE_SHOP, parameters).await? == 0 {
         return Ok(Changed::Unknown);
     }

@@ -32,7 +32,8 @@ const FORGET_SECRETS: &str = "DELETE FROM inventory.shop_secrets WHERE shop = $1
 const TO_RELEASE: &str = "
 SELECT o.shop, o.order_id
   FROM inventory.shops AS s JOIN inventory.orders AS o ON o.shop = s.id AND o.open
- WHERE s.state = 'removed' AND s.releases ORDER BY o.shop, o.order_id LIMIT $1";
+ WHERE CASE s.state WHEN 'removed' THEN s.releases ELSE s.releases_orphans AND o.gone END
+ ORDER BY o.shop, o.order_id LIMIT $1";
 
 /// Two that add the same address do so one after the other.
 const LOCK_ADDRESSES: &str = "LOCK TABLE inventory.shops IN SHARE ROW EXCLUSIVE MODE";

@@ -13,7 +13,7 @@ const LOCK_WAIT_MS_MAX: &str = "60000";
 const SCHEMA: &str = "onhand";
 const TABLE: &str = "onhand.migrations";
 /// The last migration.
-const LATEST: i64 = 11;
+const LATEST: i64 = 12;
 
 /// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.
 pub async fn migrate_postgres(options: &PostgresOptions) -> Result<(), Error> {
@@ -90,7 +90,8 @@ fn migrations() -> Migrator {
         migration(8, "dead letters", include_str!("../../migrations/postgres/0008_dead_letters.sql")),
         migration(9, "waiting lines", include_str!("../../migrations/postgres/0009_waiting_lines.sql")),
         migration(10, "webhooks", include_str!("../../migrations/postgres/0010_webhooks.sql")),
-        migration(LATEST, "grants", include_str!("../../migrations/postgres/0011_grants.sql")),
+        migration(11, "grants", include_str!("../../migrations/postgres/0011_grants.sql")),
+        migration(LATEST, "orphaned", include_str!("../../migrations/postgres/0012_orphaned.sql")),
     ]);
     migrator.create_schema(SCHEMA);
     migrator.dangerous_set_table_name(TABLE);

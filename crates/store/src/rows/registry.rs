@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use ledger::{Routing, StatusMap, StatusRule};
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use values::{MICROS_PER_SECOND, ShopId, Timestamp, WarehouseId};
 
 use super::{id, json, quantity, timestamp};
 use crate::error::Error;
 use crate::grant::{GRANT_FAILURE_CHARS_MAX, Grant, GrantEnd, TakenGrant};
 use crate::registry::{
-    ApiToken, Changed, Connector, NewShop, Opening, PollSettings, Scope, Shop, ShopAdded, ShopSecrets,
-    ShopSettings, ShopState, SignIn, Warehouse, WarehouseKind, WebhookDoor, same_address,
+    ApiToken, Changed, Connector, NewShop, Opening, Orphaned, PollSettings, Scope, Shop, ShopAdded,
+    ShopSecrets, ShopSettings, ShopState, SignIn, Warehouse, WarehouseKind, WebhookDoor, same_address,
 };
 use crate::secret::{NO_SHOP, SecretKey, random_token};
 
@@ -39,8 +40,28 @@ pub(crate) fn warehouse(row: WarehouseColumns) -> Result<Warehouse, Error> {
     })
 }
 
-/// As many as a row may have here.
-pub(crate) type ShopColumns = (
+/// A shop, and whether what its orders hold is let go once it no longer knows them.
+pub(crate) struct ShopColumns {
+    first: FirstColumns,
+    releases_orphans: bool,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for ShopColumns
+where
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self { first: FromRow::from_row(row)?, releases_orphans: row.try_get(FIRST_COLUMN_COUNT)? })
+    }
+}
+
+/// As many as a tuple may have.
+const FIRST_COLUMN_COUNT: usize = 16;
+
+type FirstColumns = (
     i64,
     String,
     String,
@@ -77,7 +98,7 @@ pub(crate) fn shop(row: ShopColumns) -> Result<Shop, Error> {
         opening,
         sign_in,
         routes,
-    ) = row;
+    ) = row.first;
     let warehouses: Vec<i64> =
         serde_json::from_str(&routes).map_err(|_| Error::damaged("routing", &routes))?;
     let warehouses =
@@ -95,6 +116,7 @@ pub(crate) fn shop(row: ShopColumns) -> Result<Shop, Error> {
             poll: PollSettings { orders: duration(orders)?, trash: duration(trash)? },
             private_allowed,
             sign_in: SignIn::from_word(&sign_in).ok_or_else(|| Error::damaged("way to sign in", sign_in))?,
+            orphaned: if row.releases_orphans { Orphaned::Release } else { Orphaned::Keep },
         },
         opening: if opening { Opening::Take } else { Opening::None },
         baseline_last: last.map(|last| id("order", last)).transpose()?,

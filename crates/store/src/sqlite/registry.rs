@@ -7,7 +7,8 @@ use values::{OrderId, ShopId, Timestamp, WarehouseId};
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::registry::{
-    Changed, NewShop, Opening, Shop, ShopAdded, ShopSettings, Warehouse, WarehouseAdded, WarehouseKind,
+    Changed, NewShop, Opening, Orphaned, Shop, ShopAdded, ShopSettings, Warehouse, WarehouseAdded,
+    WarehouseKind,
 };
 use crate::rows::registry::{
     Known, ShopColumns, WEBHOOK_TOKEN, WarehouseColumns, added_shop, done_if, millis, shop, statuses_text,
@@ -25,7 +26,8 @@ INSERT INTO registry_warehouses (name, kind, created_at) VALUES (?1, ?2, ?3)
 pub(super) const SHOPS: &str = "
 SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms, private_allowed, statuses,
        state, created_at, baseline_last, opening, sign_in,
-       (SELECT json_group_array(warehouse ORDER BY position) FROM registry_routes AS r WHERE r.shop = s.id)
+       (SELECT json_group_array(warehouse ORDER BY position) FROM registry_routes AS r WHERE r.shop = s.id),
+       releases_orphans
   FROM registry_shops AS s
  WHERE ?1 IS NULL OR id IN (SELECT value FROM jsonb_each(?1))
  ORDER BY id";
@@ -33,14 +35,14 @@ SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_
 const ADD_SHOP: &str = "
 INSERT INTO registry_shops
        (name, connector, url, webhook_token_hash, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms,
-        private_allowed, statuses, state, created_at, opening, sign_in)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11, ?12, ?13)
+        private_allowed, statuses, state, created_at, opening, sign_in, releases_orphans)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11, ?12, ?13, ?14)
     ON CONFLICT (name) WHERE state <> 'removed' DO NOTHING RETURNING id";
 
 const CHANGE_SHOP: &str = "
 UPDATE registry_shops
    SET url = ?2, buffer = ?3, pending_hold_ms = ?4, orders_poll_ms = ?5, trash_poll_ms = ?6, private_allowed = ?7,
-       statuses = ?8, sign_in = ?9
+       statuses = ?8, sign_in = ?9, releases_orphans = ?10
  WHERE id = ?1 AND state <> 'removed'";
 
 const UNKNOWN_WAREHOUSES: &str = "
@@ -117,6 +119,7 @@ impl Sqlite {
             .bind(now.micros())
             .bind(new.opening == Opening::Take)
             .bind(settings.sign_in.as_str())
+            .bind(settings.orphaned == Orphaned::Release)
             .fetch_optional(&mut *tx)
             .await
             .map_err(failed("add a shop"))?;
@@ -231,6 +234,7 @@ async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) ->
         .bind(settings.private_allowed)
         .bind(statuses_text(&settings.statuses))
         .bind(settings.sign_in.as_str())
+        .bind(settings.orphaned == Orphaned::Release)
         .execute(&mut **tx)
         .await
         .map_err(failed("change a shop"))?;

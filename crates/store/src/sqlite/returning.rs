@@ -32,7 +32,8 @@ SELECT shop, holder, ?2 FROM inventory_stocks WHERE shop = ?1 AND sku_id IS NOT 
 const TO_RELEASE: &str = "
 SELECT o.shop, o.order_id
   FROM registry_shops AS s CROSS JOIN inventory_orders AS o ON o.shop = s.id AND o.open = 1
- WHERE s.state = 'removed' AND s.releases = 1 ORDER BY o.shop, o.order_id LIMIT ?1";
+ WHERE iif(s.state = 'removed', s.releases = 1, s.releases_orphans = 1 AND o.gone = 1)
+ ORDER BY o.shop, o.order_id LIMIT ?1";
 
 const ADDRESSES: &str = "
 SELECT id, name, url, state FROM registry_shops WHERE connector = ?1 ORDER BY state = 'removed', id DESC";

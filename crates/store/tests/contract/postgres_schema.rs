@@ -25,7 +25,7 @@ async fn a_database_is_migrated_before_it_is_opened() {
     assert_eq!(refused.class(), Class::Fatal);
     assert_eq!(
         refused.to_string(),
-        "the database has migrations up to 0, this program needs 11; run `onhand migrate`"
+        "the database has migrations up to 0, this program needs 12; run `onhand migrate`"
     );
     // Every replica may try at once, and again.
     let migrated = tokio::join!(
@@ -38,9 +38,9 @@ async fn a_database_is_migrated_before_it_is_opened() {
     migrated.2.unwrap();
     open(&options).await.unwrap().ping().await.unwrap();
     // One migration is missing: the program is newer than the database.
-    database.run("DELETE FROM onhand.migrations WHERE version = 11");
+    database.run("DELETE FROM onhand.migrations WHERE version = 12");
     let refused = open(&options).await.unwrap_err();
-    assert!(matches!(refused, Error::Schema { found: 10, needed: 11, .. }), "{refused:?}");
+    assert!(matches!(refused, Error::Schema { found: 11, needed: 12, .. }), "{refused:?}");
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_newer_schema_is_used_until_it_says_that_it_cannot_be() {
     let refused = open(&database.options()).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the database has migrations up to 999, this program needs 11; run a newer version of onhand"
+        "the database has migrations up to 999, this program needs 12; run a newer version of onhand"
     );
 }
 

@@ -37,6 +37,7 @@ pub(crate) async fn a_shop_comes_back_as_it_was_added<D: Database>() -> anyhow::
     new.settings.buffer = units(3);
     new.settings.private_allowed = true;
     new.settings.sign_in = SignIn::Query;
+    new.settings.orphaned = store::Orphaned::Release;
     let expected = new.settings.clone();
     let ShopAdded::Added { shop, webhook_token, returned: false } = store.add_shop(new, NOW).await? else {
         panic!("not added");
@@ -52,7 +53,12 @@ pub(crate) async fn a_shop_comes_back_as_it_was_added<D: Database>() -> anyhow::
     assert_eq!(store.shop_of_webhook("guessed").await?, None);
     let stored = store.webhook_token(shop.id).await?.unwrap();
     assert_eq!(stored.expose_secret(), token);
-    let changed = ShopSettings { sign_in: SignIn::Header, private_allowed: false, ..expected };
+    let changed = ShopSettings {
+        sign_in: SignIn::Header,
+        private_allowed: false,
+        orphaned: store::Orphaned::Keep,
+        ..expected
+    };
     assert_eq!(store.change_shop(shop.id, &changed).await?, Changed::Done);
     assert_eq!(store.shops(None).await?.first().map(|shop| &shop.settings), Some(&changed));
     Ok(())

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use proto::{Message, Source, Wanted};
-use store::ShopSettings;
+use store::{Orphaned, ShopSettings};
 
 use crate::faults::{forget_reserved, restore};
-use crate::world::{World, connected, order_id, read, seen, sells, stock_id, units, until};
+use crate::world::{World, connected, gone, order_id, read, seen, sells, stock_id, units, until};
 
 /// An unpaid order keeps its units for a while; a paid one for good.
 #[tokio::test]
@@ -89,5 +89,38 @@ async fn an_order_no_read_confirms_is_asked_for() {
     world.tell([order(read(1, 200))]).await;
     let row = world.store.order(shop, order_id(1)).await.unwrap().unwrap();
     assert_eq!(row.unconfirmed_since, None);
+    world.stop().await;
+}
+
+/// An order that its shop deleted for good keeps what it holds, unless its shop is to let go; told later, it does so too.
+#[tokio::test]
+async fn what_an_orphan_holds_is_kept_or_let_go() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    world.tell([sells(shop, 1, "A"), connected(shop, None)]).await;
+    let order = |order| seen(shop, order, read(1, 200), "processing", 100, &[(1, 2, Some(2))]);
+    world.tell([order(1), order(2), order(3), gone(shop, 1, read(2, 300))]).await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(6)));
+    assert_eq!(world.store.waiting().await.unwrap().orphaned_count, 1);
+
+    let settings = ShopSettings { orphaned: Orphaned::Release, ..world.settings() };
+    world.inventory().change_shop(shop, &settings).await.unwrap();
+    let reserved = async |expected| {
+        until("what the orphan held is let go", async || {
+            (world.on_hand_and_reserved("A").await == (units(0), units(expected))).then_some(())
+        })
+        .await;
+    };
+    reserved(4).await;
+    let stock = stock_id(shop, 1);
+    world.level(stock, "it is offered again", |level| level.level == units(-4)).await;
+    assert_eq!(world.stock(stock).await.taken_total, units(6), "the shop gave nothing back");
+    world.tell([gone(shop, 2, read(3, 400))]).await;
+    reserved(2).await;
+    assert_eq!(world.store.waiting().await.unwrap().orphaned_count, 0);
+    // It is there after all.
+    world.tell([seen(shop, 2, read(4, 600), "processing", 100, &[(1, 2, Some(2))])]).await;
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(4)));
+    world.check().await;
     world.stop().await;
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ledger::StatusRule;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use store::{Condition, Opening, Openings, Reading, Shop, ShopLane, SignIn};
+use store::{Condition, Opening, Openings, Orphaned, Reading, Shop, ShopLane, SignIn};
 use utoipa::ToSchema;
 
 use super::super::Served;
@@ -118,6 +118,36 @@ impl From<SignIn> for SignInWord {
     }
 }
 
+/// What becomes of what an order holds whose shop no longer knows it.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Orphaned)]
+pub(in super::super) enum OrphanedWord {
+    /// It stays held until somebody releases it.
+    #[default]
+    Keep,
+    /// It is let go.
+    Release,
+}
+
+impl From<OrphanedWord> for Orphaned {
+    fn from(word: OrphanedWord) -> Self {
+        match word {
+            OrphanedWord::Keep => Self::Keep,
+            OrphanedWord::Release => Self::Release,
+        }
+    }
+}
+
+impl From<Orphaned> for OrphanedWord {
+    fn from(orphaned: Orphaned) -> Self {
+        match orphaned {
+            Orphaned::Keep => Self::Keep,
+            Orphaned::Release => Self::Release,
+        }
+    }
+}
+
 /// A shop.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Shop)]
@@ -145,6 +175,8 @@ pub(in super::super) struct ShopBody {
     pub(super) private_addresses: bool,
     /// How it is told who calls it; on plain http requests are signed, whatever this says.
     pub(super) sign_in: SignInWord,
+    /// What becomes of what its orders hold once it no longer knows them, as when they were deleted for good.
+    pub(super) orphaned: OrphanedWord,
     /// How long an unpaid order keeps its reservation, in minutes.
     #[schema(example = 60)]
     pub(super) pending_hold_minutes: u64,
@@ -182,6 +214,7 @@ impl ShopBody {
             opening: shop.opening.into(),
             private_addresses: settings.private_allowed,
             sign_in: settings.sign_in.into(),
+            orphaned: settings.orphaned.into(),
             pending_hold_minutes: settings.pending_hold.as_secs() / 60,
             statuses: settings.statuses.iter().map(|(word, rule)| (word.to_owned(), rule.into())).collect(),
             created_at: shop.created_at.into(),
@@ -372,6 +405,9 @@ pub(in super::super) struct AddShop {
     /// How it is told who calls it: `query` for hosts that drop the `Authorization` header.
     #[serde(default)]
     pub(super) sign_in: SignInWord,
+    /// What becomes of what its orders hold once it no longer knows them: kept if left out.
+    #[serde(default)]
+    pub(super) orphaned: OrphanedWord,
     /// How long an unpaid order keeps its reservation, in minutes: 1 to 43200. 60 if left out.
     #[schema(example = 60)]
     pub(super) pending_hold_minutes: Option<u64>,
@@ -440,6 +476,8 @@ pub(in super::super) struct ChangeShop {
     pub(super) private_addresses: Option<bool>,
     /// How it is told who calls it: `query` for hosts that drop the `Authorization` header.
     pub(super) sign_in: Option<SignInWord>,
+    /// What becomes of what its orders hold once it no longer knows them.
+    pub(super) orphaned: Option<OrphanedWord>,
     /// How long an unpaid order keeps its reservation, in minutes: 1 to 43200.
     pub(super) pending_hold_minutes: Option<u64>,
     /// What some of its order statuses mean; the others stay.

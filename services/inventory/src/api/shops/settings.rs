@@ -35,6 +35,7 @@ impl AddShop {
             pending_hold: self.pending_hold_minutes.map_or(Ok(defaults.pending_hold), pending_hold)?,
             private_allowed: self.private_addresses,
             sign_in: self.sign_in.into(),
+            orphaned: self.orphaned.into(),
             ..defaults
         })
     }
@@ -61,6 +62,9 @@ impl ChangeShop {
         }
         if let Some(word) = self.sign_in {
             settings.sign_in = word.into();
+        }
+        if let Some(word) = self.orphaned {
+            settings.orphaned = word.into();
         }
         if let Some(minutes) = self.pending_hold_minutes {
             settings.pending_hold = pending_hold(minutes)?;

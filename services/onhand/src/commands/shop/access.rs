@@ -50,6 +50,25 @@ impl SignIn {
     }
 }
 
+/// What becomes of what an order holds whose shop no longer knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Orphaned {
+    /// It stays held until `onhand order release`.
+    Keep,
+    /// It is let go.
+    Release,
+}
+
+impl Orphaned {
+    /// Its word in the API.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// Clap would show the text of a wrong value; every text is a right one.
 #[expect(clippy::unnecessary_wraps, reason = "the shape clap wants")]
 fn secret(text: &str) -> Result<SecretString, String> {

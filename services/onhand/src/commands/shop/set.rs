@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use values::Quantity;
 
-use super::access::{Secrets, SignIn};
+use super::access::{Orphaned, Secrets, SignIn};
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::quantity;
@@ -32,6 +32,9 @@ pub(crate) struct Set {
     /// How its host lets the key through; on plain http requests are signed, whatever this says.
     #[arg(long, value_enum)]
     sign_in: Option<SignIn>,
+    /// What becomes of what its orders hold once they were deleted there for good.
+    #[arg(long, value_enum)]
+    orphaned: Option<Orphaned>,
 }
 
 impl Set {
@@ -59,6 +62,7 @@ impl Set {
             ("buffer", self.buffer.map(|buffer| buffer.to_string().into())),
             ("private_addresses", self.private_addresses.map(Value::from)),
             ("sign_in", self.sign_in.map(|sign_in| sign_in.word().into())),
+            ("orphaned", self.orphaned.map(|orphaned| orphaned.word().into())),
         ];
         for (field, value) in plain {
             if let Some(value) = value {
