@@ -306,6 +306,17 @@ impl FakeShop {
         self.inner.way().repeat = count;
     }
 
+    /// Holds up what is sent from now on, or no longer; the shop takes it for delivered. It stays held up until
+    /// [`FakeShop::send_held`].
+    pub fn hold_deliveries(&self, hold: bool) {
+        self.inner.way().hold = hold;
+    }
+
+    /// What was held up arrives as it was sent, the newest first if `reversed`; how many deliveries that were.
+    pub async fn send_held(&self, reversed: bool) -> usize {
+        deliver::send_held(&self.inner, reversed).await
+    }
+
     /// Stops listening, waits for what is under way, and gives the model back.
     pub async fn stop(self) -> Shop {
         self.inner.stop.cancel();

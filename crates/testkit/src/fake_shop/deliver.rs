@@ -30,6 +30,30 @@ pub(super) struct Way {
     pub(super) repeat: u64,
     /// Nothing is sent at all until it is switched on again; what is due waits.
     pub(super) off: bool,
+    /// What is sent is held up on the way; the shop takes it for delivered.
+    pub(super) hold: bool,
+    /// What is held up, oldest first.
+    pub(super) held: Vec<HeldUp>,
+}
+
+/// A delivery as the shop sent it, which has yet to arrive.
+#[derive(Debug, Clone)]
+pub(super) struct HeldUp {
+    url: String,
+    head: Vec<(&'static str, String)>,
+    body: String,
+}
+
+/// What was held up arrives, the newest first if `reversed`; how many deliveries that were.
+pub(super) async fn send_held(inner: &Inner, reversed: bool) -> usize {
+    let mut held = std::mem::take(&mut inner.way().held);
+    if reversed {
+        held.reverse();
+    }
+    for HeldUp { url, head, body } in &held {
+        post(url, head, body, inner.options.delivery_timeout).await;
+    }
+    held.len()
 }
 
 /// Runs the queue once: everything due, one after the other. How many were sent.
@@ -50,6 +74,12 @@ async fn deliver(inner: &Inner, delivery: &Delivery) {
     let head = delivery_head(inner, delivery, &body);
     let (lost, repeated) = {
         let mut way = inner.way();
+        if way.hold {
+            way.held.push(HeldUp { url: delivery.delivery_url.to_string(), head, body });
+            drop(way);
+            inner.model().answered(delivery.webhook, true);
+            return;
+        }
         let now = (way.lose > 0, way.repeat > 0);
         way.lose = way.lose.saturating_sub(1);
         way.repeat = way.repeat.saturating_sub(1);

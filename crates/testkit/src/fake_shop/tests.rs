@@ -10,7 +10,7 @@ use values::{HolderId, ProductId};
 
 use super::query::encode;
 use super::*;
-use crate::shop::{NewLine, NewOrder, NewProduct, NewVariation, Status};
+use crate::shop::{NewLine, NewOrder, NewProduct, NewVariation, Status, Topic};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -339,6 +339,29 @@ async fn the_queue_runs_by_itself() {
         (2, 1, 3),
         "ping, and one twice"
     );
+    shop.stop().await;
+}
+
+#[tokio::test]
+async fn deliveries_that_are_held_up_arrive_as_they_were_sent() {
+    let options = FakeShopOptions { delivery_period: None, ..FakeShopOptions::default() };
+    let shop = FakeShop::start(options).await.unwrap();
+    let (url, got) = receiver(200).await;
+    let product = shop.with_model(|model, now| {
+        let webhook = model.create_webhook(Topic::OrderUpdated, &url, "secret", now);
+        model.pinged(webhook, true);
+        model.add_product(NewProduct::simple(None, 9), now)
+    });
+    let order = NewOrder::by_rest(Status::Pending, vec![NewLine::of(product, 2)]);
+    shop.hold_deliveries(true);
+    let order = shop.act(Change::CreateOrder(order)).await.unwrap().order.unwrap();
+    assert_eq!(shop.run_queue().await, 1);
+    shop.act(Change::SetStatus { order, status: Status::Completed }).await.unwrap();
+    assert_eq!((shop.run_queue().await, lock(&got).len()), (1, 0));
+    shop.hold_deliveries(false);
+    assert_eq!((shop.send_held(true).await, shop.send_held(true).await), (2, 0));
+    let told: Vec<bool> = lock(&got).iter().map(|got| got.contains(r#""status":"completed""#)).collect();
+    assert_eq!(told, [true, false], "the last one first, each as it was when it was sent");
     shop.stop().await;
 }
 

@@ -20,6 +20,7 @@ mod restore;
 mod returning;
 mod rolling;
 mod sink;
+mod situations;
 mod suite;
 mod traces;
 mod truth;

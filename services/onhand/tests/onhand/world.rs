@@ -143,6 +143,17 @@ fn add_goods(world: &mut World, number: usize, shop: &FakeShop) {
 
 /// Adds a shop under a name and makes its webhooks, which go to the address. Gives their path and secret.
 pub(crate) async fn add_shop(bench: &Bench, name: &str, shop: &FakeShop, webhooks: &str) -> (String, String) {
+    add_shop_told_of(bench, name, shop, webhooks, &TOPICS).await
+}
+
+/// The same with webhooks of these topics.
+pub(crate) async fn add_shop_told_of(
+    bench: &Bench,
+    name: &str,
+    shop: &FakeShop,
+    webhooks: &str,
+    topics: &[Topic],
+) -> (String, String) {
     let url = shop.url();
     let add = [
         &["shop", "add", name, "--url", &url, "--warehouses", "main", "--private-addresses"][..],
@@ -154,8 +165,8 @@ pub(crate) async fn add_shop(bench: &Bench, name: &str, shop: &FakeShop, webhook
     let (_, token) = url.rsplit_once('/').unwrap();
     let path = format!("/webhooks/{token}");
     shop.with_model(|model, now| {
-        for topic in TOPICS {
-            model.create_webhook(topic, &format!("{webhooks}{path}"), secret, now);
+        for topic in topics {
+            model.create_webhook(*topic, &format!("{webhooks}{path}"), secret, now);
         }
     });
     (path, secret.to_owned())
