@@ -21,6 +21,7 @@ const REQUIRED: &[&str] = &[
     "docs/roadmap.md",
     SIMULATION,
     "docs/telemetry.md",
+    "docs/woocommerce.md",
 ];
 
 /// Names in a table the tests that hold each invariant.
