@@ -12,6 +12,9 @@ use crate::transport::{Access, ClientError, Request, Timeouts, Transport, bad_re
 /// Most items that WooCommerce lists on a page, takes in a batch, or is asked for by number.
 pub const ITEMS_MAX: usize = 100;
 
+/// What is said of an answer that should be a list.
+pub(crate) const NOT_A_LIST: &str = "it is not the list asked for";
+
 /// Where WooCommerce's REST API is, from the shop's address on.
 pub(crate) const API: &str = "/wp-json/wc/v3";
 
@@ -75,7 +78,7 @@ impl Stopwatch {
 
 /// The items of a list, each still as JSON, so that one that cannot be read does not spoil the others.
 pub(crate) fn items(answer: &Answer) -> Result<Vec<&RawValue>, CallError> {
-    serde_json::from_str(&answer.body).map_err(|_| unreadable("it is not the list asked for", Purpose::Read))
+    serde_json::from_str(&answer.body).map_err(|_| unreadable(NOT_A_LIST, Purpose::Read))
 }
 
 /// Numbers, as a query takes them.

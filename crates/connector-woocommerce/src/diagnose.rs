@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use values::Timestamp;
 
-use crate::client::{API, Client};
+use crate::client::{API, Client, NOT_A_LIST, items};
 use crate::json;
 use crate::reply::{Answer, Purpose};
 use crate::transport::{Request, SignIn, Transport, now};
@@ -36,6 +36,14 @@ impl TestConnection for Client {
         if self.find_shop(&mut found).await && self.find_access(&mut found).await {
             self.find_rights(&mut found).await;
         }
+        if self.transport.sign_in() == SignIn::Signature {
+            found.note(
+                "plain_http",
+                "The shop is called without encryption: requests are signed (OAuth 1.0a) and the key's secret is never sent, but \
+                 others on the way can read orders.",
+                "If the shop has a certificate, use its address with https.",
+            );
+        }
         found.0
     }
 }
@@ -52,6 +60,10 @@ impl Client {
             }
         };
         if (300..=399).contains(&answer.status) {
+            if answer.is_to_login {
+                found.login_wanted();
+                return false;
+            }
             found.redirected(answer.redirect_to.as_deref());
             return false;
         }
@@ -93,6 +105,12 @@ impl Client {
         true
     }
 
+    /// Whether a list can be read. Caches, login walls and firewalls answer with a page, and with success.
+    async fn list(&self, path: &str, query: Vec<(&'static str, String)>) -> Result<(), CallError> {
+        let answer = self.get(path, query).await?;
+        items(&answer).map(drop)
+    }
+
     /// There is no JSON where it should be: is WordPress there at all?
     async fn find_wordpress(&self, answer: &Answer, found: &mut Findings) {
         if answer.status >= 500 {
@@ -105,6 +123,7 @@ impl Client {
         }
         let query = vec![("rest_route", "/".to_owned())];
         let plain = self.transport.send(Request::read("/", query), false).await;
+        let is_page = (200..=299).contains(&answer.status) && is_web_page(&answer.body);
         if plain.is_ok_and(|plain| {
             serde_json::from_str::<Index<'_>>(&plain.body).is_ok_and(|index| index.namespaces.is_some())
         }) {
@@ -113,6 +132,8 @@ impl Client {
                 "WordPress is there, but its permalinks are set to \"Plain\", and so the REST API has no address.",
                 "WordPress: Settings, Permalinks: choose anything but \"Plain\" and save.",
             );
+        } else if is_page {
+            found.web_page();
         } else {
             found.fatal(
                 "not_wordpress",
@@ -147,7 +168,7 @@ impl Client {
 
     /// Does the shop let us in to read? `false` if not.
     async fn find_access(&self, found: &mut Findings) -> bool {
-        let Err(error) = self.get(&format!("{API}/products"), one()).await else { return true };
+        let Err(error) = self.list(&format!("{API}/products"), one()).await else { return true };
         let not_known = matches!(error, CallError::Auth(AuthProblem::KeyUnknown));
         if not_known && self.transport.sign_in() == SignIn::Header {
             let by_query = self.transport.signing_in_by(SignIn::Query);
@@ -170,7 +191,7 @@ impl Client {
     async fn find_rights(&self, found: &mut Findings) {
         for (path, what) in [("orders", "orders"), ("webhooks", "webhooks")] {
             let query = vec![("per_page", "1".to_owned())];
-            if let Err(error) = self.get(&format!("{API}/{path}"), query).await {
+            if let Err(error) = self.list(&format!("{API}/{path}"), query).await {
                 if matches!(error, CallError::Auth(AuthProblem::UserLacksRights | AuthProblem::KeyUnknown)) {
                     found.add(
                         Severity::Fatal,
@@ -187,6 +208,7 @@ impl Client {
         let path = format!("{API}/products/batch");
         let body = Some(r#"{"update":[]}"#.to_owned());
         match self.transport.call(Request::write(Method::POST, &path, body)).await {
+            Ok(answer) if is_web_page(&answer.body) => found.web_page(),
             Ok(_) => {}
             // Reading went well with the same key, so whatever the shop's language says, it is about writing.
             Err(CallError::Auth(AuthProblem::NoWritePermission | AuthProblem::Other(_))) => found.fatal(
@@ -197,6 +219,11 @@ impl Client {
             Err(error) => found.failure(&error),
         }
     }
+}
+
+/// Not JSON, but something for a browser.
+fn is_web_page(body: &str) -> bool {
+    body.starts_with('<')
 }
 
 async fn read_one(transport: &Transport) -> Result<(), CallError> {
@@ -234,6 +261,24 @@ impl Findings {
         self.add(Severity::Fatal, code, what.to_owned(), todo.to_owned());
     }
 
+    fn login_wanted(&mut self) {
+        self.fatal(
+            "login_wanted",
+            "The shop sends whoever is not logged in to a login page, programs too.",
+            "Have the plugin that closes the shop (members only, private site) let /wp-json/ through: the key is checked there.",
+        );
+    }
+
+    fn web_page(&mut self) {
+        self.fatal(
+            "web_page",
+            "The shop answers with a web page where its REST API should be: a maintenance or \"coming soon\" page, a login page, \
+             a cache, or a firewall that wants to see a browser.",
+            "Open the shop's address followed by /wp-json/ in a private window: whatever shows a page there has to let \
+             /wp-json/ through.",
+        );
+    }
+
     fn redirected(&mut self, to: Option<&str>) {
         let to = to.unwrap_or("another address");
         self.add(
@@ -255,6 +300,11 @@ impl Findings {
                 "The shop's host allows no more calls for now.",
                 "Wait and try again; ask the host to raise the limit for the REST API.",
             ),
+            CallError::Unavailable { status: 503, .. } => self.fatal(
+                "maintenance",
+                "The shop is in maintenance or overloaded: it answers with status 503.",
+                "Wait until it is open again, or have the maintenance plugin let /wp-json/ through; then test again.",
+            ),
             CallError::Unavailable { .. } | CallError::Uncertain { .. } => self.add(
                 Severity::Fatal,
                 "unavailable",
@@ -262,6 +312,7 @@ impl Findings {
                 "Look at the shop in a browser, then at its error log (WooCommerce: Status, Logs)."
                     .to_owned(),
             ),
+            CallError::BadReply { reason, .. } if *reason == NOT_A_LIST => self.web_page(),
             CallError::Refused { .. } | CallError::BadReply { .. } => self.add(
                 Severity::Fatal,
                 "bad_reply",

@@ -35,6 +35,8 @@ pub(crate) struct Answer {
     pub(crate) pages: Option<u64>,
     /// Where it sends us, without what may repeat credentials.
     pub(crate) redirect_to: Option<String>,
+    /// That is where people log in.
+    pub(crate) is_to_login: bool,
     pub(crate) retry_after: Option<Duration>,
     /// It was stored by something between us and the shop this many seconds ago.
     pub(crate) age: Option<u64>,
@@ -146,6 +148,7 @@ mod tests {
             total: None,
             pages: None,
             redirect_to: None,
+            is_to_login: false,
             retry_after: Some(Duration::from_secs(7)),
             age: None,
             took: Duration::ZERO,

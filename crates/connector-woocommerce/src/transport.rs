@@ -350,6 +350,7 @@ fn answer(status: u16, headers: &HeaderMap, body: String, took: Duration) -> Ans
         total: number("x-wp-total"),
         pages: number("x-wp-totalpages"),
         redirect_to: text("location").and_then(origin),
+        is_to_login: text("location").is_some_and(|to| to.contains("wp-login") || to.contains("/login")),
         retry_after: wait.and_then(|wait| retry_after(wait, date.unwrap_or_else(now))),
         age: number("age"),
         took,

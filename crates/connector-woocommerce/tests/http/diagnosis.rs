@@ -37,14 +37,17 @@ fn auth_error(message: &str) -> Answer {
 async fn a_shop_that_works() {
     let diagnosis = shop_with(|_| None).await;
     assert!(diagnosis.works(), "{diagnosis:?}");
-    assert_eq!(diagnosis.findings, []);
+    let codes: Vec<_> = diagnosis.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["plain_http"], "that it is not encrypted is said");
 }
 
 #[tokio::test]
 async fn what_is_there_is_not_a_shop() {
-    let cases: [Case; 6] = [
+    let cases: [Case; 8] = [
         ("not_wordpress", || html(404)),
-        ("not_wordpress", || html(200)),
+        ("not_wordpress", || json(200, "[]")),
+        ("web_page", || html(200)),
+        ("maintenance", || html(503)),
         ("unavailable", || html(500)),
         ("blocked", || html(403)),
         ("not_woocommerce", || index("", r#""wp/v2""#)),
@@ -66,7 +69,7 @@ async fn what_is_there_is_not_a_shop() {
 
 #[tokio::test]
 async fn every_kind_of_refused_access() {
-    let cases: [Case; 11] = [
+    let cases: [Case; 13] = [
         ("secret_wrong", || auth_error("Consumer secret is invalid.")),
         ("signature_invalid", || auth_error("Invalid signature - provided signature does not match.")),
         ("clock_skew", || auth_error("Invalid timestamp.")),
@@ -77,7 +80,9 @@ async fn every_kind_of_refused_access() {
         ("blocked", || html(403)),
         ("rate_limited", || html(429)),
         ("bad_reply", no_route),
-        ("unavailable", || html(503)),
+        ("unavailable", || html(500)),
+        ("maintenance", || html(503)),
+        ("web_page", || html(200)),
     ];
     for (code, answer) in cases {
         let diagnosis = shop_with(move |request| request.path.contains("/wc/v3/").then(answer)).await;
@@ -115,6 +120,18 @@ async fn a_server_that_drops_the_authorization_header() {
     let by_query = Client::new(Access { sign_in: SignIn::Query, ..shop.access() }).unwrap();
     let diagnosis = by_query.test().await;
     assert!(diagnosis.works(), "{diagnosis:?}");
+}
+
+#[tokio::test]
+async fn pages_where_the_api_should_be() {
+    let login = || with(html(302), "location", "https://shop.example/wp-login.php?redirect_to=%2Fwp-json%2F");
+    let closed = shop_with(move |request| (request.path == "/wp-json/").then(login)).await;
+    assert_eq!(fatal(&closed), ["login_wanted"]);
+    // Each call alone: a firewall may mind only one of them.
+    for path in ["/products", "/orders", "/webhooks", "/products/batch"] {
+        let page = shop_with(move |request| request.path.ends_with(path).then(|| html(200))).await;
+        assert_eq!(fatal(&page), ["web_page"], "{path}");
+    }
 }
 
 #[tokio::test]

@@ -61,6 +61,8 @@ struct FindingText {
 pub(super) struct Report {
     listings: u64,
     stocks: u64,
+    /// Stocks that are found by their code.
+    mapped: u64,
     orders: u64,
     unusable_orders: u64,
     /// Webhooks of ours in the shop; nothing if they are made by hand.
@@ -110,11 +112,11 @@ impl Report {
             self.problem(ProblemKind::MissingSku, fact, None);
             return;
         };
-        match self.skus.get(sku) {
-            Some(other) => self.problem(ProblemKind::DuplicateSku, fact, Some(*other)),
-            None => {
-                self.skus.insert(sku.clone(), holder);
-            }
+        if let Some(other) = self.skus.get(sku).copied() {
+            self.problem(ProblemKind::DuplicateSku, fact, Some(other));
+        } else {
+            self.mapped += 1;
+            self.skus.insert(sku.clone(), holder);
         }
     }
 
@@ -222,7 +224,7 @@ mod tests {
                 (ProblemKind::NotPublished, 1),
             ]
         );
-        assert_eq!((report.listings, report.stocks), (9, 6));
+        assert_eq!((report.listings, report.stocks, report.mapped), (9, 6, 4));
         let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
         assert_eq!(json["problem_counts"]["duplicate_sku"], 1);
         assert_eq!(json["problems"][1]["taken_by"], 1);
