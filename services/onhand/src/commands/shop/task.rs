@@ -98,7 +98,8 @@ pub(super) fn report(screen: Screen, task: &Value) -> Result<(), Failure> {
     if number("listings") + number("orders") > 0 {
         let (listings, stocks) = (number("listings"), number("stocks"));
         screen.line(format!(
-            "read {listings} products with {stocks} stocks, and {} orders",
+            "read {listings} products with {stocks} stocks, {} of them mapped by SKU, and {} orders",
+            number("mapped"),
             number("orders")
         ))?;
     }

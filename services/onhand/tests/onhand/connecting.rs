@@ -1,0 +1,100 @@
+//! Connecting a shop without entering anything in it: its webhooks are made, and its keys are granted by itself.
+
+use serde_json::{Value, json};
+use testkit::fake_shop::{FakeShop, FakeShopOptions};
+use testkit::servers::free_ports;
+use testkit::shop::WebhookStatus;
+
+use crate::harness::{Bench, PATIENCE, PROOF_PATIENCE, until};
+use crate::walk::shop_with;
+
+/// Addresses of the active webhooks.
+fn delivered_to(shop: &FakeShop) -> Vec<String> {
+    shop.with_model(|model, _| {
+        let active = model.webhooks().filter(|webhook| webhook.status == WebhookStatus::Active);
+        active.map(|webhook| webhook.delivery_url.to_string()).collect()
+    })
+}
+
+#[tokio::test]
+async fn webhooks_are_made_and_mended_by_onhand() {
+    let mut bench = Bench::new();
+    let listen = format!("127.0.0.1:{}", free_ports(1)[0]);
+    bench.set("ONHAND_PUBLIC_URL", &format!("http://{listen}"));
+    bench.set("ONHAND_INGRESS_WEBHOOK_PERIOD_SECONDS", "10");
+    let up = bench.up(&listen).await;
+    bench.set("ONHAND_URL", &up.url);
+    let (shop, _) = shop_with(&[(Some("tee"), 12)]).await;
+    bench.run(&["warehouse", "add", "main"]).await.good();
+    let url = shop.url();
+    let add = [
+        &["shop", "add", "berlin", "--url", &url, "--warehouses", "main", "--private-addresses"][..],
+        &["--consumer-key-file", "-", "--consumer-secret-file", "-"],
+    ];
+    let keys = format!("{}\n{}\n", FakeShopOptions::KEY, FakeShopOptions::SECRET);
+    let added = bench.run_with(&add.concat(), &keys).await.good();
+    println!("{added}");
+    assert!(added.contains("its webhooks are made by onhand") && !added.contains("Delivery URL"), "{added}");
+    assert!(
+        added.contains("8 webhooks are in place") && added.contains("1 of them mapped by SKU"),
+        "{added}"
+    );
+    let made = delivered_to(&shop);
+    assert!(made.len() == 8 && made.iter().all(|to| to.starts_with(&up.url)), "{made:?}");
+    let shown = bench.run(&["shop", "show", "berlin", "--json"]).await.json();
+    assert_eq!(shown["conditions"], json!([]), "{shown}");
+
+    shop.with_model(|model, now| {
+        let first = model.webhooks().next().unwrap().id;
+        model.edit_webhook(first, now, |webhook| webhook.status = WebhookStatus::Disabled);
+    });
+    until("it is made anew", PROOF_PATIENCE, async || (delivered_to(&shop).len() == 8).then_some(())).await;
+    let told = bench.run(&["shop", "show", "berlin"]).await.good();
+    println!("{told}");
+    assert!(told.contains("webhooks_mended") && told.contains("(disabled)"), "{told}");
+}
+
+#[tokio::test]
+async fn a_shop_is_connected_by_the_keys_it_grants() {
+    let mut bench = Bench::new();
+    let (shop, _) = shop_with(&[(Some("tee"), 12)]).await;
+    let url = shop.url();
+    let add = ["shop", "add", "berlin", "--url", &url, "--warehouses", "main", "--private-addresses"];
+    // A proxy does the encryption; here it is left out.
+    bench.set("ONHAND_PUBLIC_URL", "https://hub.example");
+    let up = bench.up("127.0.0.1:0").await;
+    bench.set("ONHAND_URL", &up.url);
+    bench.run(&["warehouse", "add", "main"]).await.good();
+    let asked = bench.run(&[&add[..], &["--no-wait", "--json"]].concat()).await.json();
+    let page = asked["authorize_url"].as_str().unwrap();
+    assert!(page.starts_with(&format!("{url}/wc-auth/v1/authorize?")), "{page}");
+    let state = page.split('&').find_map(|part| part.strip_prefix("user_id=")).unwrap();
+    let keys = json!({
+        "key_id": 7,
+        "user_id": state,
+        "consumer_key": FakeShopOptions::KEY,
+        "consumer_secret": FakeShopOptions::SECRET,
+        "key_permissions": "read_write",
+    });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let posted =
+        client.post(format!("{}/api/v1/grants/keys", up.url)).body(keys.to_string()).send().await.unwrap();
+    assert_eq!(posted.status().as_u16(), 200, "else WooCommerce deletes the key again");
+    let in_service = async || {
+        let shown: Value = bench.run(&["shop", "show", "berlin", "--json"]).await.json();
+        (shown["state"] == "active").then_some(())
+    };
+    until("the shop is in service", PATIENCE.max(PROOF_PATIENCE), in_service).await;
+    assert!(!bench.log().contains(state) && !bench.log().contains(FakeShopOptions::SECRET));
+}
+
+#[tokio::test]
+async fn without_https_no_shop_can_grant_keys_and_that_is_said() {
+    let mut bench = Bench::new();
+    let up = bench.up("127.0.0.1:0").await;
+    bench.set("ONHAND_URL", &up.url);
+    bench.run(&["warehouse", "add", "main"]).await.good();
+    let add = ["shop", "add", "berlin", "--url", "https://shop.example", "--warehouses", "main"];
+    let refused = bench.run(&add).await;
+    assert!(refused.code != Some(0) && refused.err.contains("ONHAND_PUBLIC_URL"), "{}", refused.err);
+}
