@@ -40,11 +40,7 @@ mod tests {
 
     #[test]
     fn parameters_follow_each_other() {
-        let whole = combined(&[
-            "INSERT a VALUES ($1, $2)",
-            "UPDATE b SET c = $1",
-            "DELETE d WHERE e = $2 AND f = $1",
-        ]);
+        let whole = combined(&["ONE ($1, $2)", "TWO c = $1", "THREE e = $2 AND f = $1"]);
         assert_eq!(whole, "WITH s0 AS (ONE ($1, $2)), s1 AS (TWO c = $3) THREE e = $5 AND f = $4");
         assert_eq!(combined(&["ONE $12"]), "ONE $12");
     }
