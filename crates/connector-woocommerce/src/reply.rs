@@ -117,15 +117,31 @@ impl Answer {
     }
 }
 
-/// The `Retry-After` header: seconds, or a date by the shop's clock.
+/// The `Retry-After` header: seconds, with or without a fraction, or a date by the shop's clock. Of anything else nothing
+/// is believed; who has to stay away all the same knows for how long.
 pub(crate) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
-    let wait = if let Ok(seconds) = header.parse::<u64>() {
-        Duration::from_secs(seconds)
-    } else {
-        http_date(header)?.since(now)
+    let wait = match seconds(header) {
+        Some(wait) => wait,
+        None => http_date(header)?.since(now),
     };
     Some(wait.min(RETRY_AFTER_MAX))
+}
+
+/// A number of seconds; what begun seconds remain counts as whole ones.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let begun = u64::from(fraction.bytes().any(|digit| digit != b'0'));
+    // One that is too large for a number is too long to be believed anyway.
+    Some(
+        whole
+            .parse::<u64>()
+            .map_or(RETRY_AFTER_MAX, |whole| Duration::from_secs(whole.saturating_add(begun))),
+    )
 }
 
 /// A date as HTTP writes it.
@@ -227,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_in_both_forms() {
+    fn retry_after_in_all_forms() {
         let now = http_date("Sun, 22 Nov 2026 04:04:32 GMT").unwrap();
         assert_eq!(now, Timestamp::from_seconds(1_795_320_272));
         let wait = |header: &str| retry_after(header, now);
@@ -235,7 +251,11 @@ mod tests {
         assert_eq!(wait("Sun, 22 Nov 2026 04:04:42 GMT"), Some(Duration::from_secs(10)));
         assert_eq!(wait("Sun, 22 Nov 2026 04:00:00 GMT"), Some(Duration::ZERO), "already over");
         assert_eq!(wait("99999999999"), Some(RETRY_AFTER_MAX));
-        for header in ["", "soon", "-5", "1.5", "99999999999999999999999"] {
+        assert_eq!(wait("99999999999999999999999"), Some(RETRY_AFTER_MAX));
+        for (header, whole) in [(" 2 ", 2), ("1.5", 2), ("0.2", 1), ("3.0", 3), ("0", 0), ("4.", 4)] {
+            assert_eq!(wait(header), Some(Duration::from_secs(whole)), "{header}");
+        }
+        for header in ["", "soon", "-5", ".", ".5", "1.5.2", "1e3", "+4", "5 s", "Sun, 99 Nov 2026"] {
             assert_eq!(wait(header), None, "{header}");
         }
     }

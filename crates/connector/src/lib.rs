@@ -25,5 +25,5 @@ pub use capability::{
 pub use diagnosis::{Diagnosis, Finding, Severity};
 pub use error::{AuthProblem, CallError, Effect, NotSentCause, UncertainCause};
 pub use facts::{LineFact, ListingFact, ListingKind, OrderFact, Shown, StockFact, StockRef};
-pub use pace::{Pace, PaceConfig, PaceState, Signal, Start};
+pub use pace::{CALLS_PER_REFUSAL, Ceiling, Pace, PaceConfig, PaceState, Signal, Start};
 pub use webhooks::{KeepWebhooks, Tried, Webhook, WebhookStatus};

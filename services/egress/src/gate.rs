@@ -4,16 +4,13 @@
 use std::time::{Duration, Instant};
 
 use connector::{
-    AuthProblem, Breaker, BreakerState, CallError, NotSentCause, Pace, Permit as Breaks, Signal, Start,
-    UncertainCause,
+    AuthProblem, Breaker, BreakerState, CallError, Ceiling, NotSentCause, Pace, PaceConfig, Permit as Breaks,
+    Signal, Start, UncertainCause,
 };
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::settings::Settings;
 
-/// Calls owed at most. No reply is made of more: a page of stocks with each parent asked for itself.
-const OWED_MAX: u32 = 200;
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Whether a call may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +34,24 @@ pub(crate) struct GateState {
     pub(crate) cause: Option<&'static str>,
     /// No call before this.
     pub(crate) until: Option<Instant>,
+    /// Calls a minute: the ceiling, or what the shop was found to bear, if that is less.
+    pub(crate) calls_per_minute: u32,
+}
+
+impl GateState {
+    /// Whether people need not be told of this after `told`: the pace changes a little all the time.
+    pub(crate) fn is_much_like(&self, told: &Self) -> bool {
+        let apart = self.calls_per_minute.abs_diff(told.calls_per_minute);
+        (self.word, self.cause, self.until) == (told.word, told.cause, told.until)
+            && apart <= told.calls_per_minute / 4
+    }
 }
 
 pub(crate) struct Gate {
     breaker: Breaker,
     pace: Pace,
-    budget: DefaultDirectRateLimiter,
-    /// Calls that were made beside those permitted; the next one waits for them.
-    owed: u32,
+    /// Most calls in a minute.
+    most: u32,
     /// Until somebody may have changed something, or what was asked for before a restart.
     paused_until: Option<Instant>,
     /// Refusals in a row that only a person can end.
@@ -55,12 +62,12 @@ pub(crate) struct Gate {
 impl Gate {
     /// A gate at its start.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let quota = Quota::with_period(settings.calls.period()).expect("a period is never zero");
+        let calls = settings.calls;
+        let ceiling = Ceiling { burst: calls.burst().get(), period: calls.period() };
         Self {
             breaker: Breaker::new(settings.breaker),
-            pace: Pace::new(settings.pace),
-            budget: RateLimiter::direct(quota.allow_burst(settings.calls.burst())),
-            owed: 0,
+            pace: Pace::new(PaceConfig { ceiling: Some(ceiling), ..settings.pace }),
+            most: calls.calls(),
             paused_until: None,
             person_failures: 0,
             cause: None,
@@ -93,38 +100,32 @@ impl Gate {
             Start::Full => return Permit::Full,
             Start::Wait { until } => return Permit::Wait(until),
         }
-        while self.owed > 0 && self.budget.check().is_ok() {
-            self.owed -= 1;
-        }
-        if let Err(early) = self.budget.check() {
-            self.unused(now);
-            return Permit::Wait(now + early.wait_time_from(DefaultClock::default().now()));
-        }
         match self.breaker.permit(now) {
             Breaks::Go => Permit::Go,
             Breaks::Probe => Permit::Probe,
             // A probe is under way.
             Breaks::Wait { until } => {
-                self.unused(now);
+                self.unused();
                 Permit::Wait(until)
             }
         }
     }
 
     /// The permitted call was not made.
-    pub(crate) fn unused(&mut self, now: Instant) {
-        self.pace.finish(now, now, Signal::Neutral);
+    pub(crate) fn unused(&mut self) {
+        self.pace.unused();
     }
 
     /// Calls were made that nobody asked the gate for.
-    pub(crate) fn owe(&mut self, calls: u32) {
-        self.owed = self.owed.saturating_add(calls).min(OWED_MAX);
+    pub(crate) fn owe(&mut self, now: Instant, calls: u32) {
+        self.pace.owe(now, calls);
     }
 
-    /// A call that started at `started` was answered.
-    pub(crate) fn answered(&mut self, now: Instant, started: Instant) {
+    /// A call with `stocks` stocks that started at `started` was answered.
+    pub(crate) fn answered(&mut self, now: Instant, started: Instant, stocks: usize) {
         let took = now.saturating_duration_since(started);
-        self.pace.finish(now, started, Signal::Answered { took });
+        let size = u32::try_from(stocks).unwrap_or(u32::MAX);
+        self.pace.finish(now, started, Signal::Answered { took, size });
         self.breaker.success();
         self.person_failures = 0;
         self.paused_until = None;
@@ -184,7 +185,10 @@ impl Gate {
             BreakerState::Closed { .. } if self.person_failures > 0 => "refused",
             BreakerState::Closed { .. } => "paused",
         };
-        GateState { word, cause: self.cause.filter(|_| word != "closed"), until }
+        let borne = self.pace.state().gap.and_then(|gap| MINUTE.as_nanos().checked_div(gap.as_nanos()));
+        let borne = borne.and_then(|calls| u32::try_from(calls).ok()).unwrap_or(self.most);
+        let calls_per_minute = borne.min(self.most);
+        GateState { word, cause: self.cause.filter(|_| word != "closed"), until, calls_per_minute }
     }
 }
 
@@ -261,9 +265,9 @@ mod tests {
         let mut gate = Gate::new(&settings);
         let now = Instant::now();
         assert_eq!(gate.permit(now), Permit::Go);
-        gate.answered(now, now);
+        gate.answered(now, now, 1);
         // It was made of two, and two at once are all for now; the other ten come in the rest of the minute.
-        gate.owe(1);
+        gate.owe(now, 1);
         let Permit::Wait(until) = gate.permit(now) else { unreachable!("two calls were made") };
         assert!(until > now + Duration::from_secs(5), "{:?}", until - now);
     }
@@ -274,7 +278,7 @@ mod tests {
         let now = Instant::now();
         for _ in 0..10 {
             assert_eq!(gate.permit(now), Permit::Go);
-            gate.answered(now, now);
+            gate.answered(now, now, 1);
         }
         assert_eq!(
             [gate.permit(now), gate.permit(now), gate.permit(now)],

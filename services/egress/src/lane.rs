@@ -198,7 +198,7 @@ impl Lane {
         let in_time = start.elapsed() <= JOURNAL_TIME_MAX;
         if committed.is_err() || !in_time {
             for _ in &ready.calls {
-                self.gate.unused(Instant::now());
+                self.gate.unused();
             }
         }
         committed?;
@@ -329,7 +329,7 @@ impl Lane {
     async fn tell(&mut self) {
         let now = Instant::now();
         let state = self.gate.state(now);
-        if self.told == Some(state) {
+        if self.told.is_some_and(|told| state.is_much_like(&told)) {
             return;
         }
         let lane = ShopLane {
@@ -337,7 +337,7 @@ impl Lane {
             breaker: state.word.to_owned(),
             cause: state.cause.map(str::to_owned),
             until: state.until.map(|until| self.shared.now() + until.saturating_duration_since(now)),
-            calls_per_minute: self.shared.settings.calls.calls(),
+            calls_per_minute: state.calls_per_minute,
             at: self.shared.now(),
         };
         if let Err(error) = self.shared.store.save_lane(&lane).await {

@@ -49,7 +49,7 @@ pub struct Settings {
     pub person: Backoff,
     /// When a shop that fails is left alone.
     pub breaker: BreakerConfig,
-    /// How many calls at once.
+    /// How many calls at once. Most shops answer best with 2, and are found to; a larger one bears more.
     pub pace: PaceConfig,
     /// How often the registry is looked into.
     pub registry_period: Duration,
@@ -87,7 +87,7 @@ impl Settings {
             refusal: Backoff { first: Duration::from_secs(10), max: Duration::from_mins(30) },
             person: Backoff { first: Duration::from_secs(30), max: Duration::from_mins(10) },
             breaker: BreakerConfig::default(),
-            pace: PaceConfig { max: 2, ..PaceConfig::default() },
+            pace: PaceConfig::default(),
             registry_period: Duration::from_secs(2),
             strays_period: Duration::from_mins(1),
             look_again: Duration::from_secs(30),

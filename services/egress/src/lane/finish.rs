@@ -57,9 +57,9 @@ impl Lane {
         let now = Instant::now();
         let Some(error) = error else {
             if let Done::ReadBack { result: Ok(reply), .. } = done {
-                self.gate.owe(reply.calls.saturating_sub(1));
+                self.gate.owe(now, reply.calls.saturating_sub(1));
             }
-            self.gate.answered(now, started);
+            self.gate.answered(now, started, stocks);
             self.shared.observe.called(self.id(), kind, "answered", None, stocks);
             return;
         };

@@ -1,6 +1,8 @@
 //! Tests of the connection. Somebody waits for the answer, most of all while the shop fails: so they come before
 //! everything else and do not wait until a call is let through again.
 
+use std::time::Instant;
+
 use connector::{Severity, TestConnection};
 use store::TaskKind;
 
@@ -41,7 +43,7 @@ impl<C: Connect> Reader<C> {
             () = self.stop.cancelled() => return Err(ReadError::Stopped),
             diagnosis = connection.test() => diagnosis,
         };
-        self.gate.owe(TEST_CALLS);
+        self.gate.owe(Instant::now(), TEST_CALLS);
         self.shared.observe.read(Read::Test);
         job.report.note_findings(&diagnosis);
         if let Some(fatal) = diagnosis.findings.iter().find(|finding| finding.severity >= Severity::Fatal) {

@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use connector::{Breaker, BreakerConfig, BreakerState, CallError, Pace, PaceConfig, Permit, Signal, Start};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use connector::{
+    Breaker, BreakerConfig, BreakerState, CallError, Ceiling, Pace, PaceConfig, Permit, Signal, Start,
+};
 use process::CallShare;
 use process::backoff::{Backoff, random};
 use store::BreakerWord;
-
-/// Calls owed at most. No reply is made of more: a page of stocks with each parent asked for itself.
-const OWED_MAX: u32 = 200;
 
 /// A call that was let through; hand it back with [`Gate::succeeded`] or [`Gate::failed`].
 #[derive(Debug)]
@@ -20,9 +18,6 @@ pub(super) struct Call {
 /// Guards one shop. Calls are made one after the other.
 #[derive(Debug)]
 pub(super) struct Gate {
-    budget: DefaultDirectRateLimiter,
-    /// Calls that were made beside those let through; the next one waits for them.
-    owed: u32,
     breaker: Breaker,
     pace: Pace,
     retry: Backoff,
@@ -32,12 +27,10 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(calls: CallShare, breaker: BreakerConfig, retry: Backoff) -> Self {
-        let quota = Quota::with_period(calls.period()).expect("a period is never zero");
+        let ceiling = Ceiling { burst: calls.burst().get(), period: calls.period() };
         Self {
-            budget: RateLimiter::direct(quota.allow_burst(calls.burst())),
-            owed: 0,
             breaker: Breaker::new(breaker),
-            pace: Pace::new(PaceConfig::default()),
+            pace: Pace::new(PaceConfig { ceiling: Some(ceiling), ..PaceConfig::default() }),
             retry,
             failures: 0,
             rest_until: None,
@@ -62,16 +55,18 @@ impl Gate {
         if let Permit::Wait { until } = self.breaker.permit(now) {
             return Err(until);
         }
-        match self.pace.start(now) {
-            Start::Go => {}
-            Start::Wait { until } => return Err(until),
-            // A call that was cut off by a stop was never handed back; there is none beside it.
-            Start::Full => self.pace = Pace::new(PaceConfig::default()),
-        }
-        self.budget.until_ready().await;
-        while self.owed > 0 {
-            self.budget.until_ready().await;
-            self.owed -= 1;
+        let mut now = now;
+        loop {
+            match self.pace.start(now) {
+                Start::Go => break,
+                // No more than the ceiling, or what the shop bears.
+                Start::Wait { until } => {
+                    tokio::time::sleep_until(until.into()).await;
+                    now = until.max(Instant::now());
+                }
+                // A call that was cut off by a stop was never handed back; there is none beside it.
+                Start::Full => self.pace.abandon(),
+            }
         }
         Ok(Call { started: now })
     }
@@ -79,15 +74,15 @@ impl Gate {
     /// It was answered after `took`, with `calls` calls in all.
     pub(super) fn succeeded(&mut self, call: &Call, now: Instant, took: Duration, calls: u32) {
         self.breaker.success();
-        self.pace.finish(now, call.started, Signal::Answered { took });
-        self.owe(calls.saturating_sub(1));
+        self.pace.finish(now, call.started, Signal::Answered { took, size: 1 });
+        self.owe(now, calls.saturating_sub(1));
         self.failures = 0;
         self.rest_until = None;
     }
 
     /// Calls were made that nobody asked the gate for.
-    pub(super) fn owe(&mut self, calls: u32) {
-        self.owed = self.owed.saturating_add(calls).min(OWED_MAX);
+    pub(super) fn owe(&mut self, now: Instant, calls: u32) {
+        self.pace.owe(now, calls);
     }
 
     /// It failed; how often in a row by now.
@@ -135,11 +130,8 @@ mod tests {
         gate.succeeded(&call, now, Duration::from_millis(5), 1);
         let call = tokio::time::timeout(Duration::from_secs(1), gate.enter(now)).await.unwrap().unwrap();
         gate.succeeded(&call, now, Duration::from_millis(5), 3);
-        assert_eq!(gate.owed, 2);
         let third = tokio::time::timeout(Duration::from_millis(20), gate.enter(now)).await;
         assert!(third.is_err(), "the minute's calls at once are made");
-        gate.owe(u32::MAX);
-        assert_eq!(gate.owed, OWED_MAX);
     }
 
     #[tokio::test]
