@@ -273,6 +273,21 @@ mod tests {
     }
 
     #[test]
+    fn people_are_told_of_a_pace_that_is_learned_and_not_of_each_little_change() {
+        let settings = Settings { calls: CallShare::per_minute(600), ..Settings::for_testing() };
+        let mut gate = Gate::new(&settings);
+        let now = Instant::now();
+        let before = gate.state(now);
+        assert_eq!(before.calls_per_minute, 600);
+        assert_eq!(gate.permit(now), Permit::Go);
+        gate.failed(now, now, &CallError::RateLimited { retry_after: None }, &settings, 0);
+        let after = gate.state(now + Duration::from_secs(10));
+        assert_eq!((after.word, after.calls_per_minute), ("closed", 60));
+        assert!(!after.is_much_like(&before));
+        assert!(GateState { calls_per_minute: 66, ..after }.is_much_like(&after));
+    }
+
+    #[test]
     fn two_calls_at_once_at_the_most() {
         let mut gate = Gate::new(&Settings::for_testing());
         let now = Instant::now();

@@ -57,3 +57,33 @@ impl Allowance {
         self.paid_at = Some((paid_at + owed).min(most.max(paid_at)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_is_owed_is_paid_first_and_has_a_bound() {
+        let now = Instant::now();
+        let mut left = Allowance::new(Some(Ceiling { burst: 2, period: SECOND }));
+        left.take(now);
+        assert_eq!(left.wait(now), None);
+        left.owe(now, 3);
+        assert_eq!(left.wait(now), Some(now + 3 * SECOND));
+        left.owe(now, u32::MAX);
+        left.owe(now, u32::MAX);
+        assert_eq!(left.wait(now), Some(now + SECOND * (OWED_MAX + 1)));
+    }
+
+    #[test]
+    fn a_call_that_was_not_made_costs_nothing() {
+        let now = Instant::now();
+        let mut left = Allowance::new(Some(Ceiling { burst: 1, period: SECOND }));
+        left.take(now);
+        assert_eq!(left.wait(now), Some(now + SECOND));
+        left.give_back();
+        assert_eq!(left.wait(now), None);
+    }
+}

@@ -16,8 +16,10 @@ const PAUSE_SHARE: u32 = 14;
 const DEBT_MAX: u32 = 20_000;
 /// The least gap: 1,000 calls a second.
 const GAP_MIN: Duration = Duration::from_millis(1);
-/// The longest gap: a call a minute.
-const GAP_MAX: Duration = Duration::from_mins(1);
+/// The longest gap: six calls a minute. What is slower than that says so by `Retry-After`.
+const GAP_MAX: Duration = Duration::from_secs(10);
+/// A refusal is outweighed after so long too: a shop that is called rarely would otherwise stay slow for ever.
+const FORGIVEN_AFTER: Duration = Duration::from_mins(15);
 /// The gap after a first call that was refused, when nothing else is known.
 const GAP_FIRST: Duration = Duration::from_secs(1);
 /// A rate is raised after at least so many calls, fewer if it was lowered by a guess, and so long a time.
@@ -91,6 +93,8 @@ pub(super) struct Rate {
     guessed: u32,
     /// How long it was stayed away after the last refusal.
     paused: Duration,
+    /// As far as the system asked for it.
+    asked: Duration,
 }
 
 impl Rate {
@@ -105,6 +109,7 @@ impl Rate {
             debt: 0,
             guessed: 0,
             paused: Duration::ZERO,
+            asked: Duration::ZERO,
         }
     }
 
@@ -141,6 +146,10 @@ impl Rate {
     pub(super) fn answered(&mut self, now: Instant) {
         self.debt = self.debt.saturating_sub(1);
         self.guessed = self.guessed.saturating_sub(1);
+        let forgiven_after = FORGIVEN_AFTER + self.asked.saturating_mul(PAUSE_SHARE);
+        if self.lowered_at.is_some_and(|at| now.saturating_duration_since(at) > forgiven_after) {
+            self.debt = 0;
+        }
         let Some(learned) = &mut self.learned else { return };
         if self.debt > 0 && !learned.unsure {
             learned.step_since = now;
@@ -193,6 +202,7 @@ impl Rate {
             self.debt = self.debt.saturating_add(cost).min(DEBT_MAX);
         }
         self.paused = pause;
+        self.asked = told.unwrap_or_default();
         self.next = Some(now + pause);
         told.is_none().then_some(pause)
     }

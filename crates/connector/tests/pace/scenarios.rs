@@ -96,7 +96,7 @@ fn a_shop_that_was_down_is_at_its_limit_again_within_ten_seconds() {
 #[test]
 fn a_shop_of_few_cores_is_kept_busy_and_not_flooded() {
     for cores in [1, 2, 4, 8] {
-        let shop = Shop { cores, ..Shop::with_limit(100_000) };
+        let shop = Shop { cores, saves_ms: 1_000, ..Shop::with_limit(100_000) };
         let run = Run::new(shop, WIDE).until(100);
         let most = usize::try_from(cores).unwrap() * 2 + 1;
         assert!(run.most_at_once <= most, "{cores} cores: {} calls at once", run.most_at_once);
@@ -135,4 +135,14 @@ fn what_a_shop_asks_for_is_waited_for() {
         let first = inside.map(|made| made.started).min().unwrap();
         assert!(first >= refused.ends + SECOND, "{first:?} after {:?}", refused.ends);
     }
+}
+
+#[test]
+fn a_shop_that_refused_all_for_an_hour_is_called_as_before_half_an_hour_later() {
+    let shop = Shop::with_limit(50).then(100, Phase::Limit(0)).then(3_700, Phase::Limit(50));
+    let run = Run::new(shop, WIDE).until(5_600);
+    let used = run.used(5_500, 5_560);
+    assert!(used >= USED_MIN, "{used}");
+    let refused = run.count(429, 100, 3_700);
+    assert!(refused <= 150, "{refused} calls in an hour in which it refused all");
 }
