@@ -73,6 +73,8 @@ pub(crate) struct Summary {
     pub(crate) opened_count: u64,
     pub(crate) left_alone_count: u64,
     pub(crate) listing_count: u64,
+    /// Of these, the listings that are not as they were: lines may wait for them.
+    pub(crate) changed_listing_count: u64,
     pub(crate) refused_mappings: Vec<(ListingSeen, ListingOutcome)>,
     pub(crate) dead: Vec<NewDead>,
     pub(crate) movement_count: u64,
@@ -100,6 +102,10 @@ impl Summary {
 
     pub(crate) fn listing(&mut self, seen: &ListingSeen, outcome: &ListingOutcome) {
         self.listing_count += 1;
+        // A shop tells of a product again with every sale of it.
+        if !matches!(outcome, ListingOutcome::Unchanged | ListingOutcome::Older) {
+            self.changed_listing_count += 1;
+        }
         if matches!(outcome, ListingOutcome::SkuTaken { .. } | ListingOutcome::Renamed { .. }) {
             self.refused_mappings.push((seen.clone(), outcome.clone()));
         }
@@ -252,7 +258,7 @@ async fn apply_all(store: &Store, items: &[Item<'_>], now: Timestamp) -> Result<
         let mut tx = store.begin_inventory().await?;
         apply_within(&mut tx, items, now, &mut summary).await?;
         tx.commit().await?;
-        if items.first().is_some_and(|item| item.is_listing()) {
+        if items.first().is_some_and(|item| item.is_listing()) && summary.changed_listing_count > 0 {
             catalogue::resolve_some(store, &Occasion { now, ..Occasion::default() }, &mut summary).await;
         }
     }

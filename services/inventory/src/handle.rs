@@ -136,11 +136,11 @@ impl Shared {
         if summary.reread_wanted {
             self.hint_rereads();
         }
-        if summary.listing_count > 0 {
+        if summary.changed_listing_count > 0 {
             self.hint_resolve();
             self.wake_upkeep.notify_one();
         }
-        if summary.wished || summary.listing_count > 0 {
+        if summary.wished || summary.changed_listing_count > 0 {
             // It left more behind than its levels.
             self.fresh.look();
         }
