@@ -410,3 +410,36 @@ impl<'a> Plan<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use store::{ListingOutcome, ListingSeen};
+    use values::{ListingId, ProductId, ReadNumber, ShopId};
+
+    use super::Summary;
+
+    #[test]
+    fn only_a_listing_that_is_not_as_it_was_counts_as_changed() {
+        let product = ProductId::new(1).unwrap();
+        let seen = ListingSeen {
+            shop: ShopId::new(1).unwrap(),
+            listing: ListingId { product, variation: None },
+            holder: None,
+            sku: None,
+            name: String::new(),
+            status: "publish".to_owned(),
+            number: ReadNumber::new(1),
+        };
+        let mut summary = Summary::default();
+        for (outcome, changed) in [
+            (ListingOutcome::Unchanged, 0),
+            (ListingOutcome::Older, 0),
+            (ListingOutcome::Seen, 1),
+            (ListingOutcome::Mapped, 2),
+        ] {
+            summary.listing(&seen, &outcome);
+            assert_eq!(summary.changed_listing_count, changed, "{outcome:?}");
+        }
+        assert_eq!(summary.listing_count, 4, "all of them were listings");
+    }
+}

@@ -104,11 +104,13 @@ const LANE: &str = "SELECT breaker, cause, until, calls_per_minute, at FROM egre
 pub(crate) struct PgEgressTx {
     pub(super) tx: WriteTx,
     loaded: HashMap<StockId, PushRow>,
+    /// Something was written, so that it cannot begin anew.
+    written: bool,
 }
 
 impl Postgres {
     pub(crate) async fn begin_egress(&self) -> Result<PgEgressTx, Error> {
-        Ok(PgEgressTx { tx: self.write().await?, loaded: HashMap::new() })
+        Ok(PgEgressTx { tx: self.write().await?, loaded: HashMap::new(), written: false })
     }
 
     pub(crate) async fn pushes(&self, stocks: &[StockId]) -> Result<Vec<PushRow>, Error> {
@@ -174,7 +176,7 @@ impl PgEgressTx {
         let mut found = pushes(&mut *self.tx, LOCK, keys(stocks)).await?;
         if found.len() < stocks.iter().collect::<BTreeSet<_>>().len() {
             // As a rule all are there. If not, they are made before any is locked: what was locked is let go.
-            if self.loaded.is_empty() {
+            if self.loaded.is_empty() && !self.written {
                 run(&mut *self.tx, "begin anew", BEGIN_ANEW, none()).await?;
             }
             run(&mut *self.tx, "make room for pushes", MAKE, keys(stocks)).await?;
@@ -191,6 +193,7 @@ impl PgEgressTx {
             rows_now.iter().filter(|row| self.loaded.get(&row.id) != Some(*row)).collect();
         let columns: Vec<_> = changed.iter().map(|row| columns_of(row)).collect();
         if !columns.is_empty() {
+            self.written = true;
             run(&mut *self.tx, "save pushes", SAVE, rows(&columns)).await?;
         }
         for row in changed {
@@ -211,6 +214,7 @@ impl PgEgressTx {
         let notes: Vec<_> = notes.iter().map(notes::columns_of).collect();
         let parameters = rows(&columns).and_rows(&notes);
         drop(columns);
+        self.written = true;
         run(&mut *self.tx, "save pushes and their notes", SAVE_ALL.as_str(), parameters).await?;
         self.loaded.extend(changed.into_iter().map(|row| (row.id, row)));
         Ok(())

@@ -105,12 +105,12 @@ impl RequestId {
     }
 }
 
-/// The trace context that the caller sent.
 /// A shop has granted its keys.
 pub(super) fn granted(shop: &str) {
     tracing::info!(shop.name = shop, "a shop has granted the keys of its REST API");
 }
 
+/// The trace context that the caller sent.
 pub(super) fn sent_traceparent(headers: &HeaderMap) -> Option<&str> {
     let sent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
     sent.filter(|sent| is_traceparent(sent))

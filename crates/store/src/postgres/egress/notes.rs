@@ -108,6 +108,7 @@ impl PgEgressTx {
         if notes.is_empty() {
             return Ok(());
         }
+        self.written = true;
         let columns: Vec<_> = notes.iter().map(columns_of).collect();
         run(&mut *self.tx, "save notes of pushes", SAVE, rows(&columns)).await?;
         Ok(())
