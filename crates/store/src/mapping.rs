@@ -39,6 +39,8 @@ pub(crate) struct Mapping {
     marked: BTreeSet<Sku>,
     /// SKUs that stocks had before.
     left: BTreeSet<Sku>,
+    /// Shops with a listing that is kept elsewhere than before.
+    moved: BTreeSet<ShopId>,
 }
 
 /// The listings seen, as shop, product and variation; each once.
@@ -110,6 +112,9 @@ impl Mapping {
             return ListingOutcome::Older;
         }
         let holder_changed = before.is_none_or(|before| before.0 != shown.0);
+        if holder_changed {
+            self.moved.insert(seen.shop);
+        }
         let same = before.is_some_and(|before| {
             (&before.0, &before.1, &before.2, &before.3) == (&shown.0, &shown.1, &shown.2, &shown.3)
         });
@@ -258,6 +263,13 @@ impl Mapping {
             row.6 -= revision;
         }
         columns
+    }
+
+    /// Shops in which a listing leads elsewhere than before, or may.
+    pub(crate) fn remapped(&self) -> Vec<i64> {
+        let changed = self.changed_stocks.iter().map(|stock| stock.shop);
+        let shops: BTreeSet<i64> = changed.chain(self.moved.iter().copied()).map(ShopId::get).collect();
+        shops.into_iter().collect()
     }
 
     /// The SKUs that stocks were mapped to: their levels are to be computed.

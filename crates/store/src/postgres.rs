@@ -16,6 +16,7 @@ mod ingress_rereads;
 mod ingress_tasks;
 mod ingress_webhooks;
 mod inventory;
+mod listing_memory;
 mod lists;
 mod locks;
 mod marks;
@@ -44,6 +45,7 @@ use crate::secret::SecretKey;
 
 pub(crate) use egress::PgEgressTx;
 pub(crate) use inventory::PgInventoryTx;
+use listing_memory::ListingMemory;
 pub use schema::migrate_postgres;
 
 /// Connections of one process. Each is a process of the server: `max_connections` there is shared by all replicas.
@@ -120,6 +122,7 @@ impl PostgresOptions {
 pub(crate) struct Postgres {
     pool: PgPool,
     key: Arc<SecretKey>,
+    listings: Arc<ListingMemory>,
 }
 
 pub(crate) type WriteTx = Transaction<'static, Driver>;
@@ -151,7 +154,7 @@ impl Postgres {
                 })
             })
             .connect_lazy_with(connect);
-        Ok(Self { pool, key: Arc::new(key) })
+        Ok(Self { pool, key: Arc::new(key), listings: Arc::new(ListingMemory::new()) })
     }
 
     /// Starts a transaction that writes.

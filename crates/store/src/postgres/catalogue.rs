@@ -71,6 +71,10 @@ UPDATE inventory.outbox AS o SET epoch = w.epoch, revision = w.revision
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS w (shop, holder, epoch, revision)
  WHERE o.shop = w.shop AND o.holder = w.holder";
 
+/// Not the next number: a database that was restored would come to the same ones again, and mean something else.
+const RENEW_VERSION: &str =
+    "UPDATE inventory.shops SET mapping = (random() * 9e18)::bigint WHERE id = ANY ($1)";
+
 impl PgInventoryTx {
     /// Takes in entries of catalogues; what each came to, in their order.
     pub(crate) async fn observe_listings(
@@ -80,6 +84,7 @@ impl PgInventoryTx {
     ) -> Result<Vec<ListingOutcome>, Error> {
         let shops: BTreeSet<i64> = seen.iter().map(|seen| seen.shop.get()).collect();
         locks::change_mapping(&mut self.tx, shops.into_iter().collect()).await?;
+        self.kept.extend(seen.iter().map(|seen| (seen.shop, None)));
         let mut mapping = Mapping::default();
         let listings: Vec<ListingColumns> =
             all(&mut *self.tx, "load listings", LISTINGS, rows(&listing_keys(seen))).await?;
@@ -96,6 +101,7 @@ impl PgInventoryTx {
         sku: &Sku,
         now: Timestamp,
     ) -> Result<MapOutcome, Error> {
+        self.kept.insert(stock.shop, None);
         map_stock(&mut self.tx, stock, sku, now).await
     }
 }
@@ -144,6 +150,10 @@ async fn save(tx: &mut WriteTx, mapping: &Mapping, now: Timestamp) -> Result<(),
     let listings = mapping.listing_columns();
     if !listings.is_empty() {
         run(&mut **tx, "save listings", SAVE_LISTINGS, rows(&listings)).await?;
+    }
+    let remapped = mapping.remapped();
+    if !remapped.is_empty() {
+        run(&mut **tx, "renew the version of a mapping", RENEW_VERSION, with(remapped)).await?;
     }
     let marked = mapping.marked();
     if !marked.is_empty() {

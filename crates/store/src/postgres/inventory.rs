@@ -5,10 +5,12 @@ mod load;
 mod save;
 mod wishes;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use values::{ShopId, Sku};
 
+use super::listing_memory::ListingMemory;
 use super::parameters::{run, with};
 use super::{Postgres, WriteTx};
 use crate::error::Error;
@@ -26,8 +28,10 @@ DELETE FROM inventory.skus AS k
 pub(crate) struct PgInventoryTx {
     pub(super) tx: WriteTx,
     pub(super) loaded: Loaded,
-    /// Shops whose mapping stays as it is until the end.
-    kept: BTreeSet<ShopId>,
+    /// Shops whose mapping stays as it is until the end, with its version; `None`: there is no such shop, or this transaction
+    /// itself has changed its mapping.
+    pub(super) kept: BTreeMap<ShopId, Option<i64>>,
+    listings: Arc<ListingMemory>,
     /// SKUs of their stocks, as far as they were looked up: shop and holder, id of the SKU.
     mapped: HashMap<(i64, i64), i64>,
     /// SKUs that were made to be locked and that nothing was written for yet.
@@ -39,7 +43,8 @@ impl Postgres {
         Ok(PgInventoryTx {
             tx: self.write().await?,
             loaded: Loaded::default(),
-            kept: BTreeSet::new(),
+            kept: BTreeMap::new(),
+            listings: Arc::clone(&self.listings),
             mapped: HashMap::new(),
             made: BTreeMap::new(),
         })

@@ -1,15 +1,20 @@
 //! Locks that more than one part takes, in the order that all keep to: the mapping of shops, then SKUs.
 
 use super::WriteTx;
-use super::parameters::{run, with};
+use super::parameters::{all, run, with};
 use crate::error::Error;
+
+/// A shop, and the version of its mapping.
+pub(super) type Version = (i64, i64);
 
 /// Against a catalogue of the same shop, and against who resolves its listings.
 const CHANGE_MAPPING: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
 
-const KEEP_MAPPING: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE";
+const KEEP_MAPPING: &str =
+    "SELECT id, mapping FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE";
 
-const SHOPS: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+const SHOPS: &str =
+    "SELECT id, mapping FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
 
 const SKUS: &str = "SELECT id FROM inventory.skus WHERE sku = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
 
@@ -20,16 +25,14 @@ pub(super) async fn change_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<
 }
 
 /// Until the end of the transaction nobody changes it: a listing that was not mapped is not mapped while its line is being
-/// saved, so that whoever maps it finds the line. Before any SKU is locked.
-pub(super) async fn keep_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<(), Error> {
-    run(&mut **tx, "keep the mapping of shops", KEEP_MAPPING, with(shops)).await?;
-    Ok(())
+/// saved, so that whoever maps it finds the line. Before any SKU is locked. The versions of the mapping.
+pub(super) async fn keep_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<Vec<Version>, Error> {
+    all(&mut **tx, "keep the mapping of shops", KEEP_MAPPING, with(shops)).await
 }
 
-/// Until the end of the transaction nobody else changes these shops or their mapping.
-pub(super) async fn shops(tx: &mut WriteTx, shops: Vec<i64>) -> Result<(), Error> {
-    run(&mut **tx, "lock shops", SHOPS, with(shops)).await?;
-    Ok(())
+/// Until the end of the transaction nobody else changes these shops or their mapping. The versions of the mapping.
+pub(super) async fn shops(tx: &mut WriteTx, shops: Vec<i64>) -> Result<Vec<Version>, Error> {
+    all(&mut **tx, "lock shops", SHOPS, with(shops)).await
 }
 
 /// The SKUs that are there, in the order of their ids.

@@ -13,7 +13,8 @@ use crate::rows::{order_keys, quantity, unsigned};
 use crate::secret::{random_token, token_hash};
 
 const REMOVE: &str = "
-UPDATE inventory.shops SET state = 'removed', releases = $2 WHERE id = $1 AND state <> 'removed'";
+UPDATE inventory.shops SET state = 'removed', releases = $2, mapping = (random() * 9e18)::bigint
+ WHERE id = $1 AND state <> 'removed'";
 
 const STILL_HELD: &str = "
 SELECT count(*),

@@ -12,8 +12,23 @@ use crate::error::{Class, Error, failed};
 const LOCK_WAIT_MS_MAX: &str = "60000";
 const SCHEMA: &str = "onhand";
 const TABLE: &str = "onhand.migrations";
-/// The last migration.
-const LATEST: i64 = 12;
+/// Name and text of each, in their order: the first is number 1. Never edit one that was released: add another. First what is
+/// added, a release later what is taken away; what older programs cannot do without raises `oldest` of `onhand.contract`.
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("registry", include_str!("../../migrations/postgres/0001_registry.sql")),
+    ("inventory", include_str!("../../migrations/postgres/0002_inventory.sql")),
+    ("egress", include_str!("../../migrations/postgres/0003_egress.sql")),
+    ("ingress", include_str!("../../migrations/postgres/0004_ingress.sql")),
+    ("shards", include_str!("../../migrations/postgres/0005_shards.sql")),
+    ("shard count", include_str!("../../migrations/postgres/0006_shard_count.sql")),
+    ("push traces", include_str!("../../migrations/postgres/0007_push_traces.sql")),
+    ("dead letters", include_str!("../../migrations/postgres/0008_dead_letters.sql")),
+    ("waiting lines", include_str!("../../migrations/postgres/0009_waiting_lines.sql")),
+    ("webhooks", include_str!("../../migrations/postgres/0010_webhooks.sql")),
+    ("grants", include_str!("../../migrations/postgres/0011_grants.sql")),
+    ("orphaned", include_str!("../../migrations/postgres/0012_orphaned.sql")),
+    ("mapping version", include_str!("../../migrations/postgres/0013_mapping_version.sql")),
+];
 
 /// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.
 pub async fn migrate_postgres(options: &PostgresOptions) -> Result<(), Error> {
@@ -43,6 +58,7 @@ fn not_migrated(error: MigrateError) -> Error {
 
 /// Newer migrations do not matter unless they say so: they only add.
 pub(super) async fn check(connection: &mut PgConnection) -> Result<(), Error> {
+    let needed = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     let doing = "look at the schema";
     let there: bool = sqlx::query_scalar("SELECT to_regclass('onhand.migrations') IS NOT NULL")
         .fetch_one(&mut *connection)
@@ -53,46 +69,31 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<(), Error> {
             "SELECT coalesce(max(version), 0), count(*) FILTER (WHERE version <= $1)
                FROM onhand.migrations WHERE success",
         )
-        .bind(LATEST)
+        .bind(needed)
         .fetch_one(&mut *connection)
         .await
         .map_err(failed(doing))?
     } else {
         (0, 0)
     };
-    if known_count < LATEST {
-        return Err(Error::Schema { found, needed: LATEST, remedy: "run `onhand migrate`" });
+    if known_count < needed {
+        return Err(Error::Schema { found, needed, remedy: "run `onhand migrate`" });
     }
     let oldest: i64 = sqlx::query_scalar("SELECT oldest FROM onhand.contract")
         .fetch_one(&mut *connection)
         .await
         .map_err(failed(doing))?;
-    if oldest > LATEST {
-        return Err(Error::Schema { found, needed: LATEST, remedy: "run a newer version of onhand" });
+    if oldest > needed {
+        return Err(Error::Schema { found, needed, remedy: "run a newer version of onhand" });
     }
     Ok(())
 }
 
-/// Never edit one that was released: add another. First what is added, a release later what is taken away; what older
-/// programs cannot do without raises `oldest` of `onhand.contract`.
 fn migrations() -> Migrator {
-    let migration = |version, description: &'static str, sql: &'static str| {
-        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    let migration = |(version, (description, sql)): (i64, &(&'static str, &'static str))| {
+        Migration::new(version, (*description).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
     };
-    let mut migrator = Migrator::with_migrations(vec![
-        migration(1, "registry", include_str!("../../migrations/postgres/0001_registry.sql")),
-        migration(2, "inventory", include_str!("../../migrations/postgres/0002_inventory.sql")),
-        migration(3, "egress", include_str!("../../migrations/postgres/0003_egress.sql")),
-        migration(4, "ingress", include_str!("../../migrations/postgres/0004_ingress.sql")),
-        migration(5, "shards", include_str!("../../migrations/postgres/0005_shards.sql")),
-        migration(6, "shard count", include_str!("../../migrations/postgres/0006_shard_count.sql")),
-        migration(7, "push traces", include_str!("../../migrations/postgres/0007_push_traces.sql")),
-        migration(8, "dead letters", include_str!("../../migrations/postgres/0008_dead_letters.sql")),
-        migration(9, "waiting lines", include_str!("../../migrations/postgres/0009_waiting_lines.sql")),
-        migration(10, "webhooks", include_str!("../../migrations/postgres/0010_webhooks.sql")),
-        migration(11, "grants", include_str!("../../migrations/postgres/0011_grants.sql")),
-        migration(LATEST, "orphaned", include_str!("../../migrations/postgres/0012_orphaned.sql")),
-    ]);
+    let mut migrator = Migrator::with_migrations((1..).zip(MIGRATIONS).map(migration).collect());
     migrator.create_schema(SCHEMA);
     migrator.dangerous_set_table_name(TABLE);
     // Those of a newer version stay as they are.

@@ -1,8 +1,8 @@
 //! Listings, stocks, and which SKU a stock is mapped to.
 
-use ledger::Listings;
-use store::{ListingOutcome, MapOutcome, UnmappedCause};
-use values::{Epoch, ReadNumber};
+use ledger::{Listings, Resolved};
+use store::{ListingOutcome, MapOutcome, OpenOrders, Store, UnmappedCause};
+use values::{Epoch, ReadNumber, ShopId};
 
 use crate::database::Database;
 use crate::world::{
@@ -39,9 +39,58 @@ pub(crate) async fn a_listing_maps_its_stock<D: Database>() -> anyhow::Result<()
     let listings = book.of(shop);
     assert_eq!(listings.resolve(product(1)).and_then(|resolved| resolved.sku), Some(sku("A")));
     assert_eq!(listings.resolve(variation(2, 20)).and_then(|resolved| resolved.stock), Some(holder(20)));
-    assert_eq!(listings.resolve(product(3)), Some(ledger::Resolved::default()), "seen, and not managed");
+    assert_eq!(listings.resolve(product(3)), Some(Resolved::default()), "seen, and not managed");
     assert_eq!(listings.resolve(product(9)), None, "never seen");
     assert!(listings.knows(&sku("A")) && !listings.knows(&sku("C")) && !listings.knows(&sku("D")));
+    Ok(())
+}
+
+/// Where the listing of product 1 leads, asked twice: what was looked up may be remembered.
+async fn leads_to(store: &Store, shop: ShopId) -> anyhow::Result<Option<Resolved>> {
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let mut tx = store.begin_inventory().await?;
+        answers
+            .push(tx.resolve_listings(&[(shop, product(1))], &[], &[]).await?.of(shop).resolve(product(1)));
+        tx.commit().await?;
+    }
+    assert_eq!(answers.first(), answers.get(1));
+    Ok(answers.remove(0))
+}
+
+pub(crate) async fn a_listing_leads_elsewhere_as_soon_as_it_is_mapped_so<D: Database>() -> anyhow::Result<()>
+{
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let shop = shop(&store, "shop", main).await?.id;
+    observe(&store, &[seen(shop, product(1), Some(1), Some("A"))]).await?;
+    let to = |holder_id, code| Resolved { stock: Some(holder(holder_id)), sku: Some(sku(code)) };
+    assert_eq!(leads_to(&store, shop).await?, Some(to(1, "A")));
+
+    store.map_stock(stock(shop, 1), &sku("B"), NOW).await?;
+    assert_eq!(leads_to(&store, shop).await?, Some(to(1, "B")), "by hand");
+
+    let mut tx = store.begin_inventory().await?;
+    tx.map_stock(stock(shop, 1), &sku("C"), NOW).await?;
+    let within = tx.resolve_listings(&[(shop, product(1))], &[], &[]).await?.of(shop).resolve(product(1));
+    assert_eq!(within, Some(to(1, "C")), "in the transaction that maps it");
+    drop(tx);
+    assert_eq!(leads_to(&store, shop).await?, Some(to(1, "B")), "it was not committed");
+
+    observe(&store, &[seen(shop, product(2), Some(2), Some("P"))]).await?;
+    observe(&store, &[seen(shop, product(1), Some(2), Some("B"))]).await?;
+    assert_eq!(leads_to(&store, shop).await?, Some(to(2, "P")), "its quantity is kept with another");
+
+    observe(&store, &[seen(shop, product(1), Some(1), Some("B"))]).await?;
+    assert_eq!(leads_to(&store, shop).await?, Some(to(1, "B")), "and by itself again");
+
+    store.remove_shop(shop, OpenOrders::Keep, NOW).await?;
+    let left = leads_to(&store, shop).await?;
+    assert_eq!(left.and_then(|left| left.stock), Some(holder(1)));
+    let mut tx = store.begin_inventory().await?;
+    let rows = tx.load_stocks(&[stock(shop, 1)], &[]).await?;
+    assert!(rows.iter().all(|row| row.removed), "of a removed shop");
     Ok(())
 }
 

@@ -51,6 +51,7 @@ contract! {
         a_removed_shop_comes_back_as_itself, tokens_are_known_by_their_hash_only, opening_twice_changes_nothing,
     }
     catalogue {
+        a_listing_leads_elsewhere_as_soon_as_it_is_mapped_so,
         a_listing_maps_its_stock, a_sku_has_one_stock_a_shop, two_shops_may_sell_one_sku, a_renamed_sku_stays_mapped,
         variations_of_a_parent_share_its_stock, an_older_read_changes_nothing, an_unmanaged_stock_is_removed,
         mapping_by_hand_starts_an_epoch,

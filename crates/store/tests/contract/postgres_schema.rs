@@ -23,9 +23,11 @@ async fn a_database_is_migrated_before_it_is_opened() {
     let options = options(&database);
     let refused = open(&options).await.unwrap_err();
     assert_eq!(refused.class(), Class::Fatal);
-    assert_eq!(
-        refused.to_string(),
-        "the database has migrations up to 0, this program needs 12; run `onhand migrate`"
+    let refused = refused.to_string();
+    assert!(
+        refused.starts_with("the database has migrations up to 0, this program needs ")
+            && refused.ends_with("; run `onhand migrate`"),
+        "{refused}"
     );
     // Every replica may try at once, and again.
     let migrated = tokio::join!(
@@ -38,9 +40,13 @@ async fn a_database_is_migrated_before_it_is_opened() {
     migrated.2.unwrap();
     open(&options).await.unwrap().ping().await.unwrap();
     // One migration is missing: the program is newer than the database.
-    database.run("DELETE FROM onhand.migrations WHERE version = 12");
+    database
+        .run("DELETE FROM onhand.migrations WHERE version = (SELECT max(version) FROM onhand.migrations)");
     let refused = open(&options).await.unwrap_err();
-    assert!(matches!(refused, Error::Schema { found: 11, needed: 12, .. }), "{refused:?}");
+    assert!(
+        matches!(refused, Error::Schema { found, needed, .. } if found >= 1 && needed == found + 1),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -54,9 +60,11 @@ async fn a_newer_schema_is_used_until_it_says_that_it_cannot_be() {
     assert_eq!(database.ask("SELECT max(version) FROM onhand.migrations"), ["999"], "it stays");
     database.ask("UPDATE onhand.contract SET oldest = 999");
     let refused = open(&database.options()).await.unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "the database has migrations up to 999, this program needs 12; run a newer version of onhand"
+    let refused = refused.to_string();
+    assert!(
+        refused.starts_with("the database has migrations up to 999, this program needs ")
+            && refused.ends_with("; run a newer version of onhand"),
+        "{refused}"
     );
 }
 

@@ -8,9 +8,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ledger::Book;
+use ledger::{Book, Resolved};
 use values::{ListingId, OrderId, ShopId, Sku, StockId};
 
+use super::super::listing_memory::{ListingKey, MappedTo};
 use super::super::locks;
 use super::super::parameters::{all, rows, run, with};
 use super::PgInventoryTx;
@@ -18,7 +19,7 @@ use crate::error::Error;
 use crate::inventory::{KeyState, ListingBook, OperationKey, OrderRow, StockRow};
 use crate::loaded::{BookColumns, KeyColumns, ListingColumns, key_states};
 use crate::rows::lines::{LineColumns, line_columns};
-use crate::rows::{OrderColumns, StockColumns, id, sku, stock_columns, wanted_listings};
+use crate::rows::{OrderColumns, StockColumns, id, listing, sku, stock_columns, wanted_listings};
 
 /// A listing, with the SKU that its stock is mapped to.
 type MappedListing = (i64, i64, i64, Option<i64>, Option<i64>, Option<String>, Option<i64>);
@@ -139,8 +140,8 @@ impl PgInventoryTx {
 
     pub(crate) async fn lock_shops(&mut self, shops: &[ShopId]) -> Result<(), Error> {
         let wanted: BTreeSet<ShopId> = shops.iter().copied().collect();
-        locks::shops(&mut self.tx, wanted.iter().map(|shop| shop.get()).collect()).await?;
-        self.kept.extend(wanted);
+        let versions = locks::shops(&mut self.tx, wanted.iter().map(|shop| shop.get()).collect()).await?;
+        self.note_versions(wanted, &versions);
         Ok(())
     }
 
@@ -149,13 +150,21 @@ impl PgInventoryTx {
     }
 
     async fn keep_mapping_of(&mut self, shops: impl Iterator<Item = ShopId>) -> Result<(), Error> {
-        let shops: BTreeSet<ShopId> = shops.filter(|shop| !self.kept.contains(shop)).collect();
+        let shops: BTreeSet<ShopId> = shops.filter(|shop| !self.kept.contains_key(shop)).collect();
         if shops.is_empty() {
             return Ok(());
         }
-        locks::keep_mapping(&mut self.tx, shops.iter().map(|shop| shop.get()).collect()).await?;
-        self.kept.extend(shops);
+        let versions =
+            locks::keep_mapping(&mut self.tx, shops.iter().map(|shop| shop.get()).collect()).await?;
+        self.note_versions(shops, &versions);
         Ok(())
+    }
+
+    fn note_versions(&mut self, shops: BTreeSet<ShopId>, versions: &[locks::Version]) {
+        for shop in shops {
+            let version = versions.iter().find(|(id, _)| *id == shop.get()).map(|(_, version)| *version);
+            self.kept.entry(shop).or_insert(version);
+        }
     }
 
     pub(crate) async fn resolve_listings(
@@ -166,19 +175,7 @@ impl PgInventoryTx {
     ) -> Result<ListingBook, Error> {
         let shops = listings.iter().map(|(shop, _)| *shop).chain(stocks.iter().map(|stock| stock.shop));
         self.keep_mapping_of(shops).await?;
-        let wanted: Vec<_> = wanted_listings(listings).into_iter().collect();
-        let mut found: Vec<ListingColumns> = Vec::with_capacity(wanted.len());
-        if !wanted.is_empty() {
-            let listed: Vec<MappedListing> =
-                all(&mut *self.tx, "resolve listings", LISTINGS, rows(&wanted)).await?;
-            for (shop, product, variation, holder, sku_id, code, mapped) in listed {
-                if let (Some(holder), Some(mapped)) = (holder, mapped) {
-                    self.mapped.insert((shop, holder), mapped);
-                }
-                found.push((shop, product, variation, holder, sku_id, code));
-            }
-        }
-        let mut book = self.loaded.listings(found)?;
+        let mut book = self.listing_book(wanted_listings(listings).into_iter().collect()).await?;
         self.find_skus(texts).await?;
         let is_known = |sku: &&Sku| self.loaded.sku_id(sku).is_some() && !self.made.contains_key(*sku);
         book.skus = texts.iter().filter(is_known).cloned().collect();
@@ -186,6 +183,36 @@ impl PgInventoryTx {
             let keys: Vec<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
             let found = all(&mut *self.tx, "look up the SKUs of stocks", SKUS_OF_STOCKS, rows(&keys)).await?;
             book.stock_skus = self.loaded.know_stock_skus(found)?;
+        }
+        Ok(book)
+    }
+
+    /// What the listings lead to: as it is remembered, or looked up.
+    async fn listing_book(&mut self, mut wanted: Vec<ListingKey>) -> Result<ListingBook, Error> {
+        let kept = &self.kept;
+        let version_of = |shop: i64| kept.get(&ShopId::new(shop)?).copied().flatten();
+        let recalled = self.listings.recall(&mut wanted, version_of);
+        let mut looked_up: Vec<ListingColumns> = Vec::with_capacity(wanted.len());
+        if !wanted.is_empty() {
+            let listed: Vec<MappedListing> =
+                all(&mut *self.tx, "resolve listings", LISTINGS, rows(&wanted)).await?;
+            let mut mapped_to = Vec::with_capacity(listed.len());
+            for (shop, product, variation, holder, sku_id, code, mapped) in listed {
+                if let (Some(holder), Some(sku_id), Some(code)) = (holder, mapped, &code) {
+                    self.mapped.insert((shop, holder), sku_id);
+                    let to = MappedTo { holder: id("stock", holder)?, sku_id, sku: sku(code)? };
+                    mapped_to.push(((shop, product, variation), to));
+                }
+                looked_up.push((shop, product, variation, holder, sku_id, code));
+            }
+            self.listings.remember(mapped_to, version_of);
+        }
+        let mut book = self.loaded.listings(looked_up)?;
+        for ((shop, product, variation), to) in recalled {
+            self.mapped.insert((shop, to.holder.get()), to.sku_id);
+            self.loaded.know_sku(&to.sku, to.sku_id);
+            let resolved = Resolved { stock: Some(to.holder), sku: Some(to.sku) };
+            book.listings.insert((id("shop", shop)?, listing(product, variation)?), resolved);
         }
         Ok(book)
     }
