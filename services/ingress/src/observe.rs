@@ -17,6 +17,7 @@ const WEBHOOKS: Metric<Counter> = Metric::counter(
         values: &[
             "order",
             "listing",
+            "told",
             "reread",
             "audit",
             "blind",
@@ -100,6 +101,8 @@ pub const METRICS: &[Description] = &[
 pub(crate) enum Heard {
     Order,
     Listing,
+    /// A listing of which the same was told a short while ago.
+    Told,
     Reread,
     Audit,
     Blind,
@@ -119,6 +122,7 @@ impl Heard {
         match self {
             Self::Order => "order",
             Self::Listing => "listing",
+            Self::Told => "told",
             Self::Reread => "reread",
             Self::Audit => "audit",
             Self::Blind => "blind",
@@ -196,7 +200,7 @@ impl Observe {
         self.webhooks.increment(&[heard.as_str()]);
         let shop_id = shop.map(ShopId::get);
         match heard {
-            Heard::Order | Heard::Listing | Heard::Reread | Heard::Audit => {
+            Heard::Order | Heard::Listing | Heard::Told | Heard::Reread | Heard::Audit => {
                 self.webhook_seconds.observe(&[], took);
                 if heard == Heard::Order {
                     self.orders.increment(&["webhook"]);

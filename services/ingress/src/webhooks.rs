@@ -1,6 +1,7 @@
 //! The address that shops call. A request is answered 200 only when what it says is safe with the bus, and otherwise
 //! than 2xx only if it is not the shop's, cannot be read, or the bus cannot take it.
 
+mod listings;
 mod meaning;
 mod shops;
 
@@ -16,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use connector_woocommerce::{Incoming, SIGNATURE_HEADER, TOPICS, classify};
 use process::telemetry::TRACES;
+use proto::Message;
 use store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -26,6 +28,7 @@ use values::{ShopId, Timestamp};
 use crate::Shared;
 use crate::observe::{Heard, Observe};
 use crate::outbound::Outbound;
+use listings::ToldListings;
 use shops::{KnownShop, KnownShops, NotLookedUp};
 
 /// Before the part of a webhook's address that cannot be guessed.
@@ -62,6 +65,7 @@ struct Inner {
     observe: Observe,
     clock: fn() -> Timestamp,
     shops: KnownShops,
+    told: ToldListings,
     away: Arc<AtomicBool>,
     bodies: Arc<Semaphore>,
     body_read_timeout: Duration,
@@ -86,6 +90,7 @@ impl Webhooks {
                 Arc::clone(&shared.away),
                 shared.snapshot.clone(),
             ),
+            told: ToldListings::new(),
             away: Arc::clone(&shared.away),
             bodies: Arc::new(Semaphore::new(usize::try_from(BODIES_KIB_MAX).unwrap_or(usize::MAX))),
             body_read_timeout: shared.settings.body_read_timeout,
@@ -123,6 +128,7 @@ fn answer(heard: Heard) -> Response {
     let status = match heard {
         Heard::Order
         | Heard::Listing
+        | Heard::Told
         | Heard::Reread
         | Heard::Audit
         | Heard::Blind
@@ -201,8 +207,19 @@ impl Inner {
             self.note("note that a shop's webhooks are blind", noting).await;
         }
         let Some(message) = message else { return heard };
-        match self.outbound.publish_once(&[message]).await {
-            Ok(()) => heard,
+        if let Message::ListingObserved(listing) = &message
+            && self.told.contains(listing, Instant::now())
+        {
+            return Heard::Told;
+        }
+        let published = self.outbound.publish_once(std::slice::from_ref(&message)).await;
+        match published {
+            Ok(()) => {
+                if let Message::ListingObserved(listing) = &message {
+                    self.told.add(listing, Instant::now());
+                }
+                heard
+            }
             Err(error) => {
                 Observe::webhook_refused(shop.id, &error);
                 Heard::Refused

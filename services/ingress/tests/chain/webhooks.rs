@@ -37,6 +37,12 @@ async fn an_order_that_the_shop_tells_of_is_published_as_a_hint() {
         .until("the webhook's product", async || world.taken().iter().find(|seen| listing(seen)).cloned())
         .await;
     assert!(counted(&world, "order") && counted(&world, "listing"));
+    // It tells so again with every sale; only the order is news.
+    let again = buy(&fake, item, 1).await;
+    assert!(fake.run_queue().await > 0);
+    world.until("the next order", async || world.orders().into_iter().find(|seen| seen.order == again)).await;
+    assert!(counted(&world, "told"));
+    assert_eq!(world.taken().iter().filter(|seen| listing(seen)).count(), 1);
     let created = |webhook: &&Webhook| webhook.topic == Topic::OrderCreated;
     let pending = fake.with_model(|model, _| model.webhooks().find(created).unwrap().pending_delivery);
     assert!(!pending, "a ping was answered with exactly 200");
