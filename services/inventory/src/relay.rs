@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{PublishError, Publisher};
+use futures_util::future::BoxFuture;
 use process::backoff::{Backoff, random};
 use process::clock;
 use process::health::Pulse;
@@ -44,6 +45,7 @@ enum RelayError {
 
 pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: CancellationToken) {
     let relay = Relay { publisher: shared.bus.publisher(), shared };
+    let mut marking = Marking::default();
     let mut failures = 0;
     let mut looked_at = Instant::now();
     relay.shared.fresh.look();
@@ -57,7 +59,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: Cancellatio
         if looks {
             looked_at = Instant::now();
         }
-        let wait = match relay.round(looks).await {
+        let wait = match relay.round(looks, &mut marking).await {
             Ok(()) => {
                 failures = 0;
                 pulse.good();
@@ -74,11 +76,19 @@ pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: Cancellatio
             }
         };
         if stopping {
+            if let Err(error) = marking.end().await {
+                // They are told once more in the next life.
+                relay.shared.observer.unpublished(&RelayError::from(error), Duration::ZERO);
+            }
             return;
         }
         tokio::select! {
             () = stop.cancelled() => {}
             () = relay.shared.wake_relay.notified(), if failures == 0 => {}
+            marked = marking.end(), if !marking.is_over() => if let Err(error) = marked {
+                relay.shared.fresh.look();
+                relay.shared.observer.unpublished(&RelayError::from(error), Duration::ZERO);
+            },
             () = sleep(wait) => {}
         }
     }
@@ -89,14 +99,36 @@ struct Relay {
     publisher: Publisher,
 }
 
+/// The levels that were published last are being marked so, while the next are published. Once begun it goes on only while
+/// somebody waits for its end, so that comes before anything else that needs the database.
+#[derive(Default)]
+struct Marking(Option<BoxFuture<'static, Result<(), store::Error>>>);
+
+impl Marking {
+    fn is_over(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Waits until it is over; may be given up and asked again.
+    async fn end(&mut self) -> Result<(), store::Error> {
+        let Some(marking) = &mut self.0 else { return Ok(()) };
+        let ended = marking.await;
+        self.0 = None;
+        ended
+    }
+}
+
 impl Relay {
     /// What was just committed, or all that waits in the database if somebody `looks` there.
-    async fn round(&self, looks: bool) -> Result<(), RelayError> {
+    async fn round(&self, looks: bool, marking: &mut Marking) -> Result<(), RelayError> {
         if looks {
-            tokio::try_join!(self.levels_that_wait(), self.wishes())?;
+            // What is not marked yet would be found once more.
+            marking.end().await?;
+            self.levels_that_wait(marking).await?;
+            self.wishes().await?;
         } else {
             let (levels, are_left) = self.shared.fresh.take(PAGE);
-            self.levels(&levels).await?;
+            self.levels(&levels, marking).await?;
             if are_left {
                 self.shared.wake_relay.notify_one();
             }
@@ -104,22 +136,23 @@ impl Relay {
         self.rereads().await
     }
 
-    async fn levels_that_wait(&self) -> Result<(), RelayError> {
+    async fn levels_that_wait(&self, marking: &mut Marking) -> Result<(), RelayError> {
         let mut after: Option<StockId> = None;
         loop {
             let page = self.shared.store.levels_to_publish(ShopFilter::All, after, page_rows()).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.stock.id);
-            self.levels(&page).await?;
+            self.levels(&page, marking).await?;
             if page.len() < PAGE {
                 return Ok(());
             }
         }
     }
 
-    async fn levels(&self, page: &[Unpublished]) -> Result<(), RelayError> {
+    async fn levels(&self, page: &[Unpublished], marking: &mut Marking) -> Result<(), RelayError> {
         if page.is_empty() {
-            return Ok(());
+            // One that was begun may hold what others wait for.
+            return Ok(marking.end().await?);
         }
         let now = clock::now();
         let mut envelopes = Vec::with_capacity(page.len());
@@ -134,11 +167,14 @@ impl Relay {
             spans.extend(span);
         }
         let level_count = envelopes.len();
-        self.publish(&envelopes).await?;
+        let (published, marked) = tokio::join!(self.publish(&envelopes), marking.end());
+        published?;
+        marked?;
         drop(spans);
         let done: Vec<_> =
             page.iter().map(|row| (row.stock.id, row.stock.epoch, row.stock.revision)).collect();
-        self.shared.store.mark_published(&done).await?;
+        let store = Arc::clone(&self.shared.store);
+        *marking = Marking(Some(Box::pin(async move { store.mark_published(&done).await })));
         self.shared.observer.published("level", level_count);
         Ok(())
     }
