@@ -46,8 +46,8 @@ pub use inventory::{
 };
 pub use postgres::{PostgresOptions, migrate_postgres};
 pub use reading::{
-    BreakerWord, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX,
-    TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
+    BreakerWord, CallsMade, CallsOfKind, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread,
+    TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
 };
 pub use registry::{
     ApiToken, Changed, Connector, EpochBegun, NewShop, OpenOrders, Opening, Orphaned, PollSettings,

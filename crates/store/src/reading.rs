@@ -1,10 +1,15 @@
 //! What ingress keeps for people to see and to ask for: long jobs with their reports, and how the reading of a shop goes.
 
+mod calls;
+
 use std::fmt;
+use std::time::Duration;
 
 use values::{OrderId, ShopId, Timestamp};
 
 use crate::registry::words;
+
+pub use calls::{CallsMade, CallsOfKind};
 
 /// Longest report of a task, in bytes.
 pub const TASK_REPORT_BYTES_MAX: usize = 64 << 10;
@@ -132,11 +137,16 @@ pub struct Reading {
     pub audited_at: Option<Timestamp>,
     /// When the catalogue was last read to the end.
     pub catalogued_at: Option<Timestamp>,
+    /// From one poll of orders to the next, as it is now: sooner than it is set to while webhooks are in doubt, later while
+    /// the shop bears few calls.
+    pub poll_period: Option<Duration>,
+    /// What reading it costs.
+    pub calls: CallsMade,
 }
 
 impl Reading {
     /// Nothing was read yet.
-    pub const fn none(shop: ShopId) -> Self {
+    pub fn none(shop: ShopId) -> Self {
         Self {
             shop,
             polled_at: None,
@@ -149,6 +159,8 @@ impl Reading {
             pinged_at: None,
             audited_at: None,
             catalogued_at: None,
+            poll_period: None,
+            calls: CallsMade::default(),
         }
     }
 }

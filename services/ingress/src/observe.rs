@@ -150,7 +150,7 @@ pub(crate) enum Read {
 }
 
 impl Read {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Orders => "orders",
             Self::OrdersById => "orders_by_id",

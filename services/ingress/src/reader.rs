@@ -11,6 +11,7 @@ mod gate;
 pub(crate) mod guard;
 mod job;
 mod orders;
+mod period;
 mod report;
 mod settling;
 mod stocks;

@@ -28,6 +28,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("grants", include_str!("../../migrations/postgres/0011_grants.sql")),
     ("orphaned", include_str!("../../migrations/postgres/0012_orphaned.sql")),
     ("mapping version", include_str!("../../migrations/postgres/0013_mapping_version.sql")),
+    ("reading calls", include_str!("../../migrations/postgres/0014_reading_calls.sql")),
 ];
 
 /// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.

@@ -1,13 +1,15 @@
 //! What ingress keeps, as rows: cursors, settles, tasks, readings.
 
+use std::time::Duration;
+
 use values::{ShopId, Timestamp};
 
 use super::{id, stock_id, timestamp, unsigned};
 use crate::error::Error;
 use crate::ingress::{Cursor, SettleJob, SettleWanted};
 use crate::reading::{
-    BreakerWord, FAILURE_CHARS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX, Task,
-    TaskKind, TaskProgress, TaskState,
+    BreakerWord, CallsMade, FAILURE_CHARS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX,
+    Task, TaskKind, TaskProgress, TaskState,
 };
 use crate::webhooks::{CONDITION_CHARS_MAX, Condition, ConditionKind, KeptWebhook};
 
@@ -82,7 +84,7 @@ pub(crate) fn report_texts(progress: &TaskProgress) -> (String, &str) {
     (phase, report)
 }
 
-/// Polled at, failing since, failure, failed at, breaker, resting until, blind at, pinged at, audited at, catalogued at.
+/// Polled at, failing since, failure, failed at, breaker, resting until, blind at, pinged at, audited at, catalogued at, calls, poll period.
 pub(crate) type ReadingColumns = (
     Option<i64>,
     Option<i64>,
@@ -94,10 +96,13 @@ pub(crate) type ReadingColumns = (
     Option<i64>,
     Option<i64>,
     Option<i64>,
+    String,
+    Option<i64>,
 );
 
 pub(crate) fn reading(shop: ShopId, row: ReadingColumns) -> Result<Reading, Error> {
-    let (polled, failing, failure, failed, breaker, resting, blind, pinged, audited, catalogued) = row;
+    let (polled, failing, failure, failed, breaker, resting, blind, pinged, audited, catalogued, calls, poll) =
+        row;
     let at = |micros: Option<i64>| -> Option<Timestamp> { micros.map(timestamp) };
     Ok(Reading {
         shop,
@@ -111,7 +116,26 @@ pub(crate) fn reading(shop: ShopId, row: ReadingColumns) -> Result<Reading, Erro
         pinged_at: at(pinged),
         audited_at: at(audited),
         catalogued_at: at(catalogued),
+        poll_period: poll.map(|millis| unsigned("period", millis).map(Duration::from_millis)).transpose()?,
+        calls: calls_made(&calls)?,
     })
+}
+
+fn calls_made(text: &str) -> Result<CallsMade, Error> {
+    if text.is_empty() {
+        return Ok(CallsMade::default());
+    }
+    serde_json::from_str(text).map_err(|_| Error::damaged("calls", text))
+}
+
+/// The calls of a reading as they are kept.
+pub(crate) fn calls_text(reading: &Reading) -> String {
+    serde_json::to_string(&reading.calls).expect("text and numbers always serialise")
+}
+
+/// The time between polls of a reading as it is kept.
+pub(crate) fn poll_millis(reading: &Reading) -> Option<i64> {
+    reading.poll_period.map(|period| i64::try_from(period.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// The failure of a reading as it is kept.

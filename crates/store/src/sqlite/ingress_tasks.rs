@@ -6,7 +6,8 @@ use super::{Sqlite, commit};
 use crate::error::{Error, failed};
 use crate::reading::{OPEN_TASKS_MAX, Reading, Task, TaskKind, TaskProgress};
 use crate::rows::ingress::{
-    ReadingColumns, TaskColumns, failure_text, reading, report_texts, task, task_columns,
+    ReadingColumns, TaskColumns, calls_text, failure_text, poll_millis, reading, report_texts, task,
+    task_columns,
 };
 use crate::rows::{id, micros, signed};
 
@@ -38,12 +39,14 @@ SELECT DISTINCT shop FROM ingress_settles WHERE due_at <= ?1
 
 const SAVE_READING: &str = "
 INSERT INTO ingress_readings
-       (shop, polled_at, failing_since, failure, failed_at, breaker, resting_until, audited_at, catalogued_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+       (shop, polled_at, failing_since, failure, failed_at, breaker, resting_until, audited_at, catalogued_at,
+        calls, poll_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
     ON CONFLICT (shop) DO UPDATE SET
        polled_at = excluded.polled_at, failing_since = excluded.failing_since, failure = excluded.failure,
        failed_at = excluded.failed_at, breaker = excluded.breaker, resting_until = excluded.resting_until,
-       audited_at = excluded.audited_at, catalogued_at = excluded.catalogued_at";
+       audited_at = excluded.audited_at, catalogued_at = excluded.catalogued_at,
+       calls = excluded.calls, poll_ms = excluded.poll_ms";
 
 const NOTE_BLIND: &str = "
 INSERT INTO ingress_readings (shop, failure, breaker, blind_at) VALUES (?1, '', 'closed', ?2)
@@ -145,6 +148,8 @@ impl Sqlite {
             .bind(micros(reading.resting_until))
             .bind(micros(reading.audited_at))
             .bind(micros(reading.catalogued_at))
+            .bind(calls_text(reading))
+            .bind(poll_millis(reading))
             .execute(&mut *tx)
             .await
             .map_err(failed("note how a shop is read"))?;
@@ -165,7 +170,7 @@ impl Sqlite {
     pub(crate) async fn reading(&self, shop: ShopId) -> Result<Option<Reading>, Error> {
         let row: Option<ReadingColumns> = sqlx::query_as(
             "SELECT polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, pinged_at,
-                    audited_at, catalogued_at FROM ingress_readings WHERE shop = ?1",
+                    audited_at, catalogued_at, calls, poll_ms FROM ingress_readings WHERE shop = ?1",
         )
         .bind(shop.get())
         .fetch_optional(&self.readers)

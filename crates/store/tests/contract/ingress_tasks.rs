@@ -1,5 +1,7 @@
 //! Tasks, orders to read again, and how shops are read.
 
+use std::time::Duration;
+
 use store::{BreakerWord, Reading, Reread, TaskKind, TaskProgress, TaskState};
 use values::{ShopId, Timestamp};
 
@@ -77,7 +79,7 @@ pub(crate) async fn a_reading_round_trips<D: Database>() -> anyhow::Result<()> {
     assert_eq!(store.reading(shop()).await?, None);
     store.note_blind(shop(), at(3)).await?;
     store.note_ping(shop(), at(4)).await?;
-    let reading = Reading {
+    let mut reading = Reading {
         polled_at: Some(at(5)),
         failing_since: Some(at(6)),
         failure: "the system asks for fewer calls".to_owned(),
@@ -86,8 +88,10 @@ pub(crate) async fn a_reading_round_trips<D: Database>() -> anyhow::Result<()> {
         resting_until: Some(at(9)),
         audited_at: Some(at(1)),
         catalogued_at: Some(at(2)),
+        poll_period: Some(Duration::from_millis(1_500)),
         ..Reading::none(shop())
     };
+    reading.calls.add("orders", 3, at(9));
     store.save_reading(&reading).await?;
     assert_eq!(
         store.reading(shop()).await?,

@@ -87,11 +87,13 @@ impl<C: Connect> Reader<C> {
         match answer {
             Ok(reply) => {
                 self.gate.succeeded(&entered, Instant::now(), reply.took, reply.calls);
+                self.note_calls(what, reply.calls.max(1));
                 self.shared.observe.read(what);
                 self.note_well().await?;
                 Ok(reply)
             }
             Err(error) => {
+                self.note_calls(what, 1);
                 let failures = self.gate.failed(&entered, Instant::now(), &error);
                 self.shared.observe.read_failed(self.id, what, &error, failures);
                 if matches!(error, CallError::Auth(_)) {
@@ -102,6 +104,12 @@ impl<C: Connect> Reader<C> {
                 Err(ReadError::Call(error))
             }
         }
+    }
+
+    /// Stored with the next thing that is noted of the shop, and at the latest with the next poll.
+    fn note_calls(&mut self, what: Read, calls: u32) {
+        let now = self.now();
+        self.reading.calls.add(what.as_str(), calls, now);
     }
 
     /// The connection as the registry says now.

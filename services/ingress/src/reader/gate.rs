@@ -23,6 +23,8 @@ pub(super) struct Gate {
     retry: Backoff,
     failures: u32,
     rest_until: Option<Instant>,
+    /// The least time between two calls that its share of the budget allows.
+    period: Duration,
 }
 
 impl Gate {
@@ -34,7 +36,13 @@ impl Gate {
             retry,
             failures: 0,
             rest_until: None,
+            period: calls.period(),
         }
+    }
+
+    /// The least time between two calls, as far as it is known: by the budget, and by what the shop has refused.
+    pub(super) fn between_calls(&self) -> Duration {
+        self.pace.state().gap.map_or(self.period, |gap| gap.max(self.period))
     }
 
     /// Until when no call is let through; `None`: one may be tried.

@@ -291,6 +291,16 @@ impl<C: Connect> Reader<C> {
         }
     }
 
+    /// Whether orders may change without a webhook that says so: something is wrong with them, or they came and were empty.
+    pub(super) async fn doubts_webhooks(&mut self) -> Result<bool, ReadError> {
+        let now = self.now();
+        let reading = self.shared.store.reading(self.id).await?;
+        let is_blind = reading
+            .and_then(|reading| reading.blind_at)
+            .is_some_and(|at| now.since(at) < self.shared.settings.webhook_silence);
+        Ok(is_blind || !self.open_conditions().await?.is_empty())
+    }
+
     /// One page of the orders that broken webhooks may not have told of; where to go on.
     pub(super) async fn read_gap(
         &mut self,
@@ -342,6 +352,8 @@ impl<C: Connect> Reader<C> {
                 if !is_open {
                     Observe::condition_raised(id, kind.as_str(), &what);
                     open.insert(kind, now);
+                    // Polls tell what webhooks may not have told.
+                    self.orders_due = self.orders_due.min(Instant::now());
                 }
             }
             None if is_open => {

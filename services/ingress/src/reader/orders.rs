@@ -8,7 +8,7 @@ use store::{Cursor, CursorKind};
 use values::{OrderId, ReadNumber, Timestamp};
 
 use super::cursor::Position;
-use super::{ReadError, Reader, done};
+use super::{ReadError, Reader, done, period};
 use crate::{Connect, facts};
 
 /// How often in a row a poll may find the clock set back: a shop behind two servers with two clocks.
@@ -109,15 +109,18 @@ impl<C: Connect> Reader<C> {
         let cursor = Cursor { shop_time: position.shop_time, hub_time: position.hub_time, page: 1 };
         let fence = self.fence()?;
         done(self.shared.store.save_cursor(self.id, kind, cursor, fence).await?)?;
-        let (now, periods) = (Instant::now(), self.shop.borrow().settings.poll);
+        let (periods, between) = (self.shop.borrow().settings.poll, self.gate.between_calls());
         match set {
             OrderSet::Trash => {
                 self.trash = Some(position);
-                self.trash_due = now + Self::spread(periods.trash);
+                let period = period::of_polls(periods.trash, false, between);
+                self.trash_due = Instant::now() + Self::spread(period);
             }
             OrderSet::Live | OrderSet::Open => {
                 self.live = Some(position);
-                self.orders_due = now + Self::spread(periods.orders);
+                let period = period::of_polls(periods.orders, self.doubts_webhooks().await?, between);
+                self.reading.poll_period = Some(period);
+                self.orders_due = Instant::now() + Self::spread(period);
                 self.reading.polled_at = Some(self.now());
                 self.save_reading().await?;
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -189,6 +190,25 @@ async fn a_redirect_before_our_address_is_noticed_and_so_is_its_end() {
     assert_eq!(fake.counts().deliveries_failed, 0);
     redirects.store(false, Ordering::Relaxed);
     world.cleared(shop, ConditionKind::WebhooksRedirected).await;
+}
+
+#[tokio::test]
+async fn a_shop_whose_webhooks_are_in_doubt_is_polled_more_often() {
+    let (address, _redirects, _tasks) = redirecting().await;
+    let (world, fake) = (World::start_guarding(Public::At(format!("http://{address}"))).await, fake().await);
+    let (shop, _) = world.connect_guarded(&fake).await;
+    world.raised(shop, ConditionKind::WebhooksRedirected).await;
+    world.poll_rarely(shop).await;
+    world.polled_every(shop, Duration::from_mins(15)).await;
+
+    let (world, fake) = (World::start_guarding(Public::Itself).await, crate::world::fake().await);
+    let (shop, _) = world.connect_guarded(&fake).await;
+    world.poll_rarely(shop).await;
+    world.polled_every(shop, Duration::from_hours(1)).await;
+    let reading = world.store.reading(shop).await.unwrap().unwrap();
+    let calls = reading.calls.at(process::clock::now());
+    let read = |what: &str| calls.get(what).map_or(0, |calls| calls.this_hour + calls.hour_before);
+    assert!(read("orders") > 2 && read("webhooks") > 0 && read("catalogue") > 0, "{calls:?}");
 }
 
 #[tokio::test]

@@ -234,6 +234,15 @@ impl World {
         self.store.change_shop(shop, &settings).await.unwrap();
     }
 
+    /// Waits until a shop is polled so often.
+    pub(crate) async fn polled_every(&self, shop: ShopId, period: Duration) {
+        let so = async || {
+            let reading = self.store.reading(shop).await.unwrap()?;
+            (reading.poll_period == Some(period)).then_some(())
+        };
+        self.until(&format!("a poll every {period:?}"), so).await;
+    }
+
     /// What is or was wrong with a shop, of one kind.
     pub(crate) async fn condition(&self, shop: ShopId, kind: ConditionKind) -> Option<Condition> {
         let conditions = self.store.conditions(shop).await.unwrap();

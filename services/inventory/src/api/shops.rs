@@ -8,6 +8,7 @@ mod settings;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
+use process::clock;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use store::{
@@ -23,7 +24,7 @@ use super::names::{self, Warehouses};
 use super::page::{Page, PageQuery};
 use super::problem::{Kind, Problem};
 use super::{Served, Shared, created, tasks};
-use body::{AddShop, AddedShop, ChangeShop, ShopBody, Unmapped, WebhooksWord};
+use body::{AddShop, AddedShop, ChangeShop, ReadingCalls, ShopBody, Unmapped, WebhooksWord};
 use grants::AskedGrant;
 use removal::{RemoveQuery, RemovedShop};
 
@@ -59,7 +60,9 @@ pub(super) async fn read(
     let shop = names::shop(&parts.store, &name).await?;
     let mut body = ShopBody::new(&shop, &Warehouses::load(&parts.store).await?);
     body.lane = parts.store.lane(shop.id).await?.map(Into::into);
-    body.reading = parts.store.reading(shop.id).await?.map(Into::into);
+    let reading = parts.store.reading(shop.id).await?;
+    body.reading_calls = reading.as_ref().map(|reading| ReadingCalls::of(reading, clock::now()));
+    body.reading = reading.map(Into::into);
     let conditions = parts.store.conditions(shop.id).await?;
     body.conditions = Some(conditions.into_iter().map(Into::into).collect());
     if shop.opening == Opening::Take {

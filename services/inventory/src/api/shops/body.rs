@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use store::{Condition, Opening, Openings, Orphaned, Reading, Shop, ShopLane, SignIn};
 use utoipa::ToSchema;
+use values::Timestamp;
 
 use super::super::Served;
 use super::super::names::Warehouses;
@@ -190,6 +191,9 @@ pub(in super::super) struct ShopBody {
     /// How reading it goes; only when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) reading: Option<ReadingBody>,
+    /// What reading it costs, in calls; only when a single shop is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) reading_calls: Option<Vec<ReadingCalls>>,
     /// What became of its stocks with `opening: take`; only when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) openings: Option<OpeningsBody>,
@@ -220,6 +224,7 @@ impl ShopBody {
             created_at: shop.created_at.into(),
             lane: None,
             reading: None,
+            reading_calls: None,
             openings: None,
             conditions: None,
             webhook_url: None,
@@ -333,6 +338,10 @@ impl From<ShopLane> for Lane {
 pub(in super::super) struct ReadingBody {
     /// When changed orders were last read to the end.
     polled_at: Option<Time>,
+    /// How often it is polled now, in seconds: more often than set while its webhooks are in doubt, less often while it bears
+    /// few calls.
+    #[schema(example = 60)]
+    polled_every_seconds: Option<u64>,
     /// When every open order was last read.
     audited_at: Option<Time>,
     /// When the catalogue was last read to the end.
@@ -358,6 +367,7 @@ impl From<Reading> for ReadingBody {
     fn from(reading: Reading) -> Self {
         Self {
             polled_at: reading.polled_at.map(Into::into),
+            polled_every_seconds: reading.poll_period.map(|period| period.as_secs()),
             audited_at: reading.audited_at.map(Into::into),
             catalogued_at: reading.catalogued_at.map(Into::into),
             failing_since: reading.failing_since.map(Into::into),
@@ -368,6 +378,31 @@ impl From<Reading> for ReadingBody {
             blind_at: reading.blind_at.map(Into::into),
             pinged_at: reading.pinged_at.map(Into::into),
         }
+    }
+}
+
+/// Calls that were made to read a shop.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in super::super) struct ReadingCalls {
+    /// What they read: `orders`, `orders_by_id`, `stocks`, `catalogue`, `webhooks` or `test`.
+    #[schema(example = "orders")]
+    what: String,
+    /// In this hour, so far.
+    this_hour: u64,
+    /// In the hour before.
+    hour_before: u64,
+}
+
+impl ReadingCalls {
+    pub(super) fn of(reading: &Reading, now: Timestamp) -> Vec<Self> {
+        let calls = reading.calls.clone().at(now).into_iter();
+        calls
+            .map(|(what, of_kind)| Self {
+                what,
+                this_hour: of_kind.this_hour,
+                hour_before: of_kind.hour_before,
+            })
+            .collect()
     }
 }
 
