@@ -5,7 +5,7 @@
 //!
 //! * **base**: what it would show had the shop sold nothing (`shown + taken` at a moment that was proven);
 //! * **expected** = base − all that the shop's known orders have taken: what it shows if every order is known;
-//! * **slack**: lowerings that may not have arrived; **withheld**: units a person took out of the shop by hand.
+//! * **slack**: lowerings that may not have arrived; **withheld**: units a person took out of the shop by hand, or left in it.
 //!
 //! # Invariants
 //!
@@ -15,10 +15,12 @@
 //! * Nothing is pushed before the base was proven once.
 #![warn(missing_docs)]
 
+mod drift;
 mod settle;
 mod state;
 mod target;
 
-pub use settle::{Distrust, Drift, Settle, Settled};
+pub use drift::{Adopting, Drift, DriftAction, DriftClass, DriftPolicy};
+pub use settle::{Distrust, Settle, Settled};
 pub use state::{Base, CALL_DEADLINE, Intent, Next, PUSH_LOG_MAX, PushRecord, StockPush};
 pub use target::Target;

@@ -1,7 +1,8 @@
 //! Comparing with proof: a stock read at a quiet moment, once every order up to it is known.
 
-use values::{Epoch, Moment, Quantity, ReadNumber};
+use values::{Epoch, Moment, Quantity, ReadNumber, Timestamp};
 
+use crate::drift::{self, Adopting, Drift, DriftAction, DriftPolicy, Evidence};
 use crate::state::{Base, PushRecord, StockPush};
 
 /// What a shop showed, and what was known of it: sent by inventory once all orders up to then were applied.
@@ -21,6 +22,10 @@ pub struct Settle {
     pub taken_total: Quantity,
     /// No order touched the stock from a margin before it was asked on, and none is missing.
     pub quiet: bool,
+    /// The shop's own date of the product that it is of, if it told.
+    pub dated: Option<Timestamp>,
+    /// What the shop wants done about a difference.
+    pub policy: DriftPolicy,
 }
 
 /// Why a settle proves nothing this time.
@@ -34,17 +39,8 @@ pub enum Distrust {
     NotQuiet,
     /// A push may have taken effect while it was read, or may yet do so.
     PushInFlight,
-}
-
-/// A difference between what was shown and what was expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drift {
-    /// We pushed since the last settle, so it may be ours: it is corrected. How much more the shop showed than expected.
-    Ours(Quantity),
-    /// Somebody else raised it by so much: it is lowered again.
-    RaisedElsewhere(Quantity),
-    /// Somebody else lowered it by so much: those units are withheld.
-    LoweredElsewhere(Quantity),
+    /// The ledger has not said yet what became of an edit that it was asked to take over.
+    Adopting,
 }
 
 /// What a settle came to.
@@ -65,26 +61,47 @@ impl StockPush {
         let since: Quantity = self.since(settle).map(|push| push.delta).sum();
         let proven = settle.shown + settle.taken_total + since;
         let known = self.comparable_base();
-        let difference = known.map_or(Quantity::ZERO, |base| proven - base.quantity);
-        let mut withheld = known.map_or(Quantity::ZERO, |base| base.withheld);
-        let drift = if difference.is_zero() {
-            None
-        } else if self.pushed_since_settle {
-            Some(Drift::Ours(difference))
-        } else if difference.is_positive() {
-            // A person who puts units back first undoes what a person took out.
-            withheld = (withheld - difference).or_zero();
-            Some(Drift::RaisedElsewhere(difference))
-        } else {
-            withheld += difference.abs();
-            Some(Drift::LoweredElsewhere(difference.abs()))
-        };
-        self.base = Some(Base { epoch: settle.epoch, quantity: proven, slack: Quantity::ZERO, withheld });
+        let drift = known.and_then(|base| self.drift(settle, base, proven - base.quantity));
+        let before = known.map_or(Quantity::ZERO, |base| base.withheld);
+        let (mut withheld, mut adopting) = (before, None);
+        if let Some(drift) = drift {
+            (_, withheld) = drift::decide(settle.policy, drift.class, drift.difference(), before);
+            adopting = (drift.action == DriftAction::Adopting).then(|| Adopting {
+                number: settle.number,
+                difference: drift.difference() - (before - withheld),
+                ask_at: settle.answered.hub,
+            });
+        }
+        if settle.policy == DriftPolicy::Correct {
+            // What was left in the shop beyond its level is lowered again once the shop wants that.
+            withheld = withheld.or_zero();
+        }
+        self.base = Some(Base {
+            withheld,
+            dated: settle.dated.or(known.and_then(|base| base.dated)),
+            adopting,
+            ..Base::proven(settle.epoch, proven)
+        });
         self.log.retain(|push| push.is_after(settle.answered));
         self.log_floor = None;
         self.pushed_since_settle = !self.log.is_empty();
         self.settled = settle.number;
         Settled::Trusted(drift)
+    }
+
+    fn drift(&self, settle: &Settle, base: Base, difference: Quantity) -> Option<Drift> {
+        if difference.is_zero() {
+            return None;
+        }
+        let evidence = Evidence {
+            difference,
+            pushed: self.pushed_since_settle,
+            doubted: base.doubted,
+            dates: (base.dated, settle.dated),
+        };
+        let class = evidence.class();
+        let (action, _) = drift::decide(settle.policy, class, difference, base.withheld);
+        Some(Drift { class, action, expected: settle.shown - difference, shown: settle.shown })
     }
 
     /// The pushes that took effect after the stock was read.
@@ -101,6 +118,9 @@ impl StockPush {
         }
         if !settle.quiet {
             return Some(Distrust::NotQuiet);
+        }
+        if self.adopting().is_some() {
+            return Some(Distrust::Adopting);
         }
         let in_flight =
             self.log.iter().any(|push| !push.is_before(settle.asked) && !push.is_after(settle.answered));

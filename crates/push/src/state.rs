@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use values::{Epoch, Moment, Quantity, ReadNumber, Timestamp};
 
+use crate::drift::{Adopting, DriftAction};
 use crate::target::Target;
 
 /// How long a call may still take effect after it was sent: PHP may be writing although nobody waits for the answer.
@@ -24,8 +25,34 @@ pub struct Base {
     pub quantity: Quantity,
     /// Lowerings that may not have arrived.
     pub slack: Quantity,
-    /// Units a person took out of the shop: kept out, whatever the level.
+    /// Units a person took out of the shop: kept out, whatever the level. Below zero: units a person put in, left there.
     pub withheld: Quantity,
+    /// The shop's own date of the product when it was proven.
+    pub dated: Option<Timestamp>,
+    /// A push since then was never answered.
+    pub doubted: bool,
+    /// An edit that the ledger is asked to take over.
+    pub adopting: Option<Adopting>,
+}
+
+impl Base {
+    /// One that was just proven.
+    pub const fn proven(epoch: Epoch, quantity: Quantity) -> Self {
+        Self {
+            epoch,
+            quantity,
+            slack: Quantity::ZERO,
+            withheld: Quantity::ZERO,
+            dated: None,
+            doubted: false,
+            adopting: None,
+        }
+    }
+
+    /// What the shop does not show of its level, as it was set by hand. An edit that nobody decided on stays.
+    fn kept_out(&self) -> Quantity {
+        self.withheld - self.adopting.map_or(Quantity::ZERO, |adopting| adopting.difference)
+    }
 }
 
 /// A push that was journaled and may be under way.
@@ -126,6 +153,40 @@ impl StockPush {
         Some(self.comparable_base()?.quantity - target.taken_total)
     }
 
+    /// What it is to show until the shop's own orders are taken; `None` before the base is known.
+    pub fn goal(&self) -> Option<Quantity> {
+        Some(self.target?.goal(self.comparable_base()?.kept_out()))
+    }
+
+    /// The edit that the ledger is asked to take over, if it has not answered.
+    pub fn adopting(&self) -> Option<Adopting> {
+        self.comparable_base()?.adopting
+    }
+
+    /// The ledger was asked; it is asked again at `again_at` unless it answers.
+    pub fn asked_to_adopt(&mut self, again_at: Timestamp) {
+        if let Some(adopting) = self.base.as_mut().and_then(|base| base.adopting.as_mut()) {
+            adopting.ask_at = again_at;
+        }
+    }
+
+    /// The ledger has decided on an edit, and the target is what it came to: what it did not take over is treated as if the
+    /// shop wanted its ledger to be right. Gives back what is done about it; `None` if it was not asked, or answered before.
+    pub fn adopted(&mut self, number: ReadNumber, taken_over: bool) -> Option<DriftAction> {
+        let epoch = self.target?.epoch;
+        let base = self.base.as_mut().filter(|base| base.epoch == epoch)?;
+        let adopting = base.adopting.take_if(|adopting| adopting.number <= number)?;
+        if taken_over {
+            return Some(DriftAction::Adopted);
+        }
+        if adopting.difference.is_negative() {
+            base.withheld += adopting.difference.abs();
+            return Some(DriftAction::Withheld);
+        }
+        base.withheld = (base.withheld - adopting.difference).or_zero();
+        Some(DriftAction::Corrected)
+    }
+
     /// What to do at `now`, by the hub's clock.
     pub fn next(&self, now: Timestamp) -> Next {
         let Some(target) = self.target else {
@@ -141,7 +202,7 @@ impl StockPush {
             return Next::Settle;
         };
         let expected = base.quantity - target.taken_total;
-        let goal = target.goal(base.withheld);
+        let goal = target.goal(base.kept_out());
         let delta = if goal < expected {
             goal - expected
         } else if goal > expected + base.slack && !target.level.is_negative() {
@@ -187,8 +248,11 @@ impl StockPush {
     pub fn uncertain(&mut self) {
         if let Some(intent) = self.intent.take() {
             self.shift_base(intent.delta);
-            if let Some(base) = self.base.as_mut().filter(|_| intent.delta.is_negative()) {
-                base.slack += intent.delta.abs();
+            if let Some(base) = self.base.as_mut() {
+                base.doubted = true;
+                if intent.delta.is_negative() {
+                    base.slack += intent.delta.abs();
+                }
             }
             self.doubtful_until = Some(intent.deadline());
             self.remember(PushRecord {

@@ -25,8 +25,9 @@ impl Target {
         (self.epoch, self.revision) > (known.epoch, known.revision)
     }
 
-    /// What the shop is to show until its own orders are taken.
-    pub fn goal(&self, withheld: Quantity) -> Quantity {
-        ((self.level.or_zero() - withheld).or_zero() + self.untaken).floor_to(self.step)
+    /// What the shop is to show until its own orders are taken, if so much of its level is kept out of it; below zero: so
+    /// much is left in it beyond its level, of which the shop has sold what its level is short of.
+    pub fn goal(&self, kept_out: Quantity) -> Quantity {
+        ((self.level - kept_out).or_zero() + self.untaken).floor_to(self.step)
     }
 }

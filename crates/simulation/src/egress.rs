@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use push::{Intent, Next, Settle, Settled, StockPush, Target};
+use push::{DriftPolicy, Intent, Next, Settle, Settled, StockPush, Target};
 use values::{HolderId, Moment, Quantity, Step, Timestamp};
 
 use crate::bug::Bug;
@@ -70,6 +70,8 @@ impl Egress {
                 answered: Moment { shop: proof.t1, hub: proof.read_at },
                 taken_total: proof.taken_total,
                 quiet: proof.quiet,
+                dated: None,
+                policy: DriftPolicy::Correct,
             });
             if bug == Some(Bug::AdoptDrift)
                 && let (Settled::Trusted(_), Some(target)) = (settled, stock.target)

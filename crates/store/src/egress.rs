@@ -1,5 +1,6 @@
 //! What egress keeps: the state of each stock's pushes, and how each shop takes them.
 
+mod drifts;
 mod notes;
 
 use push::StockPush;
@@ -10,6 +11,7 @@ use crate::ingress::SettleWanted;
 use crate::postgres::PgEgressTx;
 use crate::sqlite::SqliteEgressTx;
 
+pub use drifts::{DRIFTS_KEPT, DriftDecided, DriftKey, DriftRow};
 pub use notes::{ATTEMPTS_KEPT, DriftFound, DueStock, PushCounts, PushNotes, SettleWish, TRACES_KEPT};
 
 /// The last push of a stock.

@@ -33,8 +33,8 @@ mod webhooks;
 pub use batch::InventoryTx;
 pub use check::{BROKEN_MAX, Broken};
 pub use egress::{
-    ATTEMPTS_KEPT, DriftFound, DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, SettleWish,
-    ShopLane, TRACES_KEPT, Told,
+    ATTEMPTS_KEPT, DRIFTS_KEPT, DriftDecided, DriftFound, DriftKey, DriftRow, DueShop, DueStock, EgressTx,
+    PushCounts, PushNotes, PushRow, SettleWish, ShopLane, TRACES_KEPT, Told,
 };
 pub use error::{Class, Error};
 pub use grant::{Grant, GrantEnd, TakenGrant};

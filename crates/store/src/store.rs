@@ -9,7 +9,9 @@ use values::{Epoch, LineId, OrderId, ProductId, Revision, ShopId, Sku, StockId, 
 
 use crate::batch::InventoryTx;
 use crate::check::Broken;
-use crate::egress::{DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, ShopLane};
+use crate::egress::{
+    DriftKey, DriftRow, DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, ShopLane,
+};
 use crate::error::Error;
 use crate::grant::{Grant, GrantEnd, TakenGrant};
 use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
@@ -220,6 +222,10 @@ on_every_backend! {
     fn push_notes(stocks: &[StockId]) -> Vec<PushNotes>;
     /// Stocks of a shop at which a drift was found, by holder.
     fn pushes_drifted(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<PushNotes>;
+    /// Differences that comparisons found, the newest first, from after `after`: of one shop or of all, since `since`.
+    fn drifts(shop: Option<ShopId>, since: Timestamp, after: Option<DriftKey>, limit: u32) -> Vec<DriftRow>;
+    /// All differences remembered of those stocks, at most [`crate::DRIFTS_KEPT`] each; of a stock the newest first.
+    fn drifts_of(stocks: &[StockId]) -> Vec<DriftRow>;
     /// Stocks of a shop that are due by `now`: products, then variations by product, from after `after`.
     fn stocks_due(shop: ShopId, now: Timestamp, after: Option<DueStock>, limit: u32) -> Vec<DueStock>;
     /// When the next stock of a shop is due.

@@ -73,7 +73,9 @@ impl Levels {
             let place = ids.binary_search(&level.stock).expect("it was collected above");
             let stock = work.stocks.get_mut(place).expect("one stock for each id");
             let cause = Cause { at: *at, trace: trace.as_deref() };
-            let outcome = stock.apply(level, cause, now, &shared.settings);
+            let policy = push::DriftPolicy::Correct;
+            let outcome = stock.apply(level, cause, policy, now, &shared.settings);
+            work.drifts.extend(outcome.drift.clone());
             span.record("fresh", outcome.fresh);
             seen.push((level.stock, outcome));
         }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use process::metrics::{Counter, Description, Gauge, Histogram, Label, Metric, Metrics};
 use push::{Distrust, Settled};
-use store::PushCounts;
+use store::{DriftRow, PushCounts};
 use values::{ShopId, StockId};
 
 use crate::gate::GateState;
-use crate::stock::{LevelOutcome, drift_quantity, drift_word};
+use crate::stock::LevelOutcome;
 
 const LEVELS: Metric<Counter> = Metric::counter(
     "onhand_egress_levels_total",
@@ -50,13 +50,27 @@ const SETTLES: Metric<Counter> = Metric::counter(
     "Comparisons with proof, by what came of them.",
     &[Label {
         name: "outcome",
-        values: &["agreed", "drift", "not_quiet", "push_in_flight", "other_epoch", "old"],
+        values: &["agreed", "drift", "not_quiet", "push_in_flight", "adopting", "other_epoch", "old"],
     }],
 );
 const DRIFT: Metric<Counter> = Metric::counter(
     "onhand_egress_drift_total",
-    "Differences found by trusted comparisons, by whose they are.",
-    &[Label { name: "kind", values: &["ours", "raised_elsewhere", "lowered_elsewhere"] }],
+    "Differences found by comparisons, by whose they are and what is done about them.",
+    &[
+        Label {
+            name: "class",
+            values: &[
+                "lost_update",
+                "doubtful_call",
+                "edit_up",
+                "edit_down",
+                "bulk_edit",
+                "unmanaged",
+                "unsettled",
+            ],
+        },
+        Label { name: "action", values: &["corrected", "withheld", "adopting", "alerted", "none"] },
+    ],
 );
 const ASKED: Metric<Counter> =
     Metric::counter("onhand_egress_settles_asked_total", "Stocks for which a comparison was asked for.", &[]);
@@ -178,24 +192,31 @@ impl Observe {
         match outcome.settled {
             None => {}
             Some(Settled::Trusted(None)) => self.settles.increment(&["agreed"]),
-            Some(Settled::Trusted(Some(drift))) => {
-                self.settles.increment(&["drift"]);
-                self.drift.increment(&[drift_word(drift)]);
-                tracing::warn!(
-                    shop.id = stock.shop.get(),
-                    stock = stock.holder.get(),
-                    drift = drift_word(drift),
-                    quantity = %drift_quantity(drift),
-                    "the shop showed another quantity than it should have"
-                );
-            }
+            Some(Settled::Trusted(Some(_))) => self.settles.increment(&["drift"]),
             Some(Settled::Untrusted(distrust)) => self.settles.increment(&[match distrust {
                 Distrust::Old => "old",
                 Distrust::OtherEpoch => "other_epoch",
                 Distrust::NotQuiet => "not_quiet",
                 Distrust::PushInFlight => "push_in_flight",
+                Distrust::Adopting => "adopting",
             }]),
         }
+        if let Some(drift) = &outcome.drift {
+            self.drift(drift);
+        }
+    }
+
+    /// A shop showed something else than it should have, or nothing that can be relied on.
+    fn drift(&self, drift: &DriftRow) {
+        self.drift.increment(&[drift.class.as_str(), drift.action.as_str()]);
+        tracing::warn!(
+            shop.id = drift.stock.shop.get(),
+            stock = drift.stock.holder.get(),
+            class = drift.class.as_str(),
+            action = drift.action.as_str(),
+            difference = drift.difference().map(tracing::field::display),
+            "the shop showed another quantity than it should have"
+        );
     }
 
     /// A message was put aside.

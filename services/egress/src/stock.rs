@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use process::backoff;
 use proto::LevelChanged;
-use push::{Drift, Next, Settle, Settled, Target};
-use store::{DriftFound, PushNotes, PushRow, SettleWish, Told};
-use values::{Quantity, Timestamp};
+use push::{Drift, DriftAction, DriftClass, DriftPolicy, Next, Settle, Settled, Target};
+use store::{DriftFound, DriftRow, PushNotes, PushRow, SettleWish, Told};
+use values::{Quantity, ReadNumber, Timestamp};
 
 use crate::settings::Settings;
+
+/// After so many comparisons in a row that proved nothing, people are told.
+const UNSETTLED_TRIES: u32 = 6;
 
 /// Why a stock is to be settled, as codes.
 pub(crate) mod why {
@@ -39,22 +42,25 @@ pub(crate) struct Cause<'a> {
 }
 
 /// What a level came to, for logs and metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct LevelOutcome {
     /// It was newer than what was known.
     pub(crate) fresh: bool,
     /// What its proof came to, if it was not looked at before.
     pub(crate) settled: Option<Settled>,
+    /// A difference that is to be kept for people.
+    pub(crate) drift: Option<DriftRow>,
     /// A sale may have fallen into a push.
     pub(crate) sale_inside_push: bool,
 }
 
 impl Stock {
-    /// Takes a level.
+    /// Takes a level of a shop that wants such a policy.
     pub(crate) fn apply(
         &mut self,
         level: &LevelChanged,
         cause: Cause<'_>,
+        policy: DriftPolicy,
         now: Timestamp,
         settings: &Settings,
     ) -> LevelOutcome {
@@ -82,7 +88,7 @@ impl Stock {
             self.remove();
             return LevelOutcome { fresh, ..LevelOutcome::default() };
         }
-        let settled = self.prove(level, now, settings);
+        let (settled, drift) = self.prove(level, policy, now, settings).unwrap_or_default();
         let sale_inside_push =
             level.order_dates.is_some_and(|(first, last)| self.row.push.sale_inside_push(first, last));
         if sale_inside_push {
@@ -96,7 +102,7 @@ impl Stock {
         }
         self.note_want(cause.at, now);
         self.plan(now, settings.flush_window);
-        LevelOutcome { fresh, settled, sale_inside_push }
+        LevelOutcome { fresh, settled, drift, sale_inside_push }
     }
 
     /// Nothing is pushed to it any more, and what was known of it proves nothing if it ever comes back. A push in doubt
@@ -109,19 +115,19 @@ impl Stock {
         self.want_nothing();
     }
 
-    fn prove(&mut self, level: &LevelChanged, now: Timestamp, settings: &Settings) -> Option<Settled> {
+    /// What a proof that was not taken in before comes to, and what is to be kept of it for people.
+    fn prove(
+        &mut self,
+        level: &LevelChanged,
+        policy: DriftPolicy,
+        now: Timestamp,
+        settings: &Settings,
+    ) -> Option<(Option<Settled>, Option<DriftRow>)> {
         let proof = level.settle.as_ref().filter(|proof| proof.number > self.row.push.settled)?;
         let first_look = proof.number > self.notes.proof_seen;
         self.notes.proof_seen = self.notes.proof_seen.max(proof.number);
         let Some(shown) = proof.shown else {
-            // The shop keeps no quantity there: what it kept before says nothing once it does again.
-            self.row.push.settled = proof.number;
-            self.row.push.base = None;
-            self.notes.wish = None;
-            if self.row.blocked.is_none() {
-                self.block(UNMANAGED);
-            }
-            return None;
+            return Some((None, self.cannot_be_proven(proof.number, now)));
         };
         let settled = self.row.push.settle(&Settle {
             number: proof.number,
@@ -131,28 +137,77 @@ impl Stock {
             answered: proof.answered,
             taken_total: proof.taken_total,
             quiet: proof.quiet,
+            dated: None,
+            policy,
         });
         match settled {
             Settled::Trusted(drift) => {
                 // It shows a quantity, so it may be pushed to again; if not, the next push will tell.
                 self.unblock();
                 let before = self.notes.wish.take();
-                if let Some(drift) = drift {
-                    self.notes.drift = Some(found(drift, now));
+                let drift = drift.map(|drift| {
                     // A difference is looked at once more: what was found may have been a moment's. If somebody else
                     // changes the stock all the time, ever more seldom.
                     let drifts = before.filter(|wish| wish.why == why::DRIFT).map_or(0, |wish| wish.tries);
                     self.wish_again(why::DRIFT, drifts.saturating_add(1), now, settings);
-                }
-                Some(settled)
+                    self.found(proof.number, &drift, now)
+                });
+                Some((Some(settled), drift))
             }
             Settled::Untrusted(_) if first_look => {
                 let tries = self.notes.wish.as_ref().map_or(0, |wish| wish.tries).saturating_add(1);
                 self.wish_again(why::UNTRUSTED, tries, now, settings);
-                Some(settled)
+                let unsettled = (tries == UNSETTLED_TRIES).then(|| {
+                    let expected = self.row.push.expected();
+                    self.keep(DriftRow { expected, shown: Some(shown), ..self.difference(proof.number, now) })
+                });
+                Some((Some(settled), unsettled))
             }
             Settled::Untrusted(_) => None,
         }
+    }
+
+    /// The shop keeps no quantity there: what it kept before says nothing once it does again.
+    fn cannot_be_proven(&mut self, number: ReadNumber, now: Timestamp) -> Option<DriftRow> {
+        let expected = self.row.push.expected();
+        let is_news = self.row.blocked.as_deref() != Some(UNMANAGED);
+        self.row.push.settled = number;
+        self.row.push.base = None;
+        self.notes.wish = None;
+        if self.row.blocked.is_none() {
+            self.block(UNMANAGED);
+        }
+        let class = DriftClass::Unmanaged;
+        is_news.then(|| self.keep(DriftRow { class, expected, ..self.difference(number, now) }))
+    }
+
+    /// A difference about which nothing is known or done yet.
+    fn difference(&self, number: ReadNumber, now: Timestamp) -> DriftRow {
+        DriftRow {
+            stock: self.row.id,
+            number,
+            at: now,
+            class: DriftClass::Unsettled,
+            expected: None,
+            shown: None,
+            action: DriftAction::None,
+            why: None,
+            sku: self.row.sku.clone(),
+        }
+    }
+
+    fn found(&mut self, number: ReadNumber, drift: &Drift, now: Timestamp) -> DriftRow {
+        self.keep(DriftRow::found(self.row.id, self.row.sku.clone(), number, drift, now))
+    }
+
+    /// Notes a difference with the stock as well.
+    fn keep(&mut self, drift: DriftRow) -> DriftRow {
+        self.notes.drift = Some(DriftFound {
+            at: drift.at,
+            kind: drift.class.as_str().to_owned(),
+            quantity: drift.difference().unwrap_or_default(),
+        });
+        drift
     }
 
     fn wish_again(&mut self, why: &str, tries: u32, now: Timestamp, settings: &Settings) {
@@ -366,25 +421,4 @@ impl Stock {
         self.block(cause);
         self.plan(now, Duration::ZERO);
     }
-}
-
-/// The code of a drift.
-pub(crate) const fn drift_word(drift: Drift) -> &'static str {
-    match drift {
-        Drift::Ours(_) => "ours",
-        Drift::RaisedElsewhere(_) => "raised_elsewhere",
-        Drift::LoweredElsewhere(_) => "lowered_elsewhere",
-    }
-}
-
-/// How much more the shop showed than it should have.
-pub(crate) fn drift_quantity(drift: Drift) -> Quantity {
-    match drift {
-        Drift::Ours(quantity) | Drift::RaisedElsewhere(quantity) => quantity,
-        Drift::LoweredElsewhere(quantity) => Quantity::ZERO - quantity,
-    }
-}
-
-fn found(drift: Drift, now: Timestamp) -> DriftFound {
-    DriftFound { at: now, kind: drift_word(drift).to_owned(), quantity: drift_quantity(drift) }
 }

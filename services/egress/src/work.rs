@@ -1,9 +1,13 @@
 //! One transaction over some stocks: loaded anew, decided on in memory, written back as far as they changed.
 
-use store::{EgressTx, Error, PushNotes, Store};
-use values::StockId;
+use push::DriftClass;
+use store::{DriftRow, EgressTx, Error, PushNotes, Store};
+use values::{ReadNumber, ShopId, StockId};
 
 use crate::stock::Stock;
+
+/// So many stocks edited when one read found them were edited together: by an import, or a program.
+const BULK_EDITS_MIN: u32 = 20;
 
 /// Stocks within a transaction. Dropping it leaves everything as it was.
 #[derive(Debug)]
@@ -11,6 +15,8 @@ pub(crate) struct Work {
     tx: EgressTx,
     /// In the order asked for.
     pub(crate) stocks: Vec<Stock>,
+    /// Differences to be kept for people.
+    pub(crate) drifts: Vec<DriftRow>,
     loaded_notes: Vec<PushNotes>,
 }
 
@@ -22,12 +28,12 @@ impl Work {
         let loaded_notes = tx.load_notes(ids).await?;
         let stocks =
             rows.into_iter().zip(loaded_notes.clone()).map(|(row, notes)| Stock { row, notes }).collect();
-        Ok(Self { tx, stocks, loaded_notes })
+        Ok(Self { tx, stocks, drifts: Vec::new(), loaded_notes })
     }
 
     /// Writes what changed, durably.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        let Self { mut tx, stocks, loaded_notes } = self;
+        let Self { mut tx, stocks, drifts, loaded_notes } = self;
         let (rows, notes): (Vec<_>, Vec<_>) =
             stocks.into_iter().map(|stock| (stock.row, stock.notes)).unzip();
         let changed: Vec<PushNotes> = notes
@@ -37,6 +43,15 @@ impl Work {
             .map(|(now, _)| now)
             .collect();
         tx.save_all(&rows, &changed).await?;
+        tx.save_drifts(&drifts).await?;
+        tx.mark_bulk_edits(&edited(&drifts), BULK_EDITS_MIN).await?;
         tx.commit().await
     }
+}
+
+/// The reads that found edits of single stocks.
+fn edited(drifts: &[DriftRow]) -> Vec<(ShopId, ReadNumber)> {
+    let edits =
+        drifts.iter().filter(|drift| matches!(drift.class, DriftClass::EditUp | DriftClass::EditDown));
+    edits.map(|drift| (drift.stock.shop, drift.number)).collect()
 }

@@ -9,6 +9,7 @@ mod auth;
 mod check;
 mod dead;
 mod document;
+mod drifts;
 mod explain;
 mod export;
 mod extract;
@@ -125,6 +126,7 @@ fn read_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(approvals::list))
         .routes(routes!(check::check))
         .routes(routes!(dead::list))
+        .routes(routes!(drifts::list))
         .routes(routes!(explain::explain))
         .routes(routes!(export::export))
         .routes(routes!(health::health))

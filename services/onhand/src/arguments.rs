@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{approve, explain, movements, order, parked, shop, stock, token, warehouse};
+use crate::commands::{approve, drift, explain, movements, order, parked, shop, stock, token, warehouse};
 use crate::failure::EXIT_CODES_HELP;
 use crate::{demo, distributed, up};
 
@@ -59,6 +59,9 @@ pub(crate) enum Command {
     /// Orders as onhand knows them.
     #[command(subcommand)]
     Order(order::Order),
+    /// Where shops showed something else than they should have, whose doing that is, and what is done about it.
+    #[command(subcommand)]
+    Drift(drift::Drift),
     /// Why a number is what it is, line by line.
     Explain(explain::Explain),
     /// The ledger of one SKU.

@@ -2,6 +2,7 @@
 
 pub(crate) mod approve;
 mod check;
+pub(crate) mod drift;
 pub(crate) mod explain;
 pub(crate) mod movements;
 pub(crate) mod order;
@@ -32,6 +33,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Shop(shop) => shop.run(&api()?, screen).await,
         Command::Stock(stock) => stock.run(&api()?, screen).await,
         Command::Order(order) => order.run(&api()?, screen).await,
+        Command::Drift(drift) => drift.run(&api()?, screen).await,
         Command::Explain(explain) => explain.run(&api()?, screen).await,
         Command::Movements(movements) => movements.run(&api()?, screen).await,
         Command::Parked(parked) => parked.run(&api()?, screen).await,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use values::{Epoch, Quantity, ReadNumber, Revision, Step, Timestamp};
 
 use super::*;
-use crate::settle::{Distrust, Drift, Settle, Settled};
+use crate::drift::{Drift, DriftClass, DriftPolicy};
+use crate::settle::{Distrust, Settle, Settled};
 
 fn units(units: i64) -> Quantity {
     Quantity::from_units(units)
@@ -39,7 +40,14 @@ fn settle(number: u64, shown: i64, t1: i64, taken: i64) -> Settle {
         answered: both(t1),
         taken_total: units(taken),
         quiet: true,
+        dated: None,
+        policy: DriftPolicy::Correct,
     }
+}
+
+/// A trusted settle that found such a difference.
+fn drift(class: DriftClass, action: DriftAction, expected: i64, shown: i64) -> Settled {
+    Settled::Trusted(Some(Drift { class, action, expected: units(expected), shown: units(shown) }))
 }
 
 /// A stock proven to show 10 at second 0 with nothing taken.
@@ -159,7 +167,10 @@ fn a_doubtful_raise_is_never_repeated_without_proof() {
     stock.uncertain();
     stock.read_back(units(10), stock.expected().unwrap(), at(61));
     assert_eq!(stock.next(at(62)), Next::Nothing, "shown may be low because of sales nobody knows of");
-    assert_eq!(stock.settle(&settle(2, 10, 70, 0)), Settled::Trusted(Some(Drift::Ours(units(-4)))));
+    assert_eq!(
+        stock.settle(&settle(2, 10, 70, 0)),
+        drift(DriftClass::DoubtfulCall, DriftAction::Corrected, 14, 10)
+    );
     assert_eq!(stock.next(at(71)), Next::Push(units(4)));
 }
 
@@ -192,11 +203,14 @@ fn a_push_during_the_read_proves_nothing() {
 #[test]
 fn drift_without_a_push_of_ours_is_somebody_elses() {
     let mut stock = settled();
-    assert_eq!(stock.settle(&settle(2, 13, 10, 0)), Settled::Trusted(Some(Drift::RaisedElsewhere(units(3)))));
+    assert_eq!(
+        stock.settle(&settle(2, 13, 10, 0)),
+        drift(DriftClass::EditUp, DriftAction::Corrected, 10, 13)
+    );
     assert_eq!(stock.next(at(11)), Next::Push(units(-3)));
 
     let mut stock = settled();
-    assert_eq!(stock.settle(&settle(2, 6, 10, 0)), Settled::Trusted(Some(Drift::LoweredElsewhere(units(4)))));
+    assert_eq!(stock.settle(&settle(2, 6, 10, 0)), drift(DriftClass::EditDown, DriftAction::Withheld, 10, 6));
     assert_eq!(stock.next(at(11)), Next::Nothing, "what a person took out stays out");
     stock.retarget(target(2, 12, 0, 0));
     assert_eq!(stock.next(at(11)), Next::Push(units(2)), "but a receipt reaches the shop");
@@ -251,4 +265,94 @@ fn the_log_is_bounded() {
     assert_eq!(stock.settle(&settle(2, 10, 50, 0)), Settled::Untrusted(Distrust::PushInFlight));
     assert_eq!(stock.settle(&settle(3, 10, second, 0)), Settled::Trusted(None));
     assert!(stock.log.is_empty());
+}
+
+#[test]
+fn the_date_of_the_product_tells_an_import_from_an_edit() {
+    let dated = |number, shown, second| Settle { dated: Some(at(second)), ..settle(number, shown, 10, 0) };
+    let mut stock = settled();
+    stock.settle(&dated(2, 10, 5));
+    assert_eq!(stock.settle(&dated(3, 12, 5)), drift(DriftClass::BulkEdit, DriftAction::Corrected, 10, 12));
+    assert_eq!(stock.settle(&dated(4, 13, 8)), drift(DriftClass::EditUp, DriftAction::Corrected, 12, 13));
+    // A shop that tells no date once is not forgotten: what it told before is compared with what it tells next.
+    stock.settle(&settle(5, 13, 10, 0));
+    assert_eq!(stock.settle(&dated(6, 12, 8)), drift(DriftClass::BulkEdit, DriftAction::Withheld, 13, 12));
+}
+
+#[test]
+fn what_people_set_stays_if_the_shop_wants_that() {
+    let withhold =
+        |number, shown, taken| Settle { policy: DriftPolicy::Withhold, ..settle(number, shown, 10, taken) };
+    let mut stock = settled();
+    assert_eq!(stock.settle(&withhold(2, 13, 0)), drift(DriftClass::EditUp, DriftAction::Withheld, 10, 13));
+    assert_eq!((stock.goal(), stock.next(at(11))), (Some(units(13)), Next::Nothing));
+    // The shop sells twelve of its thirteen, of which the hub had ten: short of two, and it shows what is left there.
+    stock.retarget(target(2, -2, 0, 12));
+    assert_eq!((stock.expected(), stock.next(at(11))), (Some(units(1)), Next::Nothing));
+    // Five come in: two were owed.
+    stock.retarget(target(3, 3, 0, 12));
+    assert_eq!(stock.next(at(11)), Next::Push(units(5)));
+    // Wanting the ledger to be right again, the shop is lowered to it.
+    let correct = settle(3, 1, 10, 12);
+    assert_eq!(stock.settle(&correct), Settled::Trusted(None));
+    assert_eq!((stock.goal(), stock.next(at(11))), (Some(units(3)), Next::Push(units(2))));
+}
+
+#[test]
+fn nothing_is_put_right_if_a_person_is_to_decide() {
+    let mut stock = settled();
+    stock.retarget(target(2, 14, 0, 0));
+    stock.begin(units(4), at(1));
+    stock.succeeded(at(2), Duration::from_secs(1));
+    let alert = Settle { policy: DriftPolicy::Alert, ..settle(2, 12, 70, 0) };
+    assert_eq!(stock.settle(&alert), drift(DriftClass::LostUpdate, DriftAction::Alerted, 14, 12));
+    assert_eq!(stock.next(at(71)), Next::Nothing);
+    stock.retarget(target(3, 15, 0, 0));
+    assert_eq!(stock.next(at(71)), Next::Push(units(1)), "later changes reach the shop");
+}
+
+/// A stock at 10 that somebody set to `shown`, of a shop whose edits are adopted.
+fn edited(shown: i64) -> StockPush {
+    let mut stock = settled();
+    let adopt = Settle { policy: DriftPolicy::Adopt, ..settle(2, shown, 10, 0) };
+    assert!(
+        matches!(stock.settle(&adopt), Settled::Trusted(Some(drift)) if drift.action == DriftAction::Adopting)
+    );
+    stock
+}
+
+#[test]
+fn an_edit_stays_until_the_ledger_has_decided_on_it() {
+    let mut stock = edited(13);
+    assert_eq!(stock.adopting().map(|adopting| adopting.difference), Some(units(3)));
+    assert_eq!(stock.next(at(11)), Next::Nothing);
+    stock.retarget(target(2, 9, 0, 0));
+    assert_eq!(stock.next(at(11)), Next::Push(units(-1)), "what else happens reaches the shop");
+    stock.retarget(target(3, 10, 0, 0));
+    let next = Settle { policy: DriftPolicy::Adopt, ..settle(3, 14, 20, 0) };
+    assert_eq!(stock.settle(&next), Settled::Untrusted(Distrust::Adopting), "one edit at a time");
+    // The level that tells that it was adopted has it.
+    stock.retarget(target(4, 13, 0, 0));
+    assert_eq!(stock.adopted(ReadNumber::new(1), true), None, "that was another");
+    assert_eq!(stock.adopted(ReadNumber::new(2), true), Some(DriftAction::Adopted));
+    assert_eq!(stock.adopted(ReadNumber::new(2), true), None, "told twice");
+    assert_eq!((stock.goal(), stock.next(at(21))), (Some(units(13)), Next::Nothing));
+}
+
+#[test]
+fn an_edit_that_the_ledger_refuses_is_corrected() {
+    let mut stock = edited(13);
+    assert_eq!(stock.adopted(ReadNumber::new(2), false), Some(DriftAction::Corrected));
+    assert_eq!(stock.next(at(21)), Next::Push(units(-3)));
+    let mut stock = edited(6);
+    assert_eq!(stock.adopted(ReadNumber::new(2), false), Some(DriftAction::Withheld));
+    assert_eq!((stock.goal(), stock.next(at(21))), (Some(units(6)), Next::Nothing));
+}
+
+#[test]
+fn an_edit_of_another_epoch_is_not_adopted() {
+    let mut stock = edited(13);
+    stock.retarget(Target { epoch: Epoch::new(2), ..target(1, 10, 0, 0) });
+    assert_eq!((stock.adopting(), stock.next(at(11))), (None, Next::Settle));
+    assert_eq!(stock.adopted(ReadNumber::new(2), true), None);
 }

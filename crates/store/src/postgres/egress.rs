@@ -1,5 +1,6 @@
 //! Push state on PostgreSQL.
 
+mod drifts;
 mod notes;
 
 use std::collections::{BTreeSet, HashMap};

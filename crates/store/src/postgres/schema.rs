@@ -29,6 +29,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("orphaned", include_str!("../../migrations/postgres/0012_orphaned.sql")),
     ("mapping version", include_str!("../../migrations/postgres/0013_mapping_version.sql")),
     ("reading calls", include_str!("../../migrations/postgres/0014_reading_calls.sql")),
+    ("drift", include_str!("../../migrations/postgres/0015_drift.sql")),
 ];
 
 /// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.

@@ -1,8 +1,9 @@
 //! Push state, as rows.
 
+pub(crate) mod drifts;
 pub(crate) mod notes;
 
-use push::{Base, Intent, PushRecord, StockPush, Target};
+use push::{Adopting, Base, Intent, PushRecord, StockPush, Target};
 use values::{Epoch, ReadNumber, Revision, ShopId, Step};
 
 use super::columns::Columns;
@@ -116,11 +117,17 @@ pub(crate) fn columns_of(row: &PushRow) -> impl Columns<'_> + use<'_> {
         ))
     });
     let base = push.base.map(|base| {
+        let adopting = base.adopting.map(|adopting| {
+            (adopting.number.get(), adopting.difference.thousandths(), adopting.ask_at.micros())
+        });
         json(&(
             base.epoch.get(),
             base.quantity.thousandths(),
             base.slack.thousandths(),
             base.withheld.thousandths(),
+            micros(base.dated),
+            i64::from(base.doubted),
+            adopting,
         ))
     });
     let intent = push.intent.map(|intent| json(&(intent.delta.thousandths(), intent.started_at.micros())));
@@ -177,12 +184,27 @@ fn target_of(text: &str) -> Result<Target, Error> {
 }
 
 fn base_of(text: &str) -> Result<Base, Error> {
-    let (epoch, base, slack, withheld) = parse::<(u64, i64, i64, i64)>("base of a stock", text)?;
+    type Whole = (u64, i64, i64, i64, Option<i64>, i64, Option<(u64, i64, i64)>);
+    // As it was written before 0013 on PostgreSQL, and 0019 on SQLite.
+    type First = (u64, i64, i64, i64);
+    let whole = parse::<Whole>("base of a stock", text).or_else(|_| {
+        let (epoch, base, slack, withheld) = parse::<First>("base of a stock", text)?;
+        Ok::<_, Error>((epoch, base, slack, withheld, None, 0, None))
+    });
+    let (epoch, base, slack, withheld, dated, doubted, adopting) = whole?;
+    let adopting = adopting.map(|(number, difference, ask_at)| Adopting {
+        number: ReadNumber::new(number),
+        difference: quantity(difference),
+        ask_at: timestamp(ask_at),
+    });
     Ok(Base {
         epoch: Epoch::new(epoch),
         quantity: quantity(base),
         slack: quantity(slack),
         withheld: quantity(withheld),
+        dated: dated.map(timestamp),
+        doubted: doubted != 0,
+        adopting,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Push state on SQLite.
 
+mod drifts;
 mod notes;
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Push state, intents, lanes.
 
-use push::{Base, Intent, PushRecord, StockPush, Target};
+use push::{Adopting, Base, Intent, PushRecord, StockPush, Target};
 use store::{DueShop, PushRow, ShopFilter, ShopLane, Store, Told};
 use values::{Epoch, ReadNumber, Revision, ShopId, Step, StockId, Timestamp};
 
@@ -47,7 +47,14 @@ fn full(id: StockId) -> PushRow {
                 epoch: Epoch::new(2),
                 quantity: units(40),
                 slack: units(1),
-                withheld: units(2),
+                withheld: units(-2),
+                dated: Some(at(8)),
+                doubted: true,
+                adopting: Some(Adopting {
+                    number: ReadNumber::new(10),
+                    difference: units(-4),
+                    ask_at: at(9),
+                }),
             }),
             intent: Some(Intent { delta: units(-2), started_at: at(50) }),
             doubtful_until: Some(at(60)),

@@ -30,7 +30,7 @@ fn pushing(id: values::StockId) -> PushRow {
                 taken_total: units(0),
                 step: Step::ONE,
             }),
-            base: Some(Base { epoch: Epoch::ZERO, quantity: units(40), slack: units(1), withheld: units(0) }),
+            base: Some(Base { slack: units(1), ..Base::proven(Epoch::ZERO, units(40)) }),
             intent: Some(Intent { delta: units(-2), started_at: NOW }),
             doubtful_until: None,
             log: vec![record],

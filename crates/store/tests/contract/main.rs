@@ -9,6 +9,7 @@ mod catalogue;
 mod check;
 mod database;
 mod egress;
+mod egress_drifts;
 mod egress_notes;
 mod epoch;
 mod grants;
@@ -86,6 +87,10 @@ contract! {
     }
     egress {
         push_state_round_trips, an_intent_survives_its_process, due_stocks_come_by_shop, lanes_are_shown,
+    }
+    egress_drifts {
+        differences_are_listed_newest_first, the_oldest_of_a_stock_are_forgotten, what_became_of_an_edit_is_noted,
+        edits_of_many_at_once_are_of_one_class, a_base_of_before_is_understood,
     }
     egress_notes { notes_round_trip, what_is_due_comes_by_product }
     epoch { nothing_of_before_is_believed, everything_since_is_read_again }

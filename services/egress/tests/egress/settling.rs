@@ -5,6 +5,7 @@ use std::time::Duration;
 use onhand_egress::Settings;
 use process::backoff::Backoff;
 use proto::Settled;
+use push::{DriftAction, DriftClass};
 use values::Timestamp;
 
 use crate::world::{Level, PATIENT, World, fake_shop, product, shows, units};
@@ -102,7 +103,7 @@ async fn what_proved_nothing_is_settled_again_ever_later() {
     let shop = world.shop(&fake).await;
     let holder = product(&fake, 10);
     let mut level = world.level(shop, holder, 10, 4);
-    for tries in 1..=4 {
+    for tries in 1..=6 {
         level = level.then(4);
         level.settle = Some(Settled { quiet: false, ..world.proof(10, 0) });
         world.publish(std::slice::from_ref(&level)).await;
@@ -115,6 +116,10 @@ async fn what_proved_nothing_is_settled_again_ever_later() {
             .await;
     }
     assert_eq!(fake.counts().calls_total(), 0);
+    let kept = world.store.drifts_of(&[level.stock]).await.unwrap();
+    let told: Vec<_> =
+        kept.iter().map(|drift| (drift.class, drift.action, drift.expected, drift.shown)).collect();
+    assert_eq!(told, [(DriftClass::Unsettled, DriftAction::None, None, Some(units(10)))], "told once");
     level = level.then(4);
     level.settle = Some(world.proof(10, 0));
     world.publish(std::slice::from_ref(&level)).await;
@@ -138,7 +143,7 @@ async fn drift_is_noted_and_looked_at_once_more() {
     let row = world.at_rest(&found).await;
     assert_eq!((row.push.base.unwrap().withheld, shows(&fake, holder)), (units(2), Some(8)));
     let drift = world.notes(level.stock).await.drift.unwrap();
-    assert_eq!((drift.kind.as_str(), drift.quantity), ("lowered_elsewhere", units(-2)));
+    assert_eq!((drift.kind.as_str(), drift.quantity), ("edit_down", units(-2)));
     assert_eq!(world.store.pushes_drifted(shop, None, 9).await.unwrap().len(), 1);
     world.until("it is looked at once more", async || world.wanted() == [holder]).await;
     // Somebody puts five in: they are taken out again, but for the two that were withheld.
@@ -146,8 +151,35 @@ async fn drift_is_noted_and_looked_at_once_more() {
     let raised = Level { settle: Some(world.proof(13, 0)), ..found.then(10) };
     world.publish(std::slice::from_ref(&raised)).await;
     world.until("it is lowered", async || shows(&fake, holder) == Some(10)).await;
-    let drift = world.notes(level.stock).await.drift.unwrap();
-    assert_eq!((drift.kind.as_str(), drift.quantity), ("raised_elsewhere", units(5)));
+    let kept = world.store.drifts_of(&[level.stock]).await.unwrap();
+    let found: Vec<_> =
+        kept.iter().map(|drift| (drift.class, drift.action, drift.difference().unwrap())).collect();
+    let (raised, lowered) = (DriftClass::EditUp, DriftClass::EditDown);
+    let expected = [(raised, DriftAction::Corrected, units(5)), (lowered, DriftAction::Withheld, units(-2))];
+    assert_eq!(found, expected);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_stock_that_is_no_longer_managed_is_told_once() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let shop = world.shop(&fake).await;
+    let level = world.level(shop, product(&fake, 10), 10, 10);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.at_rest(&level).await;
+    let unmanaged = |world: &mut World, before: &Level| {
+        let settle = Some(Settled { shown: None, ..world.proof(0, 0) });
+        Level { settle, ..before.then(10) }
+    };
+    let gone = unmanaged(&mut world, &level);
+    let still = unmanaged(&mut world, &gone);
+    for level in [gone, still] {
+        world.publish(std::slice::from_ref(&level)).await;
+        world.known(&level).await;
+    }
+    let kept = world.store.drifts_of(&[level.stock]).await.unwrap();
+    let told: Vec<_> = kept.iter().map(|drift| (drift.class, drift.expected, drift.shown)).collect();
+    assert_eq!(told, [(DriftClass::Unmanaged, Some(units(10)), None)]);
     world.stop().await;
 }
 

@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use process::clock;
-use push::Next;
+use push::{Next, StockPush};
 use serde::{Deserialize, Serialize};
-use store::{Explanation, MovementSum, OpenHold, PushNotes, PushRow, Shop, StockOpening, StockRow, Told};
+use store::{
+    DriftRow, Explanation, MovementSum, OpenHold, PushNotes, PushRow, Shop, StockOpening, StockRow, Told,
+};
 use utoipa::{IntoParams, ToSchema};
 use values::{Quantity, ShopId, StockId, Timestamp, WarehouseId};
 
 use super::Shared;
+use super::drifts::DriftBody;
 use super::extract::{Path, Query};
 use super::names::{Shops, Warehouses};
 use super::orders::HoldBody;
@@ -115,7 +118,7 @@ struct ShopSum {
     level: Amount,
     /// What the shop's own orders have yet to take from its stock.
     untaken: Amount,
-    /// Units that a person took out of the shop: kept out.
+    /// Units that a person took out of the shop: kept out. Below zero: units that a person put in, left there.
     withheld: Option<Amount>,
     /// What it is to show until its own orders are taken.
     goal: Option<Amount>,
@@ -136,12 +139,8 @@ struct ShopSum {
     compared_at: Option<Time>,
     /// What it showed then.
     compared_shown: Option<Amount>,
-    /// When a comparison last found that it showed something else than expected.
-    drift_at: Option<Time>,
-    /// How much more it showed.
-    drift: Option<Amount>,
-    /// Whose the difference is, as a code.
-    drift_kind: Option<String>,
+    /// Differences that comparisons found, the newest first, at most 20.
+    drifts: Vec<DriftBody>,
     /// The last changes it was told, the oldest first, at most five.
     attempts: Vec<Attempt>,
     /// What is not settled, and why; empty when the shop shows what it should.
@@ -197,13 +196,14 @@ pub(super) async fn explain(
     }
     let stocks: Vec<StockId> = found.stock.stocks.iter().map(|stock| stock.id).collect();
     let notes = parts.store.push_notes(&stocks).await?;
+    let drifts = parts.store.drifts_of(&stocks).await?;
     let warehouses = Warehouses::load(&parts.store).await?;
-    Ok(Json(body(&found, &notes, &warehouses, &shops, clock::now())))
+    Ok(Json(body(&found, (&notes, &drifts), &warehouses, &shops, clock::now())))
 }
 
 fn body(
     found: &Explanation,
-    notes: &[PushNotes],
+    (notes, drifts): (&[PushNotes], &[DriftRow]),
     warehouses: &Warehouses,
     shops: &Shops,
     now: Timestamp,
@@ -211,7 +211,8 @@ fn body(
     let sums = found.stock.stocks.iter().filter_map(|stock| {
         let push = found.pushes.iter().find(|push| push.id == stock.id);
         let notes = notes.iter().find(|notes| notes.id == stock.id);
-        Some(shop_sum(found, stock, shops.get(stock.id.shop)?, (push, notes), warehouses, now))
+        let drifts: Vec<&DriftRow> = drifts.iter().filter(|drift| drift.stock == stock.id).collect();
+        Some(shop_sum(found, stock, shops.get(stock.id.shop)?, (push, notes, &drifts), warehouses, now))
     });
     ExplanationBody {
         sku: found.stock.sku.to_string(),
@@ -269,7 +270,7 @@ fn shop_sum(
     found: &Explanation,
     stock: &StockRow,
     shop: &Shop,
-    (push, notes): (Option<&PushRow>, Option<&PushNotes>),
+    (push, notes, drifts): (Option<&PushRow>, Option<&PushNotes>, &[&DriftRow]),
     warehouses: &Warehouses,
     now: Timestamp,
 ) -> ShopSum {
@@ -279,9 +280,7 @@ fn shop_sum(
         routing.iter().filter_map(|id| balances.get(&id)).map(|balance| balance.available()).sum();
     let state = push.map(|push| &push.push);
     let base = state.and_then(|state| state.base);
-    let withheld = base.map_or(Quantity::ZERO, |base| base.withheld);
     let told = push.and_then(|push| push.told.as_ref());
-    let drift = notes.and_then(|notes| notes.drift.as_ref());
     ShopSum {
         shop: shop.name.clone(),
         stock: stock.id.holder.get(),
@@ -291,20 +290,23 @@ fn shop_sum(
         level: stock.level.into(),
         untaken: stock.untaken.into(),
         withheld: base.map(|base| base.withheld.into()),
-        goal: state.and_then(|state| state.target).map(|target| target.goal(withheld).into()),
-        shows: state.and_then(push::StockPush::expected).map(Into::into),
+        goal: state.and_then(goal).map(Into::into),
+        shows: state.and_then(StockPush::expected).map(Into::into),
         opening: opening_word(stock.opening),
         told_at: told.map(|told| told.at.into()),
         told_change: told.map(|told| told.delta.into()),
         answer: told.map(|told| told.answer.clone()),
         compared_at: stock.settle.map(|settle| settle.answered.hub.into()),
         compared_shown: stock.settle.and_then(|settle| settle.shown).map(Into::into),
-        drift_at: drift.map(|drift| drift.at.into()),
-        drift: drift.map(|drift| drift.quantity.into()),
-        drift_kind: drift.map(|drift| drift.kind.clone()),
+        drifts: drifts.iter().map(|drift| DriftBody::new(drift, shop.name.clone())).collect(),
         attempts: notes.map(|notes| notes.attempts.iter().map(Into::into).collect()).unwrap_or_default(),
         unsettled: unsettled(stock, push, notes, now),
     }
+}
+
+/// As far as is known what people set in the shop.
+fn goal(state: &StockPush) -> Option<Quantity> {
+    state.goal().or_else(|| Some(state.target?.goal(Quantity::ZERO)))
 }
 
 /// What stands between the level and what the shop shows, in words.

@@ -31,6 +31,7 @@ pub(super) const ROUTES: &[&str] = &[
     "/check",
     "/dead",
     "/dead/{id}/{action}",
+    "/drifts",
     "/explain/{sku}",
     "/grants/done",
     "/grants/keys",

@@ -22,7 +22,7 @@ fn every_route_is_described() {
         })
         .collect();
     let expected = "get /approvals, post /approvals/{id}/{decision}, get /check, get /dead, post /dead/{id}/{action}, \
-        get /explain/{sku}, get /grants/{id}, get /health, post /imports, get /movements, post /operations, get /orders/{shop}/{id}, \
+        get /drifts, get /explain/{sku}, get /grants/{id}, get /health, post /imports, get /movements, post /operations, get /orders/{shop}/{id}, \
         post /orders/{shop}/{id}/release, get /orphans, get /parked, post /parked/map, get /shops, post /shops, \
         get /shops/{name}, patch /shops/{name}, delete /shops/{name}, get /shops/{name}/unmapped, \
         post /shops/{name}/republish, \

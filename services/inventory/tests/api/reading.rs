@@ -1,10 +1,10 @@
 //! What is told of stock, orders and what waits, after a shop has sold something.
 
-use push::{Base, Target};
+use push::{Base, DriftAction, DriftClass, Target};
 use reqwest::Method;
 use serde_json::{Value, json};
-use store::{Changes, DriftFound, NewDead, Told};
-use values::{ShopId, Timestamp};
+use store::{Changes, DriftRow, NewDead, Told};
+use values::{ReadNumber, ShopId, StockId, Timestamp};
 
 use crate::server::Api;
 use crate::world::{at, connected, gone, read, seen, sells, shown, stock_id, units};
@@ -126,6 +126,50 @@ async fn every_number_is_explained() {
     api.end().await;
 }
 
+/// Somebody took one of eight out of the shop.
+fn lowered(stock: StockId, second: i64) -> DriftRow {
+    DriftRow {
+        stock,
+        number: ReadNumber::new(7),
+        at: at(second),
+        class: DriftClass::EditDown,
+        expected: Some(units(8)),
+        shown: Some(units(7)),
+        action: DriftAction::Withheld,
+        why: None,
+        sku: Some("TEE".parse().unwrap()),
+    }
+}
+
+fn lowered_body(at: &str) -> Value {
+    json!({
+        "shop": "berlin", "stock": 17, "sku": "TEE", "at": at, "number": 7, "class": "edit_down", "expected": "8",
+        "shown": "7", "difference": "-1", "action": "withheld", "why": null,
+    })
+}
+
+#[tokio::test]
+async fn differences_are_listed_by_shop_and_time() {
+    let api = Api::new().await;
+    let stock = stock_id(sold(&api).await, 17);
+    let mut tx = api.world.store.begin_egress().await.unwrap();
+    let newer = DriftRow { number: ReadNumber::new(8), ..lowered(stock, 302) };
+    tx.save_drifts(&[lowered(stock, 301), newer]).await.unwrap();
+    tx.commit().await.unwrap();
+    let first = api.get("/drifts?limit=1").await.good(200);
+    assert_eq!(first.pointer("/items/0/number").unwrap(), 8);
+    let next = first.get("next").unwrap().as_str().unwrap();
+    let second = api.get(&format!("/drifts?limit=1&shop=berlin&after={next}")).await.good(200);
+    assert_eq!(*second.get("items").unwrap(), json!([lowered_body("2023-11-14T22:18:21Z")]));
+    let since = api.get("/drifts?since=2023-11-14T22:18:22Z").await.good(200);
+    assert_eq!(since.pointer("/items/0/number").unwrap(), 8);
+    assert_eq!(since.get("items").unwrap().as_array().unwrap().len(), 1);
+    let refused = api.get("/drifts?since=yesterday").await.detail(400, "bad-request");
+    assert!(refused.contains("2026-05-01T12:00:00Z"), "{refused}");
+    api.get("/drifts?shop=nowhere").await.problem(404, "not-found");
+    api.end().await;
+}
+
 #[tokio::test]
 async fn what_a_shop_was_told_and_what_is_not_settled() {
     let api = Api::new().await;
@@ -144,13 +188,13 @@ async fn what_a_shop_was_told_and_what_is_not_settled() {
         step: row.step,
     };
     assert!(push.push.retarget(target));
-    push.push.base = Some(Base { epoch, quantity: units(9), slack: units(0), withheld: units(1) });
+    push.push.base = Some(Base { withheld: units(1), ..Base::proven(epoch, units(9)) });
     push.told = Some(told.clone());
     tx.save(&[push.clone()]).await.unwrap();
     let mut notes = tx.load_notes(&[stock]).await.unwrap().remove(0);
     notes.remember(told);
-    notes.drift = Some(DriftFound { at: at(301), kind: "withheld".to_owned(), quantity: units(-1) });
     tx.save_notes(&[notes]).await.unwrap();
+    tx.save_drifts(&[lowered(stock, 301)]).await.unwrap();
     tx.commit().await.unwrap();
     let shop = async || api.get("/explain/TEE").await.good(200).pointer("/shops/0").unwrap().clone();
     let settled = shop().await;
@@ -161,13 +205,13 @@ async fn what_a_shop_was_told_and_what_is_not_settled() {
         ("told_at", json!("2023-11-14T22:18:20Z")),
         ("told_change", json!("-1")),
         ("answer", json!("applied")),
-        ("drift", json!("-1")),
+        ("drifts", json!([lowered_body("2023-11-14T22:18:21Z")])),
         ("attempts", json!([{ "at": "2023-11-14T22:18:20Z", "change": "-1", "answer": "applied" }])),
         ("unsettled", json!([])),
     ] {
         assert_eq!(*settled.get(field).unwrap(), expected, "{field} {settled}");
     }
-    push.push.base = Some(Base { epoch, quantity: units(8), slack: units(0), withheld: units(0) });
+    push.push.base = Some(Base::proven(epoch, units(8)));
     push.blocked = Some("manage-stock-off".to_owned());
     let mut tx = api.world.store.begin_egress().await.unwrap();
     tx.load(&[stock]).await.unwrap();

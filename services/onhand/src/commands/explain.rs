@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::api::Api;
+use crate::commands::drift::{what_is_done, whose};
 use crate::failure::Failure;
 use crate::quantity;
 use crate::screen::{Screen, Table, rows, text};
@@ -88,14 +89,18 @@ fn show_holds(screen: Screen, answer: &Value, only: Option<&str>) -> Result<(), 
     screen.table(&table, "  none")
 }
 
-/// Whose a difference is, in words.
-fn whose(kind: &str) -> &str {
-    match kind {
-        "ours" => "a push or a sale during one did it, and it was corrected",
-        "raised_elsewhere" => "somebody raised it in the shop, and it was lowered again",
-        "lowered_elsewhere" => "somebody lowered it in the shop, and that is kept out",
-        other => other,
+/// A difference that a comparison found, in words.
+fn found(drift: &Value) -> String {
+    let (class, action) = (text(drift, "class"), text(drift, "action"));
+    let (whose, done) = (whose(&class), what_is_done(&action));
+    let at = text(drift, "at");
+    let why = drift.get("why").and_then(Value::as_str).map_or_else(String::new, |why| format!(" ({why})"));
+    if drift.get("difference").is_none_or(Value::is_null) {
+        return format!("  compared at {at}: {whose}; {done}{why}");
     }
+    let apart = quantity::of(drift, "difference");
+    let (apart, than) = if apart.is_negative() { (-apart, "less") } else { (apart, "more") };
+    format!("  compared at {at}: it showed {apart} {than} than it should: {whose}; {done}{why}")
 }
 
 /// What the shop should show and why, and what it was told and answered.
@@ -131,12 +136,8 @@ fn show_shop(screen: Screen, shop: &Value) -> Result<(), Failure> {
             text(told, "answer")
         ))?;
     }
-    if shop.get("drift_at").is_some_and(|at| !at.is_null()) {
-        let drift = quantity::of(shop, "drift");
-        let (apart, than) = if drift.is_negative() { (-drift, "less") } else { (drift, "more") };
-        let (at, kind) = (text(shop, "drift_at"), text(shop, "drift_kind"));
-        screen
-            .line(format!("  compared at {at}: it showed {apart} {than} than it should; {}", whose(&kind)))?;
+    for drift in rows(shop, "drifts") {
+        screen.line(found(drift))?;
     }
     if shop.get("compared_at").is_some_and(|at| !at.is_null()) {
         let shown = text(shop, "compared_shown");

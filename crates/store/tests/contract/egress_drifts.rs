@@ -1,0 +1,148 @@
+//! Differences that comparisons found: kept, listed, decided on, forgotten.
+
+use push::{DriftAction, DriftClass};
+use store::{DRIFTS_KEPT, DriftDecided, DriftRow, PushRow, Store};
+use values::{ReadNumber, ShopId, StockId, Timestamp};
+
+use crate::database::Database;
+use crate::world::{sku, stock, units};
+
+const EVER: Timestamp = Timestamp::from_micros(i64::MIN);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn shop(raw: i64) -> ShopId {
+    ShopId::new(raw).unwrap()
+}
+
+fn edit(stock: StockId, number: u64, second: i64) -> DriftRow {
+    DriftRow {
+        stock,
+        number: ReadNumber::new(number),
+        at: at(second),
+        class: DriftClass::EditUp,
+        expected: Some(units(4)),
+        shown: Some(units(7)),
+        action: DriftAction::Corrected,
+        why: None,
+        sku: Some(sku("A")),
+    }
+}
+
+async fn save(store: &Store, rows: &[DriftRow]) -> anyhow::Result<()> {
+    let mut tx = store.begin_egress().await?;
+    tx.save_drifts(rows).await?;
+    Ok(tx.commit().await?)
+}
+
+pub(crate) async fn differences_are_listed_newest_first<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let gone = DriftRow {
+        class: DriftClass::Unmanaged,
+        expected: None,
+        shown: None,
+        action: DriftAction::None,
+        why: Some("it's \"odd\"".to_owned()),
+        sku: None,
+        ..edit(stock(shop(2), 9), 3, 20)
+    };
+    let rows = [
+        edit(stock(shop(1), 1), 5, 10),
+        gone.clone(),
+        edit(stock(shop(1), 2), 6, 20),
+        edit(stock(shop(1), 1), 7, 30),
+    ];
+    save(&store, &rows).await?;
+    let [first, _, second, third] = rows;
+    let all = [third.clone(), gone.clone(), second.clone(), first.clone()];
+    assert_eq!(store.drifts(None, EVER, None, 9).await?, all);
+    assert_eq!(store.drifts(None, EVER, Some(third.key()), 1).await?, std::slice::from_ref(&gone));
+    assert_eq!(store.drifts(None, EVER, Some(gone.key()), 9).await?, [second.clone(), first.clone()]);
+    assert_eq!(store.drifts(None, at(20), None, 9).await?, [third.clone(), gone, second.clone()]);
+    assert_eq!(store.drifts(Some(shop(1)), EVER, Some(third.key()), 9).await?, [second, first.clone()]);
+    assert_eq!(store.drifts(Some(shop(3)), EVER, None, 9).await?, []);
+    assert_eq!(store.drifts_of(&[first.stock]).await?, [third.clone(), first]);
+    assert_eq!((third.difference(), all[1].difference()), (Some(units(3)), None));
+    Ok(())
+}
+
+pub(crate) async fn the_oldest_of_a_stock_are_forgotten<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (one, other) = (stock(shop(1), 1), stock(shop(1), 2));
+    save(&store, &[edit(other, 1, 1)]).await?;
+    let kept = u64::from(DRIFTS_KEPT);
+    for number in 1..=kept + 2 {
+        save(&store, &[edit(one, number, 5)]).await?;
+        // The same once more is one.
+        save(&store, &[edit(one, number, 6)]).await?;
+    }
+    let numbers: Vec<u64> = store.drifts_of(&[one]).await?.iter().map(|row| row.number.get()).collect();
+    assert_eq!(numbers, (3..=kept + 2).rev().collect::<Vec<_>>());
+    assert_eq!(store.drifts_of(&[other]).await?.len(), 1, "each stock has its own");
+    Ok(())
+}
+
+pub(crate) async fn what_became_of_an_edit_is_noted<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (one, other) = (edit(stock(shop(1), 1), 1, 1), edit(stock(shop(1), 2), 1, 1));
+    save(&store, &[one.clone(), other.clone()]).await?;
+    let decided = |row: &DriftRow, number| DriftDecided {
+        stock: row.stock,
+        number: ReadNumber::new(number),
+        action: DriftAction::Withheld,
+        why: Some("buffer".to_owned()),
+    };
+    let mut tx = store.begin_egress().await?;
+    tx.decide_drifts(&[decided(&one, 1), decided(&other, 2)]).await?;
+    tx.commit().await?;
+    let noted = DriftRow { action: DriftAction::Withheld, why: Some("buffer".to_owned()), ..one };
+    assert_eq!(store.drifts_of(&[noted.stock, other.stock]).await?, [noted, other]);
+    Ok(())
+}
+
+pub(crate) async fn edits_of_many_at_once_are_of_one_class<D: Database>() -> anyhow::Result<()> {
+    use DriftClass::{BulkEdit, EditDown, EditUp, LostUpdate};
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let mut rows: Vec<DriftRow> = (1..=3).map(|holder| edit(stock(shop(1), holder), 7, 1)).collect();
+    rows[1].class = EditDown;
+    rows[2].class = LostUpdate;
+    rows.push(edit(stock(shop(1), 4), 8, 1));
+    save(&store, &rows).await?;
+    let mark = async |many| -> anyhow::Result<Vec<DriftClass>> {
+        let mut tx = store.begin_egress().await?;
+        tx.mark_bulk_edits(&[(shop(1), ReadNumber::new(7)), (shop(1), ReadNumber::new(8))], many).await?;
+        tx.commit().await?;
+        let stocks: Vec<StockId> = rows.iter().map(|row| row.stock).collect();
+        Ok(store.drifts_of(&stocks).await?.iter().map(|row| row.class).collect())
+    };
+    assert_eq!(mark(3).await?, [EditUp, EditDown, LostUpdate, EditUp]);
+    assert_eq!(mark(2).await?, [BulkEdit, BulkEdit, LostUpdate, EditUp]);
+    // What comes later of the same read counts with those that were called so.
+    save(&store, &[edit(stock(shop(1), 3), 7, 1)]).await?;
+    assert_eq!(mark(3).await?, [BulkEdit, BulkEdit, BulkEdit, EditUp]);
+    Ok(())
+}
+
+pub(crate) async fn a_base_of_before_is_understood<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let id = stock(shop(1), 1);
+    let mut tx = store.begin_egress().await?;
+    tx.load(&[id]).await?;
+    tx.save(&[PushRow { removed: true, ..PushRow::unknown(id) }]).await?;
+    tx.commit().await?;
+    database.run("UPDATE egress_stocks SET base = '[2,9000,1000,3000]'").await?;
+    let base = store.pushes(&[id]).await?.remove(0).push.base.unwrap();
+    assert_eq!(
+        (base.epoch.get(), base.quantity, base.slack, base.withheld),
+        (2, units(9), units(1), units(3))
+    );
+    assert_eq!((base.dated, base.doubted, base.adopting), (None, false, None));
+    Ok(())
+}
