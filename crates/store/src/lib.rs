@@ -9,6 +9,7 @@
 //! * Secrets are sealed under a [`SecretKey`], bound to their shop and field; of tokens only hashes are stored.
 #![warn(missing_docs)]
 
+mod alerts;
 mod batch;
 mod check;
 mod egress;
@@ -30,6 +31,10 @@ mod sqlite;
 mod store;
 mod webhooks;
 
+pub use alerts::{
+    ALERT_CHARS_MAX, ALERTS_AT_WORK_MAX, Alert, AlertChanges, AlertFilter, AlertKey, AlertKind, Channel,
+    NOTICE_FAILURE_CHARS_MAX, News, Notice, Severity, ShopWaiting,
+};
 pub use batch::InventoryTx;
 pub use check::{BROKEN_MAX, Broken};
 pub use egress::{

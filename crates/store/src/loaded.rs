@@ -39,6 +39,13 @@ struct LoadedSku {
     book: Option<SkuBook>,
 }
 
+/// SKUs of which there has become too little, and of which there has become enough, by id.
+#[derive(Debug, Default)]
+pub(crate) struct ShortWrites {
+    pub(crate) short: Vec<(i64,)>,
+    pub(crate) enough: Vec<(i64,)>,
+}
+
 /// The rows of the orders that have changed.
 #[derive(Default)]
 pub(crate) struct OrderWrites<'a> {
@@ -232,9 +239,11 @@ impl Loaded {
         rows
     }
 
-    /// The rows of the SKUs that are not as they were, sorted. They count as saved from here on.
-    pub(crate) fn sku_writes(&mut self, changes: &Changes<'_>) -> Vec<SavedSku> {
+    /// The rows of the SKUs that are not as they were, sorted, and those that became short or ceased to be. They count as saved
+    /// from here on.
+    pub(crate) fn sku_writes(&mut self, changes: &Changes<'_>) -> (Vec<SavedSku>, ShortWrites) {
         let mut rows = Vec::new();
+        let mut crossed = ShortWrites::default();
         for (sku, book) in changes.book.into_iter().flat_map(Book::skus) {
             let Some(loaded) = self.skus.get_mut(sku).filter(|loaded| loaded.book.as_ref() != Some(book))
             else {
@@ -242,11 +251,18 @@ impl Loaded {
             };
             if let Some(sku_id) = loaded.id {
                 rows.push(saved_sku(sku_id, book));
+                match (loaded.book.as_ref().is_some_and(is_short), is_short(book)) {
+                    (false, true) => crossed.short.push((sku_id,)),
+                    (true, false) => crossed.enough.push((sku_id,)),
+                    (true, true) | (false, false) => {}
+                }
                 loaded.book = Some(book.clone());
             }
         }
         rows.sort_unstable_by_key(|row| row.0);
-        rows
+        crossed.short.sort_unstable();
+        crossed.enough.sort_unstable();
+        (rows, crossed)
     }
 
     /// The rows of the stocks that are not as they were, and of those that are to be published, sorted. They count as saved
@@ -269,6 +285,11 @@ impl Loaded {
         }
         (saved, unpublished)
     }
+}
+
+/// More is reserved in some warehouse than there is.
+fn is_short(book: &SkuBook) -> bool {
+    book.balances.values().any(|balance| balance.available().is_negative())
 }
 
 /// What is known of each key, in the order asked for.

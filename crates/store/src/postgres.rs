@@ -5,6 +5,7 @@
 //! marks); of each kind sorted by key. A row that is not there yet cannot be locked, so it is inserted first. What only waits
 //! to be worked off is never waited for: `SKIP LOCKED`. Why it is so: docs/adr/0013.
 
+mod alerts;
 mod catalogue;
 mod check;
 mod combine;
@@ -29,6 +30,7 @@ mod schema;
 mod secrets;
 mod shards;
 mod tokens;
+mod trouble;
 mod upkeep;
 
 use std::str::FromStr;

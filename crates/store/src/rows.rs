@@ -1,5 +1,6 @@
 //! Between rows and values, alike for every backend: what is bound, and what is read back with every value checked.
 
+pub(crate) mod alerts;
 pub(crate) mod batch;
 pub(crate) mod columns;
 pub(crate) mod egress;

@@ -188,5 +188,6 @@ fn migrations() -> Migrator {
         migration(18, "orphaned", include_str!("../migrations/sqlite/0018_orphaned.sql")),
         migration(19, "reading calls", include_str!("../migrations/sqlite/0019_reading_calls.sql")),
         migration(20, "drift", include_str!("../migrations/sqlite/0020_drift.sql")),
+        migration(21, "alerts", include_str!("../migrations/sqlite/0021_alerts.sql")),
     ])
 }

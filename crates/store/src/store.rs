@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use values::{Epoch, LineId, OrderId, ProductId, Revision, ShopId, Sku, StockId, Timestamp};
 
+use crate::alerts::{Alert, AlertChanges, AlertFilter, AlertKind, Notice, ShopWaiting};
 use crate::batch::InventoryTx;
 use crate::check::Broken;
 use crate::egress::{
@@ -301,6 +302,44 @@ on_every_backend! {
     fn clear_condition(shop: ShopId, kind: ConditionKind, now: Timestamp) -> bool;
     /// What is wrong with a shop, and what was last.
     fn conditions(shop: ShopId) -> Vec<Condition>;
+}
+
+// Alerts, and what people are told of them.
+on_every_backend! {
+    /// The turn to look for alerts and to tell of them, or its renewal; `false` while it is another's.
+    fn take_alert_turn(owner: &str, now: Timestamp, lasts: Duration) -> bool;
+    /// Gives the turn back; nothing if it is another's.
+    fn end_alert_turn(owner: &str) -> ();
+    /// Alerts that are open, that ended after `resolved_since`, or of which there is news, in no particular order.
+    fn alerts_at_work(resolved_since: Timestamp) -> Vec<Alert>;
+    /// Writes what was found, and what is to be sent for it; `false`, and nothing was written, if it is not the owner's turn.
+    fn save_alerts(owner: &str, now: Timestamp, changes: &AlertChanges<'_>) -> bool;
+    /// Alerts by number from below `before`, the newest first.
+    fn alerts_page(filter: AlertFilter, before: Option<i64>, limit: u32) -> Vec<Alert>;
+    /// Somebody took note of an alert; as it is now, `None` if there is none.
+    fn acknowledge_alert(id: i64, by: &str, now: Timestamp) -> Option<Alert>;
+    /// How many alerts of each kind are open; kinds without one are left out.
+    fn alert_counts() -> Vec<(AlertKind, u64)>;
+    /// Notices to be sent by `now`, the longest due first.
+    fn notices_due(now: Timestamp, limit: u32) -> Vec<Notice>;
+    /// A notice was sent.
+    fn notice_sent(id: &str, now: Timestamp) -> ();
+    /// A notice could not be sent; it is tried again at `again_at`, or given up.
+    fn notice_failed(id: &str, why: &str, again_at: Option<Timestamp>, now: Timestamp) -> ();
+    /// Forgets alerts that ended and notices that were made before `before`; how many.
+    fn prune_alerts(before: Timestamp, limit: u32) -> u64;
+    /// What is wrong with shops, by shop.
+    fn conditions_open(limit: u32) -> Vec<Condition>;
+    /// How those shops are read that fail, or of whose webhooks one once said that it sees no orders.
+    fn readings_in_trouble(limit: u32) -> Vec<Reading>;
+    /// How those shops take pushes that take none now.
+    fn lanes_closed(limit: u32) -> Vec<ShopLane>;
+    /// Stocks nothing can be pushed to, by key from after `after`.
+    fn blocked_stocks(after: Option<StockId>, limit: u32) -> Vec<PushRow>;
+    /// SKUs of which more is reserved in some warehouse than there is.
+    fn short_skus(limit: u32) -> Vec<Sku>;
+    /// What waits of each shop, of each kind that is counted; at most so many rows of each are looked at.
+    fn waiting_by_shop(rows_max: u32) -> Vec<ShopWaiting>;
 }
 
 on_every_backend! {

@@ -30,6 +30,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("mapping version", include_str!("../../migrations/postgres/0013_mapping_version.sql")),
     ("reading calls", include_str!("../../migrations/postgres/0014_reading_calls.sql")),
     ("drift", include_str!("../../migrations/postgres/0015_drift.sql")),
+    ("alerts", include_str!("../../migrations/postgres/0016_alerts.sql")),
 ];
 
 /// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.

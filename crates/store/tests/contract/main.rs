@@ -4,6 +4,7 @@
 
 extern crate onhand_store as store;
 
+mod alerts;
 mod batch;
 mod catalogue;
 mod check;
@@ -103,6 +104,11 @@ contract! {
     ingress_tasks {
         a_task_is_asked_for_once_until_it_runs, an_order_wanted_again_meanwhile_stays, shops_with_work_are_found,
         a_reading_round_trips,
+    }
+    alerts {
+        only_whose_turn_it_is_writes, one_alert_of_a_key_is_open, what_did_not_last_is_not_listed,
+        what_begins_again_is_acknowledged_again, notices_wait_until_they_are_sent, too_little_is_found_by_its_sku,
+        trouble_of_shops_is_found, what_waits_is_counted_by_shop,
     }
     ingress_webhooks {
         kept_webhooks_round_trip, a_condition_has_a_beginning_and_an_end, conditions_and_webhooks_are_of_one_shop,

@@ -112,6 +112,13 @@ UPDATE inventory.skus AS k
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) AS w (id, movement_count, counted_at, balances)
  WHERE k.id = w.id";
 
+/// Whose balances are written is locked by whoever writes them.
+const SHORT: &str = "
+INSERT INTO inventory.shortfalls (sku_id, since) SELECT w.sku_id, $2 FROM unnest($1::bigint[]) AS w (sku_id)
+    ON CONFLICT (sku_id) DO NOTHING";
+
+const ENOUGH: &str = "DELETE FROM inventory.shortfalls WHERE sku_id = ANY ($1)";
+
 const STOCKS: &str = "
 UPDATE inventory.stocks AS s
    SET level = w.level, untaken = w.untaken, taken_total = w.taken_total, last_order_date = w.last_order_date,
@@ -153,7 +160,7 @@ impl PgInventoryTx {
         self.made.retain(|sku, _| !written.contains(sku));
         let orders = self.loaded.order_writes(changes);
         let movements = self.loaded.movement_writes(changes.movements);
-        let skus = self.loaded.sku_writes(changes);
+        let (skus, crossed) = self.loaded.sku_writes(changes);
         let (stocks, unpublished) = self.loaded.stock_writes(changes);
         let mut waiting = Vec::new();
         // Lines come with their order, and the outbox with its stocks.
@@ -168,6 +175,8 @@ impl PgInventoryTx {
             let saved = all(&mut *self.tx, "save a batch", BATCH.as_str(), parameters).await;
             waiting = saved.map_err(|error| error.met(&ORDER_KEYS))?;
         }
+        self.write("note shortfalls", SHORT, &crossed.short, now).await?;
+        self.write("forget shortfalls", ENOUGH, &crossed.enough, None).await?;
         self.write("save orders", ORDERS, &orders.changed, None).await?;
         self.write("save order lines", LINES, &orders.lines, None).await?;
         self.write("remove order lines", LINES_CUT, &orders.cut, None).await?;

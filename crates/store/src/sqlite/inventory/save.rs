@@ -78,6 +78,13 @@ UPDATE inventory_skus
   FROM jsonb_each(?1) AS w
  WHERE inventory_skus.id = w.value ->> 0";
 
+const SHORT: &str = "
+INSERT INTO inventory_shortfalls (sku_id, since) SELECT value ->> 0, ?2 FROM jsonb_each(?1) WHERE true
+    ON CONFLICT (sku_id) DO NOTHING";
+
+const ENOUGH: &str =
+    "DELETE FROM inventory_shortfalls WHERE sku_id IN (SELECT value ->> 0 FROM jsonb_each(?1))";
+
 const STOCKS: &str = "
 UPDATE inventory_stocks
    SET level = w.value ->> 2, untaken = w.value ->> 3, taken_total = w.value ->> 4,
@@ -124,8 +131,10 @@ impl SqliteInventoryTx {
         self.write("forget re-reads", REREADS_DONE, &orders.rereads_done, None).await?;
         let movements = self.loaded.movement_writes(changes.movements);
         self.write("append movements", MOVEMENTS, &movements, None).await?;
-        let skus = self.loaded.sku_writes(changes);
+        let (skus, crossed) = self.loaded.sku_writes(changes);
         self.write("save SKUs", SKUS, &skus, None).await?;
+        self.write("note shortfalls", SHORT, &crossed.short, now).await?;
+        self.write("forget shortfalls", ENOUGH, &crossed.enough, None).await?;
         let (stocks, unpublished) = self.loaded.stock_writes(changes);
         self.write("save levels", STOCKS, &stocks, None).await?;
         let waiting = self.fill_outbox(&unpublished, changes.now).await?;
