@@ -14,6 +14,7 @@ pub(crate) const GROUPS: &[Group] = &[
     process::CallBudget::GROUP,
     ingress::GROUP,
     inventory::Settings::GROUP,
+    inventory::AlertSettings::GROUP,
     egress::Settings::GROUP,
 ];
 

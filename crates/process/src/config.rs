@@ -40,6 +40,7 @@ pub const SERVICES: &[&str] = &[
     "INVENTORY",
     "EGRESS",
     "SHOP",
+    "ALERT",
     "DATABASE",
     "BROKER",
     "SECRET",

@@ -4,6 +4,7 @@
 //! with unknown fields are refused. Every error is `application/problem+json`. Quantities are decimal text, times RFC 3339.
 //! What moves stock carries an `Idempotency-Key`: the same key with the same content is done once and answered alike.
 
+mod alerts;
 mod approvals;
 mod auth;
 mod check;
@@ -123,6 +124,7 @@ const SCOPES: [(Scope, Routes); 3] =
 
 fn read_routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
+        .routes(routes!(alerts::list))
         .routes(routes!(approvals::list))
         .routes(routes!(check::check))
         .routes(routes!(dead::list))
@@ -144,6 +146,7 @@ fn read_routes() -> OpenApiRouter<Shared> {
 
 fn operate_routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
+        .routes(routes!(alerts::acknowledge))
         .routes(routes!(approvals::decide))
         .routes(routes!(imports::import))
         .routes(routes!(operations::operate))

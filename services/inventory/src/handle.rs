@@ -25,7 +25,7 @@ use crate::observe::Observer;
 use crate::operations::{Operated, OperationRequest, Requester, operate};
 use crate::settings::Settings;
 use crate::work::{Occasion, Scope, Work};
-use crate::{catalogue, letters, registry, relay, upkeep};
+use crate::{alerts, catalogue, letters, registry, relay, upkeep};
 
 /// Sender of the messages of this service.
 pub(crate) const APP_ID: &str = "inventory";
@@ -71,7 +71,7 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
         store: Arc::clone(&shared.store),
         service: APP_ID,
         shard_count,
-        name: parts.member,
+        name: parts.member.clone(),
         lasts: shards::LEASE,
         clock: clock::now,
     };
@@ -92,6 +92,10 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
     tasks.spawn_in(Stage::Intake, "inventory check", keeps_up);
     let stop = tasks.stopping(Stage::Work);
     tasks.spawn_in(Stage::Work, "inventory upkeep", upkeep::run(Arc::clone(&shared), stop));
+    let stop = tasks.stopping(Stage::Work);
+    let (store, settings) = (Arc::clone(&shared.store), shared.settings.alerts.clone());
+    let watch = alerts::run(store, parts.member, settings, metrics.clone(), stop);
+    tasks.spawn_in(Stage::Work, "inventory alerts", watch);
     let stop = tasks.stopping(Stage::Relay);
     let pulse = parts.health.check("inventory.relay").pulse(RELAY_PATIENCE);
     tasks.spawn_in(Stage::Relay, "inventory relay", relay::run(Arc::clone(&shared), pulse, stop));

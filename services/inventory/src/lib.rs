@@ -6,6 +6,7 @@
 
 pub mod api;
 
+mod alerts;
 mod batch;
 mod catalogue;
 mod connect;
@@ -26,6 +27,7 @@ mod trace;
 mod upkeep;
 mod work;
 
+pub use alerts::AlertSettings;
 pub use dead::DeadOutcome;
 pub use error::Error;
 pub use handle::{Inventory, Parts, Released, start};

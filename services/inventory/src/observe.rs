@@ -87,6 +87,7 @@ pub const METRICS: &[Description] = &[
     BATCH_MESSAGES.description(),
     WAITING.description(),
     OUTBOX_AGE.description(),
+    crate::alerts::OPEN.description(),
 ];
 
 /// Counts and logs.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use process::config::{Group, Reader, Setting, Within};
 
+use crate::alerts::AlertSettings;
+
 const BATCH_MESSAGES: Setting<usize> = Setting::count(
     "ONHAND_INVENTORY_BATCH_MESSAGES_MAX",
     "Messages applied in one transaction at most.",
@@ -20,7 +22,7 @@ const OPERATION_KEYS_KEPT: Setting<Duration> = Setting::duration(
     Within { default: 30 * 86_400, min: 3_600, max: 366 * 86_400 },
 );
 
-/// What the settings of [`Settings::GROUP`] say.
+/// What the settings of [`Settings::GROUP`] and [`AlertSettings::GROUP`] say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Messages applied in one transaction at most.
@@ -31,6 +33,8 @@ pub struct Settings {
     pub operation_keys_kept: Duration,
     /// When the upkeep does its work.
     pub pace: Pace,
+    /// When alerts begin and end.
+    pub alerts: AlertSettings,
 }
 
 /// When the upkeep does its work.
@@ -76,6 +80,7 @@ impl Settings {
             batch_wait: reader.get(&BATCH_WAIT),
             operation_keys_kept: reader.get(&OPERATION_KEYS_KEPT),
             pace: Pace::default(),
+            alerts: AlertSettings::from_source(reader),
         }
     }
 
@@ -91,6 +96,7 @@ impl Settings {
                 sweep: Duration::from_millis(20),
                 confirm_within: Duration::from_millis(50),
             },
+            alerts: AlertSettings::for_testing(),
         }
     }
 }

@@ -4,6 +4,8 @@
 
 extern crate onhand_inventory as inventory;
 
+#[path = "service/alerts.rs"]
+mod alerts;
 #[path = "service/postgres.rs"]
 mod database;
 #[path = "service/events.rs"]

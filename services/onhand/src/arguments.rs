@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{approve, drift, explain, movements, order, parked, shop, stock, token, warehouse};
+use crate::commands::{
+    alerts, approve, drift, explain, movements, order, parked, shop, stock, token, warehouse,
+};
 use crate::failure::EXIT_CODES_HELP;
 use crate::{demo, distributed, up};
 
@@ -69,6 +71,8 @@ pub(crate) enum Command {
     /// What waits for somebody: lines without SKU, messages given up.
     #[command(subcommand)]
     Parked(parked::Parked),
+    /// What people should know of and do something about.
+    Alerts(alerts::Alerts),
     /// Lists what waits for consent, or gives it.
     Approve(approve::Approve),
     /// Checks the ledger against itself; exit code 1 and the broken rows if it is not sound.

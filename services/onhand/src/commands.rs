@@ -1,5 +1,6 @@
 //! The commands, each in its own file; here each finds its way there.
 
+pub(crate) mod alerts;
 pub(crate) mod approve;
 mod check;
 pub(crate) mod drift;
@@ -37,6 +38,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Explain(explain) => explain.run(&api()?, screen).await,
         Command::Movements(movements) => movements.run(&api()?, screen).await,
         Command::Parked(parked) => parked.run(&api()?, screen).await,
+        Command::Alerts(alerts) => alerts.run(&api()?, screen).await,
         Command::Approve(approve) => approve.run(&api()?, screen).await,
         Command::Check => check::run(&api()?, screen).await,
         Command::Restored => restored::run(&global, screen).await,

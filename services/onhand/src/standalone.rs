@@ -113,8 +113,13 @@ impl StartError {
 }
 
 impl ServiceSettings {
-    pub(crate) const GROUPS: &'static [Group] =
-        &[process::CallBudget::GROUP, ingress::GROUP, inventory::Settings::GROUP, egress::Settings::GROUP];
+    pub(crate) const GROUPS: &'static [Group] = &[
+        process::CallBudget::GROUP,
+        ingress::GROUP,
+        inventory::Settings::GROUP,
+        inventory::AlertSettings::GROUP,
+        egress::Settings::GROUP,
+    ];
 
     pub(crate) fn from_source(reader: &mut Reader<'_>) -> Self {
         Self {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use bus::{AmqpOptions, Bus, Flow, Topology};
-use inventory::{Pace, Parts, Settings};
+use inventory::{AlertSettings, Pace, Parts, Settings};
 use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::Tasks;
@@ -139,6 +139,7 @@ fn settings(setting: Setting) -> Settings {
         batch_wait: Duration::from_millis(20),
         operation_keys_kept: Duration::from_hours(1),
         pace: Pace::default(),
+        alerts: AlertSettings::default(),
     }
 }
 

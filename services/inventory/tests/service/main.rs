@@ -4,6 +4,7 @@
 
 extern crate onhand_inventory as inventory;
 
+mod alerts;
 mod database;
 mod events;
 mod faults;
