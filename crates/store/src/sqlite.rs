@@ -1,5 +1,6 @@
 //! The contract on SQLite: one file, one writer connection, a bounded pool of readers that see committed state.
 
+mod alerts;
 mod catalogue;
 mod check;
 mod egress;
@@ -18,6 +19,7 @@ mod returning;
 mod secrets;
 mod shards;
 mod tokens;
+mod trouble;
 mod upkeep;
 
 use std::path::PathBuf;

@@ -22,7 +22,7 @@ SELECT shop, kind, what, since, seen_at, cleared_at FROM ingress.conditions
 
 const READINGS: &str = "
 SELECT shop, polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, pinged_at, audited_at,
-       catalogued_at
+       catalogued_at, calls, poll_ms
   FROM ingress.readings WHERE failing_since IS NOT NULL OR blind_at IS NOT NULL ORDER BY shop LIMIT $1";
 
 const LANES: &str = "

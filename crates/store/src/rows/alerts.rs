@@ -181,11 +181,28 @@ pub(crate) type ReadingOfShop = (
     Option<i64>,
     Option<i64>,
     Option<i64>,
+    String,
+    Option<i64>,
 );
 
 pub(crate) fn reading_of_shop(row: ReadingOfShop) -> Result<Reading, Error> {
-    let (shop, polled, failing, failure, failed, breaker, resting, blind, pinged, audited, catalogued) = row;
-    let columns = (polled, failing, failure, failed, breaker, resting, blind, pinged, audited, catalogued);
+    let (
+        shop,
+        polled,
+        failing,
+        failure,
+        failed,
+        breaker,
+        resting,
+        blind,
+        pinged,
+        audited,
+        catalogued,
+        calls,
+        poll,
+    ) = row;
+    let columns =
+        (polled, failing, failure, failed, breaker, resting, blind, pinged, audited, catalogued, calls, poll);
     reading(id("shop", shop)?, columns)
 }
 

@@ -60,7 +60,8 @@ fn every_route_is_described() {
             item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
         })
         .collect();
-    let expected: BTreeSet<String> = ROUTES.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
+    let expected: BTreeSet<String> =
+        ROUTES.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
     assert_eq!(described, expected);
 }
 

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a failed assumption is a failed test")]
 
+mod alerts;
 mod connecting;
 mod demo;
 mod deployment;
