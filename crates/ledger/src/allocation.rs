@@ -13,6 +13,15 @@ pub struct Hold {
     pub reserved: Quantity,
     /// Gone from on hand.
     pub shipped: Quantity,
+    /// Of it, what left with a shipment of our own: no status of the shop brings that back, only what the shop gives back.
+    pub sent: Quantity,
+}
+
+impl Hold {
+    /// Nothing yet.
+    pub(crate) const fn empty(warehouse: WarehouseId) -> Self {
+        Self { warehouse, reserved: Quantity::ZERO, shipped: Quantity::ZERO, sent: Quantity::ZERO }
+    }
 }
 
 /// The warehouses a shop sells from, best first. Never empty.
@@ -184,6 +193,7 @@ fn return_in(
     let returned = hold.shipped.min(most);
     if returned.is_positive() {
         hold.shipped -= returned;
+        hold.sent = hold.sent.min(hold.shipped);
         book.post(sku, warehouse, MovementKind::Return, returned, Quantity::ZERO, cause);
     }
     returned
@@ -198,19 +208,36 @@ fn ship_reserved(holds: &mut [Hold], sku: &Sku, book: &mut Book, cause: Cause) {
     }
 }
 
-/// A completed order went back to being packed: its units are on hand again, still promised.
+/// Sends `quantity` of what is reserved off, from the warehouses in the order in which it was reserved there.
+pub(crate) fn send(holds: &mut [Hold], quantity: Quantity, sku: &Sku, book: &mut Book, cause: Cause) {
+    let mut left = quantity;
+    for hold in holds.iter_mut() {
+        let sent = hold.reserved.min(left);
+        if sent.is_positive() {
+            hold.reserved -= sent;
+            hold.shipped += sent;
+            hold.sent += sent;
+            left -= sent;
+            book.post(sku, hold.warehouse, MovementKind::Ship, -sent, -sent, cause);
+        }
+    }
+    assert!(left.is_zero(), "a line cannot send more than it reserves");
+}
+
+/// A completed order went back to being packed: its units are on hand again, still promised. What we sent ourselves is not:
+/// the shop's status does not know of parcels.
 fn take_back_shipped(holds: &mut [Hold], sku: &Sku, book: &mut Book, cause: Cause) {
-    for hold in holds.iter_mut().filter(|hold| hold.shipped.is_positive()) {
-        let returned = hold.shipped;
+    for hold in holds.iter_mut().filter(|hold| hold.shipped > hold.sent) {
+        let returned = hold.shipped - hold.sent;
         hold.reserved += returned;
-        hold.shipped = Quantity::ZERO;
+        hold.shipped = hold.sent;
         book.post(sku, hold.warehouse, MovementKind::Return, returned, returned, cause);
     }
 }
 
 fn hold_in(holds: &mut Vec<Hold>, warehouse: WarehouseId) -> &mut Hold {
     let index = holds.iter().position(|hold| hold.warehouse == warehouse).unwrap_or_else(|| {
-        holds.push(Hold { warehouse, reserved: Quantity::ZERO, shipped: Quantity::ZERO });
+        holds.push(Hold::empty(warehouse));
         holds.len().saturating_sub(1)
     });
     holds.get_mut(index).expect("the index was just found or made")

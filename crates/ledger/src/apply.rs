@@ -401,7 +401,7 @@ fn aim(line: &Line, rule: StatusRule, expired: bool, confirmed: bool, fall: Quan
             StatusRule::ReservePending | StatusRule::Reserve | StatusRule::Deduct if line.unmanaged => {
                 line.taken_or_zero().or_zero()
             }
-            StatusRule::ReservePending if expired => line.taken_or_zero(),
+            StatusRule::ReservePending if expired => line.taken_or_zero().max(line.sent()),
             StatusRule::ReservePending | StatusRule::Reserve | StatusRule::Deduct => {
                 line.taken.unwrap_or(line.quantity - line.restocked).or_zero()
             }

@@ -121,6 +121,11 @@ impl Line {
         self.holds.iter().map(|hold| hold.shipped).sum()
     }
 
+    /// Of what is shipped, what left with shipments of our own.
+    pub fn sent(&self) -> Quantity {
+        self.holds.iter().map(|hold| hold.sent).sum()
+    }
+
     /// All that is allocated.
     pub fn held(&self) -> Quantity {
         self.reserved() + self.shipped()

@@ -10,6 +10,7 @@ pub(crate) mod lists;
 pub(crate) mod outbox;
 pub(crate) mod read;
 pub(crate) mod registry;
+pub(crate) mod shipments;
 pub(crate) mod upkeep;
 pub(crate) mod wishes;
 
@@ -227,25 +228,33 @@ pub(crate) fn holds_text(holds: &[Hold]) -> String {
     if holds.is_empty() {
         return "[]".to_owned();
     }
-    let rows: Vec<_> = holds
-        .iter()
-        .map(|hold| (hold.warehouse.get(), hold.reserved.thousandths(), hold.shipped.thousandths()))
-        .collect();
-    json(&rows)
+    // What nothing was sent of is written as it was before there were shipments.
+    let row = |hold: &Hold| {
+        let mut row = vec![hold.warehouse.get(), hold.reserved.thousandths(), hold.shipped.thousandths()];
+        row.extend(Some(hold.sent.thousandths()).filter(|sent| *sent != 0));
+        row
+    };
+    json(&holds.iter().map(row).collect::<Vec<_>>())
 }
 
 pub(crate) fn holds(text: &str) -> Result<Vec<Hold>, Error> {
     if text == "[]" {
         return Ok(Vec::new());
     }
-    let rows: Vec<(i64, i64, i64)> =
-        serde_json::from_str(text).map_err(|_| Error::damaged("list of holds", text))?;
-    rows.into_iter()
-        .map(|(warehouse, reserved, shipped)| {
+    let damaged = || Error::damaged("list of holds", text);
+    let rows: Vec<Vec<i64>> = serde_json::from_str(text).map_err(|_| damaged())?;
+    rows.iter()
+        .map(|row| {
+            let (warehouse, reserved, shipped, sent) = match row.as_slice() {
+                [warehouse, reserved, shipped] => (*warehouse, *reserved, *shipped, 0),
+                [warehouse, reserved, shipped, sent] => (*warehouse, *reserved, *shipped, *sent),
+                _ => return Err(damaged()),
+            };
             Ok(Hold {
                 warehouse: id("warehouse", warehouse)?,
                 reserved: quantity(reserved),
                 shipped: quantity(shipped),
+                sent: quantity(sent),
             })
         })
         .collect()

@@ -44,6 +44,7 @@ fn check(case: &Case<'_>, expected: &[(i64, i64, i64)], posted: &[Posted]) {
             warehouse: warehouse(*id),
             reserved: units(*reserved),
             shipped: units(*shipped),
+            sent: units(0),
         })
         .collect();
     let target = Target { held: units(case.target.0), shipped: case.target.1 };

@@ -4,6 +4,7 @@ use super::*;
 use crate::allocation::Hold;
 use crate::book::{MovementKind, SkuBook};
 use crate::operation::{Operation, OperationOutcome, operate};
+use crate::shipment::{NotShippedCause, Parcel, ShipOutcome, ship};
 use values::{LineId, OrderId, ProductId, VariationId, WarehouseId};
 
 mod confirm;
@@ -11,6 +12,7 @@ mod gone;
 mod lines;
 mod parked;
 mod routing;
+mod shipments;
 mod status;
 mod version;
 mod waiting;
@@ -257,6 +259,16 @@ impl Desk {
 
     fn release_orphan(&mut self) {
         self.with(release_orphan);
+    }
+
+    /// Ships so much of these lines; all that is left without any.
+    fn ship(&mut self, lines: &[(i64, i64)]) -> ShipOutcome {
+        let lines: Vec<(LineId, Quantity)> =
+            lines.iter().map(|(line, quantity)| (LineId::new(*line).unwrap(), units(*quantity))).collect();
+        let parcel = if lines.is_empty() { Parcel::Rest } else { Parcel::Lines(&lines) };
+        let outcome = ship(&mut self.order, parcel, self.terms.get(), &mut self.book);
+        self.account(&[]);
+        outcome
     }
 
     fn resolve(&mut self) {

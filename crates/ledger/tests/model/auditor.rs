@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use onhand_ledger::{
-    Balance, Book, Cause, Line, Movement, Operation, OperationOutcome, Order, Seen, SkuBook, Snapshot,
+    Balance, Book, Cause, Line, Movement, Operation, OperationOutcome, Order, Seen, ShipOutcome, SkuBook,
+    Snapshot,
 };
 use values::{HolderId, LineId, ListingId, OrderId, Quantity, Sku, Timestamp, WarehouseId};
 
@@ -55,6 +56,8 @@ pub(crate) struct Auditor {
     superseded: BTreeMap<Sku, Quantity>,
     counted_at: BTreeMap<Sku, Timestamp>,
     known: BTreeMap<OrderId, Known>,
+    /// What we sent of each line and has not come back: at least and at most.
+    sent: BTreeMap<(OrderId, LineId), (Quantity, Quantity)>,
 }
 
 impl Auditor {
@@ -69,6 +72,7 @@ impl Auditor {
             superseded: BTreeMap::new(),
             counted_at,
             known: BTreeMap::new(),
+            sent: BTreeMap::new(),
         }
     }
 
@@ -106,14 +110,106 @@ impl Auditor {
                 let recorded = after.applied.is_some_and(|applied| applied.confirmed);
                 ensure!(recorded == confirmed, "confirmed: {recorded} in place of {confirmed}, {snapshot:?}");
                 if anew && confirmed {
-                    holds_what_is_demanded(before, &after)?;
+                    self.holds_what_is_demanded(before, &after)?;
                 } else if anew {
                     gives_back_no_more_than_the_shop(before, &after)?;
                 }
-                where_it_is(&after)?;
+                self.note_returns(&after, &effect.movements);
+                self.where_it_is(&after)?;
             }
         }
         self.took_effect(hub, effect)
+    }
+
+    /// After a shipment: what was asked for left, if all of it was reserved, and nothing if not.
+    pub(crate) fn shipped(
+        &mut self,
+        before: &Order,
+        lines: &[(LineId, Quantity)],
+        outcome: &ShipOutcome,
+        hub: &Hub,
+        effect: Effect,
+    ) -> Result<(), Finding> {
+        let after = hub.order(before.id);
+        let left = |line: &Line| held(line) - shipped(line);
+        let of = |order: &Order, id: LineId| {
+            order.lines.iter().filter(|line| line.id == id && !line.removed).map(left).sum::<Quantity>()
+        };
+        let open = !["cancelled", "checkout-draft"].contains(&before.status.as_str());
+        let asked: Vec<(LineId, Quantity)> = if lines.is_empty() {
+            let rest = before.lines.iter().filter(|line| !line.removed && left(line).is_positive());
+            rest.map(|line| (line.id, left(line))).collect()
+        } else {
+            lines.to_vec()
+        };
+        let reserved = asked.iter().all(|(id, quantity)| *quantity <= of(before, *id));
+        let leaves = open && reserved && !asked.is_empty();
+        ensure!(
+            matches!(outcome, ShipOutcome::Shipped { .. }) == leaves,
+            "{asked:?} of {before:?} came to {outcome:?}"
+        );
+        if let ShipOutcome::Shipped { complete, .. } = outcome {
+            for (id, quantity) in &asked {
+                let gone = of(before, *id) - of(&after, *id);
+                ensure!(gone == *quantity, "{gone} of line {id} left in place of {quantity}");
+                let (least, most) = self.sent.entry((before.id, *id)).or_default();
+                *least += *quantity;
+                *most += *quantity;
+            }
+            let waits = |line: &&Line| line.sku.is_none() && !line.unmanaged || left(line).is_positive();
+            let waits = after.lines.iter().filter(|line| !line.removed).filter(waits).count();
+            ensure!(*complete == (waits == 0), "complete: {complete}, {waits} lines wait: {after:?}");
+        } else {
+            ensure!(effect.movements.is_empty() && *before == after, "refused, and changed all the same");
+        }
+        let stays = |order: &Order| order.lines.iter().map(held).collect::<Vec<_>>();
+        ensure!(stays(before) == stays(&after), "a shipment holds what was held");
+        self.took_effect(hub, effect)
+    }
+
+    /// What came back of a line is no longer sent. Nobody can tell a unit that we sent from one that the shop called shipped,
+    /// so what is left of ours lies between two bounds.
+    fn note_returns(&mut self, after: &Order, movements: &[Movement]) {
+        for ((order, id), (least, most)) in &mut self.sent {
+            if *order != after.id {
+                continue;
+            }
+            let returned = movements.iter().filter(|movement| {
+                let of_line = matches!(movement.cause, Cause::Order { line, .. } if line == *id);
+                of_line && movement.on_hand_delta.is_positive() && movement.reserved_delta.is_zero()
+            });
+            let returned: Quantity = returned.map(|movement| movement.on_hand_delta).sum();
+            let shipped: Quantity = after.lines.iter().filter(|line| line.id == *id).map(shipped).sum();
+            *least = Quantity::ZERO.max(*least - returned);
+            *most = shipped.min(*most);
+        }
+    }
+
+    /// What is shipped has left, what is reserved has not; and what we sent has, whatever the status.
+    fn where_it_is(&self, order: &Order) -> Result<(), Finding> {
+        for line in order.lines.iter().filter(|line| !line.removed) {
+            let (held, shipped) = (held(line), shipped(line));
+            let (least, most) = self.sent.get(&(order.id, line.id)).copied().unwrap_or_default();
+            let alone = order.lines.iter().filter(|other| other.id == line.id).count() == 1;
+            let right = match order.status.as_str() {
+                "completed" => shipped == held,
+                "pending" | "on-hold" | "processing" => shipped <= most && (shipped >= least || !alone),
+                _ => true,
+            };
+            ensure!(right, "{} {line:?}: {shipped} of {held}, {least} to {most} were sent", order.status);
+        }
+        Ok(())
+    }
+
+    fn holds_what_is_demanded(&self, before: &Order, after: &Order) -> Result<(), Finding> {
+        for line in &after.lines {
+            ensure!(!line.removed, "{line:?} is no longer part of the order and still holds something");
+            let known = before.lines.iter().find(|known| same_line(known, line) && known.sku.is_some());
+            let unchanged = known.map_or(Quantity::ZERO, held);
+            let demanded = demanded(after, line).unwrap_or(unchanged);
+            ensure!(held(line) == demanded, "{} {line:?} is to hold {demanded}", after.status);
+        }
+        Ok(())
     }
 
     /// After anything: everything adds up.
@@ -372,24 +468,13 @@ fn demanded(order: &Order, line: &Line) -> Option<Quantity> {
     let sold = line.taken.unwrap_or(if ordered.is_negative() { Quantity::ZERO } else { ordered });
     match order.status.as_str() {
         _ if line.sku.is_none() => Some(Quantity::ZERO),
-        "pending" if order.expired => Some(line.taken.unwrap_or_default()),
+        "pending" if order.expired => Some(line.taken.unwrap_or_default().max(shipped(line))),
         "pending" | "on-hold" | "processing" | "completed" => Some(sold),
         "cancelled" => Some(Quantity::ZERO),
         "checkout-draft" => None,
         _ if line.ever_taken => Some(line.taken.unwrap_or_default()),
         _ => None,
     }
-}
-
-fn holds_what_is_demanded(before: &Order, after: &Order) -> Result<(), Finding> {
-    for line in &after.lines {
-        ensure!(!line.removed, "{line:?} is no longer part of the order and still holds something");
-        let known = before.lines.iter().find(|known| same_line(known, line) && known.sku.is_some());
-        let unchanged = known.map_or(Quantity::ZERO, held);
-        let demanded = demanded(after, line).unwrap_or(unchanged);
-        ensure!(held(line) == demanded, "{} {line:?} is to hold {demanded}", after.status);
-    }
-    Ok(())
 }
 
 fn gives_back_no_more_than_the_shop(before: &Order, after: &Order) -> Result<(), Finding> {
@@ -411,20 +496,6 @@ fn gives_back_no_more_than_the_shop(before: &Order, after: &Order) -> Result<(),
 
 fn same_line(one: &Line, other: &Line) -> bool {
     one.id == other.id && one.listing == other.listing
-}
-
-/// What is shipped has left, what is reserved has not.
-fn where_it_is(order: &Order) -> Result<(), Finding> {
-    for line in order.lines.iter().filter(|line| !line.removed) {
-        let (held, shipped) = (held(line), shipped(line));
-        let right = match order.status.as_str() {
-            "completed" => shipped == held,
-            "pending" | "on-hold" | "processing" => shipped.is_zero(),
-            _ => true,
-        };
-        ensure!(right, "{} {line:?} has shipped {shipped} of {held}", order.status);
-    }
-    Ok(())
 }
 
 fn reserved_is_held(hub: &Hub) -> Result<(), Finding> {

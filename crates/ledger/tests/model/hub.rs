@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use onhand_ledger::{
-    Applying, Book, Listings, Movement, Operation, OperationOutcome, Order, Resolved, Routing, Seen, SkuBook,
-    Snapshot, StatusMap, StockChange, Verdict,
+    Applying, Book, Listings, Movement, Operation, OperationOutcome, Order, Parcel, Resolved, Routing, Seen,
+    ShipOutcome, SkuBook, Snapshot, StatusMap, StockChange, Verdict,
 };
-use values::{HolderId, ListingId, OrderId, Quantity, ReadNumber, ShopId, Sku, Timestamp, WarehouseId};
+use values::{
+    HolderId, LineId, ListingId, OrderId, Quantity, ReadNumber, ShopId, Sku, Timestamp, WarehouseId,
+};
 
 use crate::shop::{CHEMISE, LAMP, MUG, POSTER, SHIRT, listing};
 
@@ -36,6 +38,10 @@ pub(crate) enum Bug {
     AppliedTwice,
     /// Orders are resolved without what was counted since.
     CountForgotten,
+    /// What we sent is forgotten as soon as the shop says anything.
+    ShipmentForgotten,
+    /// What is shipped leaves twice.
+    ShippedTwice,
 }
 
 #[derive(Debug)]
@@ -117,6 +123,10 @@ impl Hub {
         if self.bug == Some(Bug::AppliedTwice) {
             order.applied = None;
         }
+        if self.bug == Some(Bug::ShipmentForgotten) {
+            let holds = order.lines.iter_mut().flat_map(|line| &mut line.holds);
+            holds.for_each(|hold| hold.sent = Quantity::ZERO);
+        }
         let registry = Registry { lamp_is_mapped: self.lamp_is_mapped };
         let verdict =
             onhand_ledger::apply(&mut order, &snapshot, self.applying().get(), &registry, &mut self.book);
@@ -130,6 +140,17 @@ impl Hub {
 
     pub(crate) fn expire(&mut self, id: OrderId) -> Effect {
         self.act(id, |order, applying, book, _| onhand_ledger::expire(order, applying, book))
+    }
+
+    pub(crate) fn ship(&mut self, id: OrderId, lines: &[(LineId, Quantity)]) -> (ShipOutcome, Effect) {
+        let mut order = self.order(id);
+        let parcel = if lines.is_empty() { Parcel::Rest } else { Parcel::Lines(lines) };
+        let mut outcome = onhand_ledger::ship(&mut order, parcel, self.applying().get(), &mut self.book);
+        if self.bug == Some(Bug::ShippedTwice) {
+            outcome = onhand_ledger::ship(&mut order, parcel, self.applying().get(), &mut self.book);
+        }
+        self.orders.insert(id, order);
+        (outcome, self.effect(Vec::new()))
     }
 
     pub(crate) fn release_orphan(&mut self, id: OrderId) -> Effect {

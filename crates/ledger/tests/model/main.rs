@@ -15,7 +15,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use onhand_ledger::{Operation, Seen, Snapshot};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
-use values::{Quantity, ReadNumber, Timestamp};
+use values::{LineId, Quantity, ReadNumber, Timestamp};
 
 use auditor::{Auditor, Finding, mirrors};
 use hub::{Bug, CODES, Hub, sku, warehouse};
@@ -80,6 +80,7 @@ impl World {
             Step::Arrive(which) => return self.arrive(which.into()),
             Step::Expire { .. }
             | Step::ReleaseOrphan { .. }
+            | Step::Ship { .. }
             | Step::Map
             | Step::Resolve
             | Step::Route(_)
@@ -101,6 +102,7 @@ impl World {
                 let effect = self.hub.release_orphan(order_id(order));
                 self.auditor.took_effect(&self.hub, effect)
             }
+            Step::Ship { order, line, quantity } => self.ship(order, line.into(), quantity),
             Step::Map => {
                 self.hub.lamp_is_mapped = true;
                 Ok(())
@@ -160,6 +162,19 @@ impl World {
         let before = self.hub.order(snapshot.order);
         let (_, effect) = self.hub.apply(snapshot);
         self.auditor.applied(snapshot, &before, &self.hub, effect)
+    }
+
+    fn ship(&mut self, order: u8, line: usize, quantity: u8) -> Result<(), Finding> {
+        let before = self.hub.order(order_id(order));
+        let lines: Vec<(LineId, Quantity)> = before
+            .lines
+            .get(line)
+            .map(|line| (line.id, Quantity::from_units(quantity.into())))
+            .filter(|(_, quantity)| quantity.is_positive())
+            .into_iter()
+            .collect();
+        let (outcome, effect) = self.hub.ship(before.id, &lines);
+        self.auditor.shipped(&before, &lines, &outcome, &self.hub, effect)
     }
 
     fn resolve(&mut self) -> Result<(), Finding> {
@@ -281,6 +296,8 @@ fn the_auditor_finds_every_planted_bug() {
         Bug::GoneForgets,
         Bug::AppliedTwice,
         Bug::CountForgotten,
+        Bug::ShipmentForgotten,
+        Bug::ShippedTwice,
     ] {
         let outcome =
             runner(CASES, SEED, 0).run(&steps(), |steps| run(&steps, Some(bug)).map_err(TestCaseError::fail));

@@ -87,6 +87,12 @@ pub(crate) enum Step {
     ReleaseOrphan {
         order: u8,
     },
+    /// We ship so much of a line; all that the order reserves if that is nothing.
+    Ship {
+        order: u8,
+        line: u8,
+        quantity: u8,
+    },
     /// The parked product is mapped.
     Map,
     /// What the mapping changed is worked off.
@@ -130,7 +136,8 @@ fn step() -> impl Strategy<Value = Step> {
         54 => Step::DeleteProduct,
         55..67 => Step::Webhook { order, back: b % 5 },
         67..75 => Step::Read { order },
-        75..79 => Step::Glimpse { order, back: b % 4 },
+        75..77 => Step::Glimpse { order, back: b % 4 },
+        77 | 78 => Step::Ship { order, line: b, quantity: a % 5 },
         79 => Step::Glitch { order },
         80..88 => Step::Arrive(b),
         88 => Step::Expire { order },

@@ -47,8 +47,13 @@ pub(crate) async fn an_order_round_trips_with_everything<D: Database>() -> anyho
         unmanaged: true,
         fault: Some(values::LineFault::Negative),
         holds: vec![
-            Hold { warehouse: main, reserved: units(1), shipped: Quantity::ZERO },
-            Hold { warehouse: second, reserved: Quantity::ZERO, shipped: "1.5".parse()? },
+            Hold { warehouse: main, reserved: units(1), shipped: units(2), sent: units(1) },
+            Hold {
+                warehouse: second,
+                reserved: Quantity::ZERO,
+                shipped: "1.5".parse()?,
+                sent: Quantity::ZERO,
+            },
         ],
     };
     let bare = bare(&line);

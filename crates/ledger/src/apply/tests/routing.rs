@@ -10,7 +10,7 @@ fn holds(desk: &Desk) -> Vec<(i64, i64, i64)> {
         .iter()
         .take(1)
         .flat_map(|line| &line.holds)
-        .map(|Hold { warehouse, reserved, shipped }| {
+        .map(|Hold { warehouse, reserved, shipped, .. }| {
             (warehouse.get(), in_units(*reserved), in_units(*shipped))
         })
         .collect()
