@@ -13,6 +13,7 @@ use crate::inventory::{
 };
 use crate::postgres::PgInventoryTx;
 use crate::registry::{Changed, Shop, ShopSettings};
+use crate::shipments::{Shipment, ShipmentId};
 use crate::sqlite::SqliteInventoryTx;
 
 /// A transaction of inventory. What is saved must have been loaded by the same transaction: only differences are written.
@@ -144,6 +145,8 @@ on_every_backend! {
     fn add_approval(kind: &str, summary: &str, payload: &[u8], now: Timestamp) -> i64;
     /// The approval, now decided; `None` if there is none or it was decided before.
     fn decide_approval(number: i64, decided: &Decided) -> Option<Approval>;
+    /// Keeps a shipment under the next number of its order, which is loaded; its own number says nothing.
+    fn add_shipment(new: &Shipment) -> ShipmentId;
     /// Asks for settles in the same transaction (standalone; in one database).
     fn want_settles(wants: &[SettleWanted]) -> ();
     /// Takes a dead message out, to be replayed by this transaction or thrown away.

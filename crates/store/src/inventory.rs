@@ -9,6 +9,8 @@ use values::{
     Step, StockId, Timestamp,
 };
 
+use crate::tags::TagSet;
+
 /// Most orders, SKUs or stocks one call loads or saves. A batch of 500 orders of 20 lines stays below.
 pub const BATCH_ROWS_MAX: usize = 20_000;
 
@@ -45,6 +47,8 @@ pub struct Posting {
     pub operation: Option<Arc<str>>,
     /// Trace id of the message or request.
     pub trace: Option<[u8; 16]>,
+    /// What the shop was tagged with then, if it was the order of one.
+    pub tags: Option<Arc<TagSet>>,
 }
 
 /// A movement as it is stored.

@@ -27,8 +27,10 @@ mod report;
 mod rows;
 mod secret;
 mod shards;
+mod shipments;
 mod sqlite;
 mod store;
+mod tags;
 mod webhooks;
 
 pub use alerts::{
@@ -65,6 +67,11 @@ pub use report::{
 };
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
 pub use shards::{CLOCKS_DIFFER_MAX, ShardLease, Share};
+pub use shipments::{
+    REPORT_PROBLEM_CHARS_MAX, ReportPart, ReportRow, ReportState, ReportWanted, Shipment, ShipmentId,
+    ShippedLine, Shipping,
+};
 pub use sqlite::SqliteOptions;
 pub use store::Store;
+pub use tags::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX, TagError, TagSet, Tags};
 pub use webhooks::{CONDITION_CHARS_MAX, Condition, ConditionKind, KeptWebhook};

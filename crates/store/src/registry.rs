@@ -1,11 +1,15 @@
 //! What the registry holds: warehouses, shops with their secrets, tokens of users.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Routing, StatusMap};
 use secrecy::SecretString;
 use values::{OrderId, Quantity, ShopId, Timestamp, WarehouseId};
+
+use crate::shipments::Shipping;
+use crate::tags::{TagSet, Tags};
 
 /// Most warehouses one shop sells from.
 pub const ROUTING_MAX: usize = 32;
@@ -115,6 +119,10 @@ pub struct ShopSettings {
     pub sign_in: SignIn,
     /// What becomes of what its orders hold once it no longer knows them.
     pub orphaned: Orphaned,
+    /// What it is told of shipments.
+    pub shipping: Shipping,
+    /// What it is tagged with.
+    pub tags: Tags,
 }
 
 /// WooCommerce itself cancels unpaid orders after an hour.
@@ -133,6 +141,8 @@ impl ShopSettings {
             private_allowed: false,
             sign_in: SignIn::Header,
             orphaned: Orphaned::Keep,
+            shipping: Shipping::default(),
+            tags: Tags::default(),
         }
     }
 }
@@ -148,6 +158,8 @@ pub struct Shop {
     pub connector: Connector,
     /// What may be changed.
     pub settings: ShopSettings,
+    /// Its tags, as its movements carry them.
+    pub tag_set: Option<Arc<TagSet>>,
     /// Where its SKUs start from.
     pub opening: Opening,
     /// Highest number of an order when it was connected; `None` before, or if there was none.

@@ -4,6 +4,7 @@ mod alerts;
 mod catalogue;
 mod check;
 mod egress;
+mod egress_reports;
 mod epoch;
 mod grants;
 mod ingress;
@@ -18,6 +19,7 @@ mod registry;
 mod returning;
 mod secrets;
 mod shards;
+mod shipments;
 mod tokens;
 mod trouble;
 mod upkeep;
@@ -191,5 +193,6 @@ fn migrations() -> Migrator {
         migration(19, "reading calls", include_str!("../migrations/sqlite/0019_reading_calls.sql")),
         migration(20, "drift", include_str!("../migrations/sqlite/0020_drift.sql")),
         migration(21, "alerts", include_str!("../migrations/sqlite/0021_alerts.sql")),
+        migration(22, "shipments", include_str!("../migrations/sqlite/0022_shipments.sql")),
     ])
 }

@@ -30,6 +30,7 @@ use crate::report::{
 };
 use crate::secret::SecretKey;
 use crate::shards::{ShardLease, Shards, Share};
+use crate::shipments::{ReportRow, ReportWanted, Shipment, ShipmentId};
 use crate::sqlite::{Sqlite, SqliteOptions};
 use crate::webhooks::{Condition, ConditionKind, KeptWebhook};
 
@@ -237,6 +238,30 @@ on_every_backend! {
     fn save_lane(lane: &ShopLane) -> ();
     /// How a shop takes pushes.
     fn lane(shop: ShopId) -> Option<ShopLane>;
+}
+
+// Shipments, and what shops are told of them.
+on_every_backend! {
+    /// The shipments of an order.
+    fn shipments(shop: ShopId, order: OrderId) -> Vec<Shipment>;
+    /// Shipments that shops are to be told of and egress was not yet, by key from after `after`.
+    fn shipments_to_publish(after: Option<ShipmentId>, limit: u32) -> Vec<Shipment>;
+    /// These were published up to that revision.
+    fn shipments_published(published: &[(ShipmentId, u64)]) -> ();
+    /// The shop is to be told once more of a shipment; `false` if there is none, or nothing to tell of it.
+    fn report_shipment_again(id: ShipmentId) -> bool;
+    /// Takes in what shops are to be told; of a shipment the newest revision.
+    fn take_reports(wanted: &[ReportWanted], now: Timestamp) -> ();
+    /// What a shop is to be told by `now`, the longest due first.
+    fn reports_due(shop: ShopId, now: Timestamp, limit: u32) -> Vec<ReportRow>;
+    /// When a shop is to be told something next.
+    fn next_report(shop: ShopId) -> Option<Timestamp>;
+    /// What a shop was told, or is to be, of the shipments of an order.
+    fn reports(shop: ShopId, order: OrderId) -> Vec<ReportRow>;
+    /// What shops could not be told, by key from after `after`.
+    fn reports_given_up(after: Option<ShipmentId>, limit: u32) -> Vec<ReportRow>;
+    /// Saves what came of it, unless somebody changed it since it was read: then `false`, and nothing is written.
+    fn save_report(row: &ReportRow) -> bool;
 }
 
 // Ingress.

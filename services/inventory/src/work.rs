@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledger::{
-    Applying, Book, Listed, Listings, Operation, OperationOutcome, Order, Seen, Snapshot, StatusMap,
+    Applying, Book, Cause, Listed, Listings, Operation, OperationOutcome, Order, Seen, Snapshot, StatusMap,
     StatusRule, StockChange, Verdict, level,
 };
 use store::{
@@ -38,6 +38,7 @@ impl Occasion {
             reason: self.reason.clone(),
             operation: self.operation.clone(),
             trace: self.trace.as_deref().and_then(trace_id),
+            tags: None,
         }
     }
 }
@@ -290,7 +291,11 @@ impl Work {
     fn collect_movements(&mut self, occasion: &Occasion) {
         for movement in self.book.take_movements() {
             self.touched.insert(movement.sku.clone(), occasion.trace.clone());
-            self.movements.push(Posted { movement, posting: occasion.posting() });
+            let tags = match movement.cause {
+                Cause::Order { shop, .. } => self.shops.get(&shop).and_then(|shop| shop.tag_set.clone()),
+                Cause::Operation => None,
+            };
+            self.movements.push(Posted { movement, posting: Posting { tags, ..occasion.posting() } });
         }
     }
 

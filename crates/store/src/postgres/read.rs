@@ -63,7 +63,8 @@ SELECT order_id FROM inventory.orders WHERE open AND shop = $1 AND order_id > $2
 
 const MOVEMENTS: &str = "
 SELECT m.number, m.warehouse, m.kind, m.on_hand_delta, m.reserved_delta, m.on_hand, m.reserved, m.shop, m.order_id,
-       m.line, m.at, m.actor, m.reason, m.operation, m.trace
+       m.line, m.at, m.actor, m.reason, m.operation, m.trace, m.tag_set,
+       (SELECT t.tags FROM inventory.tag_sets AS t WHERE t.id = m.tag_set) AS tags
   FROM inventory.movements AS m
  WHERE m.sku_id = (SELECT id FROM inventory.skus WHERE sku = $1) AND m.number > $2
  ORDER BY m.number LIMIT $3";

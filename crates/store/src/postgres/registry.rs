@@ -4,7 +4,7 @@ use ledger::Routing;
 use secrecy::ExposeSecret;
 use values::{OrderId, ShopId, Timestamp, WarehouseId};
 
-use super::parameters::{all, maybe, none, rows, run, with};
+use super::parameters::{all, maybe, none, one, rows, run, with};
 use super::{Postgres, WriteTx, commit, marks};
 use crate::error::Error;
 use crate::registry::{
@@ -13,10 +13,11 @@ use crate::registry::{
 };
 use crate::rows::id;
 use crate::rows::registry::{
-    Known, ShopColumns, WEBHOOK_TOKEN, WarehouseColumns, added_shop, done_if, millis, shop, statuses_text,
-    warehouse,
+    Known, ShopColumns, WEBHOOK_TOKEN, WarehouseColumns, added_shop, done_if, millis, shipping_text, shop,
+    statuses_text, warehouse,
 };
 use crate::secret::{random_token, token_hash};
+use crate::tags::Tags;
 
 const WAREHOUSES: &str = "SELECT id, name, kind, created_at FROM inventory.warehouses ORDER BY id";
 
@@ -29,7 +30,8 @@ SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_
        state, created_at, baseline_last, opening, sign_in,
        (SELECT coalesce(json_agg(warehouse ORDER BY position)::text, '[]')
           FROM inventory.routes AS r WHERE r.shop = s.id),
-       releases_orphans
+       releases_orphans, shipping, tag_set,
+       (SELECT t.tags FROM inventory.tag_sets AS t WHERE t.id = s.tag_set) AS tags
   FROM inventory.shops AS s
  WHERE $1::bigint[] IS NULL OR id = ANY ($1)
  ORDER BY id";
@@ -40,15 +42,21 @@ SELECT id FROM inventory.shops WHERE webhook_token_hash = $1 AND state <> 'remov
 const ADD_SHOP: &str = "
 INSERT INTO inventory.shops
        (name, connector, url, webhook_token_hash, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms,
-        private_allowed, statuses, state, created_at, opening, sign_in, releases_orphans)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'connecting', $11, $12, $13, $14)
+        private_allowed, statuses, state, created_at, opening, sign_in, releases_orphans, shipping)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'connecting', $11, $12, $13, $14, $15)
     ON CONFLICT (name) WHERE state <> 'removed' DO NOTHING RETURNING id";
 
 const CHANGE_SHOP: &str = "
 UPDATE inventory.shops
    SET url = $2, buffer = $3, pending_hold_ms = $4, orders_poll_ms = $5, trash_poll_ms = $6, private_allowed = $7,
-       statuses = $8, sign_in = $9, releases_orphans = $10
+       statuses = $8, sign_in = $9, releases_orphans = $10, shipping = $11
  WHERE id = $1 AND state <> 'removed'";
+
+const ADD_TAGS: &str = "INSERT INTO inventory.tag_sets (tags) VALUES ($1) ON CONFLICT (tags) DO NOTHING";
+
+const FIND_TAGS: &str = "SELECT id FROM inventory.tag_sets WHERE tags = $1";
+
+const SET_TAGS: &str = "UPDATE inventory.shops SET tag_set = $2 WHERE id = $1";
 
 const UNKNOWN_WAREHOUSES: &str = "
 SELECT w.id FROM unnest($1::bigint[]) AS w (id)
@@ -109,14 +117,16 @@ impl Postgres {
             .and(now.micros())
             .and(new.opening == Opening::Take)
             .and(settings.sign_in.as_str())
-            .and(settings.orphaned == Orphaned::Release);
+            .and(settings.orphaned == Orphaned::Release)
+            .and(shipping_text(&settings.shipping));
         let added = maybe(&mut *tx, "add a shop", ADD_SHOP, parameters).await?;
         let Some((added,)) = added else { return Ok(ShopAdded::NameTaken) };
         set_routes(&mut tx, added, &settings.routing).await?;
         self.seal_secrets(&mut tx, added, &new.secrets).await?;
         self.seal(&mut tx, added, WEBHOOK_TOKEN, &token).await?;
+        let tags = set_tags(&mut tx, added, &new.settings.tags).await?;
         commit(tx).await?;
-        added_shop(added, new, token, now)
+        added_shop(added, tags, new, token, now)
     }
 
     /// `None`: all, the removed ones too.
@@ -191,12 +201,14 @@ async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) ->
         .and(settings.private_allowed)
         .and(statuses_text(&settings.statuses))
         .and(settings.sign_in.as_str())
-        .and(settings.orphaned == Orphaned::Release);
+        .and(settings.orphaned == Orphaned::Release)
+        .and(shipping_text(&settings.shipping));
     if run(&mut **tx, "change a shop", CHANGE_SHOP, parameters).await? == 0 {
         return Ok(Changed::Unknown);
     }
     run(&mut **tx, "change a shop's routing", FORGET_ROUTES, with(shop.get())).await?;
     set_routes(tx, shop.get(), &settings.routing).await?;
+    set_tags(tx, shop.get(), &settings.tags).await?;
     run(&mut **tx, "mark SKUs to recompute", marks::SKUS_OF_SHOP, with(shop.get())).await?;
     Ok(Changed::Done)
 }
@@ -215,4 +227,19 @@ async fn set_routes(tx: &mut WriteTx, shop: i64, routing: &Routing) -> Result<()
     let routes: Vec<(i64, i64)> = (0..).zip(routing.iter().map(WarehouseId::get)).collect();
     run(&mut **tx, "set a shop's routing", SET_ROUTES, rows(&routes).and(shop)).await?;
     Ok(())
+}
+
+/// The number of the tags, which are made if nobody ever had them.
+async fn set_tags(tx: &mut WriteTx, shop: i64, tags: &Tags) -> Result<Option<i64>, Error> {
+    let doing = "set a shop's tags";
+    let id = if tags.is_empty() {
+        None
+    } else {
+        let text = tags.to_text();
+        run(&mut **tx, doing, ADD_TAGS, with(&text)).await?;
+        let (id,): (i64,) = one(&mut **tx, doing, FIND_TAGS, with(&text)).await?;
+        Some(id)
+    };
+    run(&mut **tx, doing, SET_TAGS, with(shop).and(id)).await?;
+    Ok(id)
 }

@@ -31,6 +31,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("reading calls", include_str!("../../migrations/postgres/0014_reading_calls.sql")),
     ("drift", include_str!("../../migrations/postgres/0015_drift.sql")),
     ("alerts", include_str!("../../migrations/postgres/0016_alerts.sql")),
+    ("shipments", include_str!("../../migrations/postgres/0017_shipments.sql")),
 ];
 
 /// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.

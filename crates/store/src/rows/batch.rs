@@ -134,10 +134,11 @@ pub(crate) fn saved_line(
 }
 
 /// SKU id, number, warehouse, kind, on-hand delta, reserved delta, on hand, reserved, shop, order, line, at, actor, reason,
-/// operation, trace.
-pub(crate) type SavedMovement<'a> = (
-    i64,
-    i64,
+/// operation, trace, tags.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct SavedMovement<'a>(
+    pub(crate) i64,
+    pub(crate) i64,
     i64,
     &'static str,
     i64,
@@ -152,7 +153,15 @@ pub(crate) type SavedMovement<'a> = (
     Option<&'a str>,
     Option<&'a str>,
     Option<String>,
+    Option<i64>,
 );
+
+impl<'a> Columns<'a> for SavedMovement<'a> {
+    fn add(rows: &[Self], arguments: &mut PgArguments) -> Result<(), BoxDynError> {
+        add_columns!(rows, arguments, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
+        Ok(())
+    }
+}
 
 pub(crate) fn saved_movement(posted: &Posted, sku_id: i64) -> SavedMovement<'_> {
     let Posted { movement, posting } = posted;
@@ -160,7 +169,7 @@ pub(crate) fn saved_movement(posted: &Posted, sku_id: i64) -> SavedMovement<'_> 
         Cause::Order { shop, order, line } => (Some(shop.get()), Some(order.get()), Some(line.get())),
         Cause::Operation => (None, None, None),
     };
-    (
+    SavedMovement(
         sku_id,
         signed(movement.number),
         movement.warehouse.get(),
@@ -177,6 +186,7 @@ pub(crate) fn saved_movement(posted: &Posted, sku_id: i64) -> SavedMovement<'_> 
         posting.reason.as_deref(),
         posting.operation.as_deref(),
         posting.trace.map(|trace| hex(&trace)),
+        posting.tags.as_ref().map(|tags| tags.id),
     )
 }
 

@@ -1,10 +1,13 @@
 //! What readers show, as rows: SKUs with their stocks, movements, holds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ledger::{Balance, Cause, Movement, MovementKind};
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use values::Sku;
 
+use super::registry::tag_set;
 use super::{StockColumns, bytes16, holds, id, opening, quantity, sku, sku_book, timestamp, unsigned};
 use crate::error::Error;
 use crate::inventory::{Posted, Posting, StockOpening, StockRow};
@@ -47,8 +50,32 @@ pub(crate) fn openings(rows: Vec<(i64, i64)>) -> Result<Openings, Error> {
     Ok(openings)
 }
 
+/// A movement, with its tags and their number.
+pub(crate) struct MovementColumns {
+    first: FirstMovementColumns,
+    tag_set: Option<i64>,
+    tags: Option<String>,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for MovementColumns
+where
+    usize: ColumnIndex<R>,
+    for<'n> &'n str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            first: FromRow::from_row(row)?,
+            tag_set: row.try_get("tag_set")?,
+            tags: row.try_get("tags")?,
+        })
+    }
+}
+
 /// Number, warehouse, kind, deltas, balance after, cause, at, actor, reason, operation, trace.
-pub(crate) type MovementColumns = (
+type FirstMovementColumns = (
     i64,
     i64,
     String,
@@ -83,7 +110,8 @@ pub(crate) fn posted(of: &Sku, row: MovementColumns) -> Result<Posted, Error> {
         reason,
         operation,
         trace,
-    ) = row;
+    ) = row.first;
+    let tags = row.tag_set.zip(row.tags).map(|(id, text)| tag_set(id, &text)).transpose()?;
     let cause = match (shop, order, line) {
         (Some(shop), Some(order), Some(line)) => {
             Cause::Order { shop: id("shop", shop)?, order: id("order", order)?, line: id("line", line)? }
@@ -107,6 +135,7 @@ pub(crate) fn posted(of: &Sku, row: MovementColumns) -> Result<Posted, Error> {
             reason: reason.map(Into::into),
             operation: operation.map(Into::into),
             trace: trace.map(|trace| bytes16("trace id", &trace)).transpose()?,
+            tags: tags.map(Arc::new),
         },
     })
 }

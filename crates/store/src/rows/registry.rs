@@ -1,6 +1,7 @@
 //! What the registry holds, as rows: shops, warehouses, tokens, and the fields of a shop's secrets.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Routing, StatusMap, StatusRule};
@@ -16,6 +17,8 @@ use crate::registry::{
     ShopSecrets, ShopSettings, ShopState, SignIn, Warehouse, WarehouseKind, WebhookDoor, same_address,
 };
 use crate::secret::{NO_SHOP, SecretKey, random_token};
+use crate::shipments::Shipping;
+use crate::tags::{TagSet, Tags};
 
 /// A use is written down at most this often, so that reading through the API does not write each time.
 const USED_EVERY_MICROS: i64 = 60 * MICROS_PER_SECOND;
@@ -40,27 +43,36 @@ pub(crate) fn warehouse(row: WarehouseColumns) -> Result<Warehouse, Error> {
     })
 }
 
-/// A shop, and whether what its orders hold is let go once it no longer knows them.
+/// A shop: what came later has names.
 pub(crate) struct ShopColumns {
     first: FirstColumns,
+    /// Whether what its orders hold is let go once it no longer knows them.
     releases_orphans: bool,
+    shipping: String,
+    tag_set: Option<i64>,
+    tags: Option<String>,
 }
 
 impl<'r, R: Row> FromRow<'r, R> for ShopColumns
 where
     usize: ColumnIndex<R>,
+    for<'n> &'n str: ColumnIndex<R>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
     bool: Decode<'r, R::Database> + Type<R::Database>,
     String: Decode<'r, R::Database> + Type<R::Database>,
 {
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
-        Ok(Self { first: FromRow::from_row(row)?, releases_orphans: row.try_get(FIRST_COLUMN_COUNT)? })
+        Ok(Self {
+            first: FromRow::from_row(row)?,
+            releases_orphans: row.try_get("releases_orphans")?,
+            shipping: row.try_get("shipping")?,
+            tag_set: row.try_get("tag_set")?,
+            tags: row.try_get("tags")?,
+        })
     }
 }
 
 /// As many as a tuple may have.
-const FIRST_COLUMN_COUNT: usize = 16;
-
 type FirstColumns = (
     i64,
     String,
@@ -103,6 +115,7 @@ pub(crate) fn shop(row: ShopColumns) -> Result<Shop, Error> {
         serde_json::from_str(&routes).map_err(|_| Error::damaged("routing", &routes))?;
     let warehouses =
         warehouses.into_iter().map(|raw| id("warehouse", raw)).collect::<Result<Vec<WarehouseId>, _>>()?;
+    let tag_set = row.tag_set.zip(row.tags).map(|(id, text)| tag_set(id, &text)).transpose()?;
     Ok(Shop {
         id: id("shop", number)?,
         name,
@@ -117,7 +130,10 @@ pub(crate) fn shop(row: ShopColumns) -> Result<Shop, Error> {
             private_allowed,
             sign_in: SignIn::from_word(&sign_in).ok_or_else(|| Error::damaged("way to sign in", sign_in))?,
             orphaned: if row.releases_orphans { Orphaned::Release } else { Orphaned::Keep },
+            shipping: shipping_of(&row.shipping)?,
+            tags: tag_set.as_ref().map(|set| set.tags.clone()).unwrap_or_default(),
         },
+        tag_set: tag_set.map(Arc::new),
         opening: if opening { Opening::Take } else { Opening::None },
         baseline_last: last.map(|last| id("order", last)).transpose()?,
         state: ShopState::from_word(&state).ok_or_else(|| Error::damaged("state of a shop", state))?,
@@ -145,9 +161,25 @@ pub(crate) fn known_address(
     Ok(Some(if removed { Known::Removed(id("shop", number)?) } else { Known::InService(name) }))
 }
 
-/// A shop that was just added under this number.
+/// Tags under their number.
+pub(crate) fn tag_set(id: i64, text: &str) -> Result<TagSet, Error> {
+    Ok(TagSet { id, tags: Tags::from_text(text).ok_or_else(|| Error::damaged("tags", text))? })
+}
+
+pub(crate) fn shipping_text(shipping: &Shipping) -> String {
+    json(&(&shipping.shipped, &shipping.partly, shipping.note))
+}
+
+fn shipping_of(text: &str) -> Result<Shipping, Error> {
+    let (shipped, partly, note) =
+        serde_json::from_str(text).map_err(|_| Error::damaged("what a shop is told of shipments", text))?;
+    Ok(Shipping { shipped, partly, note })
+}
+
+/// A shop that was just added under this number, with the number of its tags.
 pub(crate) fn added_shop(
     number: i64,
+    tags: Option<i64>,
     new: NewShop,
     webhook_token: SecretString,
     now: Timestamp,
@@ -156,6 +188,7 @@ pub(crate) fn added_shop(
         id: id("shop", number)?,
         name: new.name,
         connector: new.connector,
+        tag_set: tags.map(|id| Arc::new(TagSet { id, tags: new.settings.tags.clone() })),
         settings: new.settings,
         opening: new.opening,
         baseline_last: None,

@@ -11,11 +11,12 @@ use crate::registry::{
     WarehouseKind,
 };
 use crate::rows::registry::{
-    Known, ShopColumns, WEBHOOK_TOKEN, WarehouseColumns, added_shop, done_if, millis, shop, statuses_text,
-    warehouse,
+    Known, ShopColumns, WEBHOOK_TOKEN, WarehouseColumns, added_shop, done_if, millis, shipping_text, shop,
+    statuses_text, warehouse,
 };
 use crate::rows::{id, json};
 use crate::secret::{random_token, token_hash};
+use crate::tags::Tags;
 
 const WAREHOUSES: &str = "SELECT id, name, kind, created_at FROM registry_warehouses ORDER BY id";
 
@@ -27,7 +28,8 @@ pub(super) const SHOPS: &str = "
 SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms, private_allowed, statuses,
        state, created_at, baseline_last, opening, sign_in,
        (SELECT json_group_array(warehouse ORDER BY position) FROM registry_routes AS r WHERE r.shop = s.id),
-       releases_orphans
+       releases_orphans, shipping, tag_set,
+       (SELECT t.tags FROM registry_tag_sets AS t WHERE t.id = s.tag_set) AS tags
   FROM registry_shops AS s
  WHERE ?1 IS NULL OR id IN (SELECT value FROM jsonb_each(?1))
  ORDER BY id";
@@ -35,15 +37,21 @@ SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_
 const ADD_SHOP: &str = "
 INSERT INTO registry_shops
        (name, connector, url, webhook_token_hash, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms,
-        private_allowed, statuses, state, created_at, opening, sign_in, releases_orphans)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11, ?12, ?13, ?14)
+        private_allowed, statuses, state, created_at, opening, sign_in, releases_orphans, shipping)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11, ?12, ?13, ?14, ?15)
     ON CONFLICT (name) WHERE state <> 'removed' DO NOTHING RETURNING id";
 
 const CHANGE_SHOP: &str = "
 UPDATE registry_shops
    SET url = ?2, buffer = ?3, pending_hold_ms = ?4, orders_poll_ms = ?5, trash_poll_ms = ?6, private_allowed = ?7,
-       statuses = ?8, sign_in = ?9, releases_orphans = ?10
+       statuses = ?8, sign_in = ?9, releases_orphans = ?10, shipping = ?11
  WHERE id = ?1 AND state <> 'removed'";
+
+const ADD_TAGS: &str = "INSERT INTO registry_tag_sets (tags) VALUES (?1) ON CONFLICT (tags) DO NOTHING";
+
+const FIND_TAGS: &str = "SELECT id FROM registry_tag_sets WHERE tags = ?1";
+
+const SET_TAGS: &str = "UPDATE registry_shops SET tag_set = ?2 WHERE id = ?1";
 
 const UNKNOWN_WAREHOUSES: &str = "
 SELECT value FROM jsonb_each(?1) WHERE value NOT IN (SELECT id FROM registry_warehouses) LIMIT 1";
@@ -120,6 +128,7 @@ impl Sqlite {
             .bind(new.opening == Opening::Take)
             .bind(settings.sign_in.as_str())
             .bind(settings.orphaned == Orphaned::Release)
+            .bind(shipping_text(&settings.shipping))
             .fetch_optional(&mut *tx)
             .await
             .map_err(failed("add a shop"))?;
@@ -129,8 +138,9 @@ impl Sqlite {
         set_routes(&mut tx, added, &settings.routing).await?;
         self.seal_secrets(&mut tx, added, &new.secrets).await?;
         self.seal(&mut tx, added, WEBHOOK_TOKEN, &token).await?;
+        let tags = set_tags(&mut tx, added, &new.settings.tags).await?;
         commit(tx).await?;
-        added_shop(added, new, token, now)
+        added_shop(added, tags, new, token, now)
     }
 
     /// `None`: all, the removed ones too.
@@ -235,6 +245,7 @@ async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) ->
         .bind(statuses_text(&settings.statuses))
         .bind(settings.sign_in.as_str())
         .bind(settings.orphaned == Orphaned::Release)
+        .bind(shipping_text(&settings.shipping))
         .execute(&mut **tx)
         .await
         .map_err(failed("change a shop"))?;
@@ -247,6 +258,7 @@ async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) ->
         .await
         .map_err(failed("change a shop's routing"))?;
     set_routes(tx, shop.get(), &settings.routing).await?;
+    set_tags(tx, shop.get(), &settings.tags).await?;
     sqlx::query(MARK_SKUS)
         .bind(shop.get())
         .execute(&mut **tx)
@@ -278,4 +290,19 @@ async fn set_routes(tx: &mut WriteTx, shop: i64, routing: &Routing) -> Result<()
         .await
         .map_err(failed("set a shop's routing"))?;
     Ok(())
+}
+
+/// The number of the tags, which are made if nobody ever had them.
+async fn set_tags(tx: &mut WriteTx, shop: i64, tags: &Tags) -> Result<Option<i64>, Error> {
+    let doing = "set a shop's tags";
+    let id = if tags.is_empty() {
+        None
+    } else {
+        let text = tags.to_text();
+        sqlx::query(ADD_TAGS).bind(&text).execute(&mut **tx).await.map_err(failed(doing))?;
+        let found = sqlx::query_scalar(FIND_TAGS).bind(&text).fetch_one(&mut **tx).await;
+        Some(found.map_err(failed(doing))?)
+    };
+    sqlx::query(SET_TAGS).bind(shop).bind(id).execute(&mut **tx).await.map_err(failed(doing))?;
+    Ok(id)
 }

@@ -23,6 +23,7 @@ mod outbox;
 mod postgres_schema;
 mod registry;
 mod shards;
+mod shipments;
 mod upkeep;
 mod wishes;
 mod world;
@@ -112,6 +113,10 @@ contract! {
     }
     ingress_webhooks {
         kept_webhooks_round_trip, a_condition_has_a_beginning_and_an_end, conditions_and_webhooks_are_of_one_shop,
+    }
+    shipments {
+        shipments_are_numbered_by_order, a_shipment_is_published_until_it_was, what_a_shop_is_told_round_trips,
+        tags_go_with_the_movements_of_their_time,
     }
     shards {
         a_member_alone_has_everything, members_share, a_member_that_leaves_keeps_what_it_has_yet_to_end,

@@ -1,10 +1,12 @@
 //! A small world to test in: one warehouse, shops that sell from it, stock in it.
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use ledger::{Operation, OperationOutcome, OrderLine, Routing, Seen, Snapshot};
 use store::{
     Changes, Connector, InventoryTx, ListingOutcome, ListingSeen, NewShop, Posted, Posting, Shop, ShopAdded,
-    ShopSecrets, ShopSettings, Store, WarehouseAdded, WarehouseKind,
+    ShopSecrets, ShopSettings, Store, TagSet, WarehouseAdded, WarehouseKind,
 };
 use values::{
     HolderId, LineId, ListingId, OrderId, ProductId, Quantity, ReadNumber, ShopId, Sku, StockId, Timestamp,
@@ -141,6 +143,17 @@ pub(crate) async fn receive_in(
     warehouse: WarehouseId,
     quantity: i64,
 ) -> anyhow::Result<()> {
+    receive_tagged(tx, code, warehouse, quantity, None).await
+}
+
+/// The same with tags.
+pub(crate) async fn receive_tagged(
+    tx: &mut InventoryTx,
+    code: &str,
+    warehouse: WarehouseId,
+    quantity: i64,
+    tags: Option<Arc<TagSet>>,
+) -> anyhow::Result<()> {
     let skus = [sku(code)];
     let mut book = tx.load_books(&skus).await?;
     let operation = Operation::Receive { sku: sku(code), warehouse, quantity: units(quantity) };
@@ -151,6 +164,7 @@ pub(crate) async fn receive_in(
         reason: Some("delivery note 7".into()),
         operation: Some("key 7".into()),
         trace: Some([7; 16]),
+        tags,
     };
     let movements: Vec<Posted> = book
         .take_movements()

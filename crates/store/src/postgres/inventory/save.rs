@@ -97,14 +97,14 @@ DELETE FROM inventory.rereads AS r
 const MOVEMENTS: &str = "
 INSERT INTO inventory.movements
        (sku_id, number, warehouse, kind, on_hand_delta, reserved_delta, on_hand, reserved, shop, order_id, line, at,
-        actor, reason, operation, trace)
+        actor, reason, operation, trace, tag_set)
 SELECT w.sku_id, w.number, w.warehouse, w.kind, w.on_hand_delta, w.reserved_delta, w.on_hand, w.reserved, w.shop,
-       w.order_id, w.line, w.at, w.actor, w.reason, w.operation, decode(w.trace, 'hex')
+       w.order_id, w.line, w.at, w.actor, w.reason, w.operation, decode(w.trace, 'hex'), w.tag_set
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
               $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::text[],
-              $15::text[], $16::text[])
+              $15::text[], $16::text[], $17::bigint[])
        AS w (sku_id, number, warehouse, kind, on_hand_delta, reserved_delta, on_hand, reserved, shop, order_id, line,
-             at, actor, reason, operation, trace)";
+             at, actor, reason, operation, trace, tag_set)";
 
 const SKUS: &str = "
 UPDATE inventory.skus AS k

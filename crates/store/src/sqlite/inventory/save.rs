@@ -66,10 +66,10 @@ DELETE FROM inventory_rereads
 const MOVEMENTS: &str = "
 INSERT INTO inventory_movements
        (sku_id, number, warehouse, kind, on_hand_delta, reserved_delta, on_hand, reserved, shop, order_id, line, at,
-        actor, reason, operation, trace)
+        actor, reason, operation, trace, tag_set)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
        value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14,
-       unhex(value ->> 15)
+       unhex(value ->> 15), value ->> 16
   FROM jsonb_each(?1)";
 
 const SKUS: &str = "
