@@ -58,7 +58,7 @@ const BENCHES: [Bench; 12] = [
     },
     Bench {
         name: "egress",
-        about: "calls beside the fewest there can be",
+        about: "calls beside the fewest there can be, and beside a call for each change; after an outage",
         example: "economy",
         arguments: &[],
     },

@@ -13,6 +13,10 @@ pub struct Counts {
     pub stock_writes: u64,
     /// Those of them after which the quantity was what it was before.
     pub stock_writes_without_effect: u64,
+    /// Bytes in the bodies of requests.
+    pub bytes_received: u64,
+    /// Bytes in the bodies of answers.
+    pub bytes_sent: u64,
     /// Calls a scripted fault touched.
     pub faults: u64,
     /// Calls refused with 401.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -104,12 +104,18 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respons
     let head = request.method() == hyper::Method::HEAD;
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, BODY_MAX).collect().await.map_err(|_| Cut)?.to_bytes();
+    inner.counts().bytes_received += bytes(body.len());
     let work = inner.tasks.spawn(work(inner.clone(), parts, body));
     let mut response = work.await.map_err(|_| Cut)??;
     if head {
         *response.body_mut() = Full::default();
     }
+    inner.counts().bytes_sent += response.body().size_hint().exact().unwrap_or_default();
     Ok(response)
+}
+
+fn bytes(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 async fn work(
