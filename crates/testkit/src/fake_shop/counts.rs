@@ -13,6 +13,8 @@ pub struct Counts {
     pub stock_writes: u64,
     /// Those of them after which the quantity was what it was before.
     pub stock_writes_without_effect: u64,
+    /// Units that others took between the two steps of a difference, and that it put back: it writes what it had read.
+    pub units_put_back: u64,
     /// Bytes in the bodies of requests.
     pub bytes_received: u64,
     /// Bytes in the bodies of answers.

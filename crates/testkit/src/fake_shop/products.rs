@@ -199,12 +199,15 @@ async fn save(
     resource: Resource,
 ) -> Result<Outcome, Reply> {
     let asked = edit.stock.is_some() || edit.delta.is_some();
+    let difference = edit.delta.filter(|_| edit.stock.is_none());
     let outcome = call.write(Change::SaveProduct { holder, edit }).await.refused(resource)?;
     if asked {
         let mut counts = call.inner.counts();
         counts.stock_writes += 1;
         let moved = outcome.stock.is_some_and(|(before, after)| before != after);
         counts.stock_writes_without_effect += u64::from(!moved);
+        let put_back = outcome.stock.zip(difference).map_or(0, |((before, after), by)| after - before - by);
+        counts.units_put_back += u64::try_from(put_back).unwrap_or_default();
     }
     Ok(outcome)
 }

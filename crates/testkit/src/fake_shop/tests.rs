@@ -452,6 +452,36 @@ async fn others_look_into_a_write_that_pauses() {
 }
 
 #[tokio::test]
+async fn a_difference_puts_back_what_was_sold_between_its_two_steps() {
+    let (shop, client) = shop().await;
+    shop.fault(Fault::next("PUT products", FaultKind::PauseBetweenSteps(Duration::from_millis(200))));
+    let product = ProductId::new(11).unwrap();
+    let mut push = std::pin::pin!(client.call("PUT", "products/11", json!({"inventory_delta": 1})));
+    let mut sold = 0;
+    loop {
+        tokio::select! {
+            biased;
+            pushed = push.as_mut() => break assert_eq!(pushed.status, 200),
+            _ = client.get("products/11") => {
+                let order = NewOrder::by_rest(Status::Processing, vec![NewLine::of(product, 1)]);
+                shop.with_model(|model, now| model.run(Change::CreateOrder(order), now).unwrap());
+                sold += 1;
+            }
+        }
+    }
+    let counts = shop.take_counts();
+    let put_back = i64::try_from(counts.units_put_back).unwrap();
+    assert!(put_back > 0, "{sold} were sold meanwhile");
+    let shown = 25 + 1 - sold + put_back;
+    assert_eq!(shop.with_model(|model, _| model.stock(product.into())), Some(shown));
+    client.call("PUT", "products/11", json!({"inventory_delta": -1})).await;
+    let counts = shop.take_counts();
+    assert_eq!((counts.units_put_back, counts.bytes_received), (0, 22));
+    assert!(counts.bytes_sent > 1_000, "{counts:?}");
+    shop.stop().await;
+}
+
+#[tokio::test]
 async fn a_shop_comes_back_where_it_was() {
     let (shop, _) = shop().await;
     let port = shop.address().port();
