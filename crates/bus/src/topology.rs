@@ -10,7 +10,7 @@ pub const SHARDS_MAX: u16 = 256;
 /// A purpose that messages are queued for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Flow {
-    /// Facts, for inventory: orders, shown stocks, listings, ERP stocks.
+    /// Facts, for inventory: orders, shown and edited stocks, listings, ERP stocks.
     InventoryOrders,
     /// Levels, for egress.
     EgressLevels,
@@ -29,6 +29,7 @@ impl Flow {
             | Kind::OrderUnreadable
             | Kind::ShopConnected
             | Kind::StockShown
+            | Kind::StockEdited
             | Kind::ListingObserved
             | Kind::ErpStockObserved => Self::InventoryOrders,
             Kind::LevelChanged => Self::EgressLevels,

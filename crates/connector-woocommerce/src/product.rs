@@ -3,14 +3,14 @@
 use connector::{ListingFact, ListingKind, Shown, Unusable};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use values::{HolderId, ListingId, ProductId, Quantity, VariationId};
+use values::{HolderId, ListingId, ProductId, Quantity, Timestamp, VariationId};
 
 use crate::json::{self, BadField};
 
 /// What a read of the catalogue asks for.
 pub(crate) const LISTING_FIELDS: &str = "id,parent_id,type,sku,name,status,manage_stock,stock_quantity";
 /// What a read of stocks asks for.
-pub(crate) const STOCK_FIELDS: &str = "id,parent_id,manage_stock,stock_quantity";
+pub(crate) const STOCK_FIELDS: &str = "id,parent_id,manage_stock,stock_quantity,date_modified_gmt";
 
 /// A product, a variation, or one item of a batch's answer.
 #[derive(Deserialize)]
@@ -31,6 +31,8 @@ pub(crate) struct WireProduct<'a> {
     manage_stock: Option<&'a RawValue>,
     #[serde(borrow)]
     stock_quantity: Option<&'a RawValue>,
+    #[serde(borrow)]
+    date_modified_gmt: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) error: Option<WireItemError<'a>>,
 }
@@ -62,6 +64,11 @@ impl WireProduct<'_> {
     /// The parent, if the shop says it has one.
     pub(crate) fn parent(&self) -> Option<ProductId> {
         json::id(self.parent_id, "parent_id").ok().flatten()
+    }
+
+    /// When it was saved last, if the shop says so in a way that can be read.
+    pub(crate) fn modified_at(&self) -> Option<Timestamp> {
+        json::gmt(self.date_modified_gmt, "date_modified_gmt").ok().flatten()
     }
 
     /// It says that it keeps a quantity itself, whether or not it shows one.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use connector::{CallError, ReadStocks, Reply, Shown, StockFact, StockRef, StocksRead};
-use values::{HolderId, ProductId};
+use values::{HolderId, ProductId, Timestamp};
 
 use crate::client::{API, Client, ITEMS_MAX, Stopwatch, at_most, is_no_route, items, joined, per_page};
 use crate::json;
@@ -45,23 +45,28 @@ impl ReadStocks for Client {
                 Err(error) => return Err(error),
             }
         }
-        let fact = |stock: &StockRef| StockFact { stock: *stock, shown: shown.of(*stock) };
+        let fact = |stock: &StockRef| {
+            let (shown, modified_at) = shown.of(*stock);
+            StockFact { stock: *stock, shown, modified_at }
+        };
         watch.reply(stocks.iter().map(fact).collect())
     }
 }
 
 /// What was seen, by holder, with the parent it was seen under if the shop said so.
-struct Seen(BTreeMap<HolderId, (Option<ProductId>, Shown)>);
+struct Seen(BTreeMap<HolderId, (Option<ProductId>, Shown, Option<Timestamp>)>);
 
 impl Seen {
     fn new() -> Self {
         Self(BTreeMap::new())
     }
 
-    fn of(&self, stock: StockRef) -> Shown {
+    fn of(&self, stock: StockRef) -> (Shown, Option<Timestamp>) {
         match self.0.get(&stock.holder) {
-            Some((parent, shown)) if parent.is_none() || *parent == stock.parent => *shown,
-            _ => Shown::Gone,
+            Some((parent, shown, modified_at)) if parent.is_none() || *parent == stock.parent => {
+                (*shown, *modified_at)
+            }
+            _ => (Shown::Gone, None),
         }
     }
 }
@@ -88,7 +93,8 @@ impl Client {
             let Ok(wire) = wire else { continue };
             let Ok(Some(holder)) = json::id::<HolderId>(wire.id, "id") else { continue };
             heeded &= holders.contains(&holder);
-            seen.0.insert(holder, (wire.parent(), wire.shown().unwrap_or(Shown::Unusable)));
+            let shown = wire.shown().unwrap_or(Shown::Unusable);
+            seen.0.insert(holder, (wire.parent(), shown, wire.modified_at()));
         }
         Ok(heeded)
     }

@@ -98,4 +98,6 @@ pub struct StockFact {
     pub stock: StockRef,
     /// What the shop shows for it.
     pub shown: Shown,
+    /// When the shop saved its product last, by its own clock, if it says so. An import or SQL does not save it.
+    pub modified_at: Option<Timestamp>,
 }

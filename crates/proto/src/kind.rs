@@ -22,6 +22,8 @@ pub enum Kind {
     ShopConnected,
     /// `stock.shown.v1`
     StockShown,
+    /// `stock.edited.v1`
+    StockEdited,
     /// `listing.observed.v1`
     ListingObserved,
     /// `erp-stock.observed.v1`
@@ -34,11 +36,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every message there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OrderObserved,
         Self::OrderUnreadable,
         Self::ShopConnected,
         Self::StockShown,
+        Self::StockEdited,
         Self::ListingObserved,
         Self::ErpStockObserved,
         Self::LevelChanged,
@@ -52,6 +55,7 @@ impl Kind {
             Self::OrderUnreadable => "order.unreadable.v1",
             Self::ShopConnected => "shop.connected.v1",
             Self::StockShown => "stock.shown.v1",
+            Self::StockEdited => "stock.edited.v1",
             Self::ListingObserved => "listing.observed.v1",
             Self::ErpStockObserved => "erp-stock.observed.v1",
             Self::LevelChanged => "level.changed.v1",

@@ -23,6 +23,7 @@ pub enum Message {
     OrderUnreadable(OrderUnreadable),
     ShopConnected(ShopConnected),
     StockShown(StockShown),
+    StockEdited(StockEdited),
     ListingObserved(ListingObserved),
     ErpStockObserved(ErpStockObserved),
     LevelChanged(LevelChanged),
@@ -37,6 +38,7 @@ impl Message {
             Self::OrderUnreadable(_) => Kind::OrderUnreadable,
             Self::ShopConnected(_) => Kind::ShopConnected,
             Self::StockShown(_) => Kind::StockShown,
+            Self::StockEdited(_) => Kind::StockEdited,
             Self::ListingObserved(_) => Kind::ListingObserved,
             Self::ErpStockObserved(_) => Kind::ErpStockObserved,
             Self::LevelChanged(_) => Kind::LevelChanged,
@@ -51,6 +53,7 @@ impl Message {
             Self::OrderUnreadable(message) => message.shop.into(),
             Self::ShopConnected(message) => message.shop.into(),
             Self::StockShown(message) => message.shop.into(),
+            Self::StockEdited(message) => message.stock.shop.into(),
             Self::ListingObserved(message) => message.shop.into(),
             Self::ErpStockObserved(message) => message.warehouse.into(),
             Self::LevelChanged(message) => message.stock.shop.into(),
@@ -73,6 +76,7 @@ into_message!(
     OrderUnreadable,
     ShopConnected,
     StockShown,
+    StockEdited,
     ListingObserved,
     ErpStockObserved,
     LevelChanged,
@@ -183,6 +187,21 @@ pub struct StockShown {
     pub answered: Moment,
     /// Orders changed up to here, by shop time, went out before this message.
     pub orders_read_to: Timestamp,
+    /// When the shop saved the product last, by its own clock, if it says so.
+    pub modified_at: Option<Timestamp>,
+}
+
+/// Somebody changed a stock in the shop, and the ledger is asked to take it over. A level answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockEdited {
+    /// The stock.
+    pub stock: StockId,
+    /// Of the level that it was compared with.
+    pub epoch: Epoch,
+    /// The read that found it: with the stock, the name of this edit.
+    pub number: ReadNumber,
+    /// How much more the stock shows than it should.
+    pub difference: Quantity,
 }
 
 /// One entry of a shop's catalogue.
@@ -255,6 +274,8 @@ pub struct LevelChanged {
     pub removed: bool,
     /// The product above, when the stock is a variation's: WooCommerce reaches it only through that.
     pub parent: Option<ProductId>,
+    /// The edit in the shop that was decided on last.
+    pub adoption: Option<Adoption>,
 }
 
 /// What a shop showed, with what inventory knew of its orders at that moment.
@@ -272,6 +293,17 @@ pub struct Settled {
     pub taken_total: Quantity,
     /// No order could have been missed; only then is it trusted.
     pub quiet: bool,
+    /// When the shop saved the product last, by its own clock, if it says so.
+    pub modified_at: Option<Timestamp>,
+}
+
+/// What became of an edit in the shop that the ledger was asked to take over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoption {
+    /// The read that found it.
+    pub number: ReadNumber,
+    /// Why it was not taken over, as a code; `None`: it was.
+    pub refused: Option<Word>,
 }
 
 /// Asks ingress to read a shop again.

@@ -11,9 +11,9 @@ use values::{
 use crate::error::{At, DecodeError, EncodeError, FieldError, FieldProblem, Malformed};
 use crate::kind::Kind;
 use crate::messages::{
-    ERP_ROWS_MAX, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, ORDER_LINES_MAX,
-    OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted, Settled, ShopConnected,
-    Source, StockShown, Wanted,
+    Adoption, ERP_ROWS_MAX, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message,
+    ORDER_LINES_MAX, OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted,
+    Settled, ShopConnected, Source, StockEdited, StockShown, Wanted,
 };
 
 mod schema {
@@ -32,6 +32,7 @@ impl Message {
             Self::OrderUnreadable(message) => message.to_wire().encode_to_vec(),
             Self::ShopConnected(message) => message.to_wire().encode_to_vec(),
             Self::StockShown(message) => message.to_wire().encode_to_vec(),
+            Self::StockEdited(message) => message.to_wire().encode_to_vec(),
             Self::ListingObserved(message) => message.to_wire().encode_to_vec(),
             Self::ErpStockObserved(message) => message.to_wire()?.encode_to_vec(),
             Self::LevelChanged(message) => message.to_wire().encode_to_vec(),
@@ -48,6 +49,7 @@ impl Message {
             Kind::OrderUnreadable => OrderUnreadable::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::ShopConnected => ShopConnected::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::StockShown => StockShown::from_wire(&parse(kind, bytes)?).map(Self::from),
+            Kind::StockEdited => StockEdited::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::ListingObserved => ListingObserved::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::ErpStockObserved => ErpStockObserved::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::LevelChanged => LevelChanged::from_wire(&parse(kind, bytes)?).map(Self::from),
@@ -260,6 +262,7 @@ impl StockShown {
             asked: Some(moment_to_wire(self.asked)),
             answered: Some(moment_to_wire(self.answered)),
             orders_read_to_micros: self.orders_read_to.micros(),
+            modified_at_micros: self.modified_at.map(Timestamp::micros),
         }
     }
 
@@ -272,6 +275,28 @@ impl StockShown {
             asked: moment_from_wire(wire.asked.as_ref(), "asked")?,
             answered: moment_from_wire(wire.answered.as_ref(), "answered")?,
             orders_read_to: Timestamp::from_micros(wire.orders_read_to_micros),
+            modified_at: wire.modified_at_micros.map(Timestamp::from_micros),
+        })
+    }
+}
+
+impl StockEdited {
+    fn to_wire(&self) -> schema::StockEdited {
+        schema::StockEdited {
+            shop: self.stock.shop.get(),
+            holder: self.stock.holder.get(),
+            epoch: self.epoch.get(),
+            number: self.number.get(),
+            difference_thousandths: self.difference.thousandths(),
+        }
+    }
+
+    fn from_wire(wire: &schema::StockEdited) -> Result<Self, FieldError> {
+        Ok(Self {
+            stock: StockId { shop: id(wire.shop).at("shop")?, holder: id(wire.holder).at("holder")? },
+            epoch: Epoch::new(wire.epoch),
+            number: ReadNumber::new(wire.number),
+            difference: Quantity::from_thousandths(wire.difference_thousandths),
         })
     }
 }
@@ -356,9 +381,14 @@ impl LevelChanged {
                 answered: Some(moment_to_wire(settled.answered)),
                 taken_total_thousandths: settled.taken_total.thousandths(),
                 quiet: settled.quiet,
+                modified_at_micros: settled.modified_at.map(Timestamp::micros),
             }),
             removed: self.removed,
             parent: self.parent.map(values::ProductId::get),
+            adoption: self.adoption.as_ref().map(|adoption| schema::level_changed::Adoption {
+                number: adoption.number.get(),
+                refused: adoption.refused.as_ref().map(|refused| refused.as_str().to_owned()),
+            }),
         }
     }
 
@@ -382,6 +412,7 @@ impl LevelChanged {
             settle: wire.settle.as_ref().map(settled_from_wire).transpose()?,
             parent: wire.parent.map(id).transpose().at("parent")?,
             removed: wire.removed,
+            adoption: wire.adoption.as_ref().map(adoption_from_wire).transpose()?,
         })
     }
 }
@@ -394,7 +425,13 @@ fn settled_from_wire(wire: &schema::level_changed::Settled) -> Result<Settled, F
         answered: moment_from_wire(wire.answered.as_ref(), "settle.answered")?,
         taken_total: Quantity::from_thousandths(wire.taken_total_thousandths),
         quiet: wire.quiet,
+        modified_at: wire.modified_at_micros.map(Timestamp::from_micros),
     })
+}
+
+fn adoption_from_wire(wire: &schema::level_changed::Adoption) -> Result<Adoption, FieldError> {
+    let refused = wire.refused.as_deref().map(text).transpose().at("adoption.refused")?;
+    Ok(Adoption { number: ReadNumber::new(wire.number), refused })
 }
 
 impl ReadWanted {

@@ -12,7 +12,7 @@ use crate::inventory::{
     MapOutcome, OperationKey, OrderRow, StockRow, Unpublished, Wish,
 };
 use crate::postgres::PgInventoryTx;
-use crate::registry::{Changed, Shop, ShopSettings};
+use crate::registry::{Changed, Shop, ShopSettings, Warehouse};
 use crate::shipments::{Shipment, ShipmentId};
 use crate::sqlite::SqliteInventoryTx;
 
@@ -82,6 +82,8 @@ macro_rules! on_every_backend {
 on_every_backend! {
     /// The shops as this transaction sees them.
     fn load_shops(wanted: &[ShopId]) -> Vec<Shop>;
+    /// All warehouses.
+    fn warehouses() -> Vec<Warehouse>;
     /// Changes a shop's settings; its SKUs are marked to recompute.
     fn change_shop(shop: ShopId, settings: &ShopSettings) -> Changed;
     /// Orders of a shop that hold what it has not taken, by id from after `after`.

@@ -71,10 +71,21 @@ pub struct Settled {
     pub asked: Moment,
     /// It was not read after this.
     pub answered: Moment,
+    /// The shop's own date of the product that it is of, if it told.
+    pub dated: Option<Timestamp>,
     /// What the shop had taken by then.
     pub taken_total: Quantity,
     /// No order could have been missed; only then is it trusted.
     pub quiet: bool,
+}
+
+/// What became of an edit in a shop that the ledger was asked to take over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoption {
+    /// The read that found it.
+    pub number: ReadNumber,
+    /// Why it was not taken over, as a code; `None`: it was.
+    pub refused: Option<String>,
 }
 
 /// Whether what a stock shows becomes stock of its SKU.
@@ -134,6 +145,8 @@ pub struct StockRow {
     pub revision: Revision,
     /// The proof that came last.
     pub settle: Option<Settled>,
+    /// The edit in the shop that was decided on last.
+    pub adoption: Option<Adoption>,
 }
 
 /// The key of an operation: each actor has its own keys.

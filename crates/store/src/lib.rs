@@ -47,11 +47,12 @@ pub use error::{Class, Error};
 pub use grant::{Grant, GrantEnd, TakenGrant};
 pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 pub use inventory::{
-    Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,
+    Adoption, Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,
     ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted,
     Posting, Settled, ShopFilter, ShopListings, StockOpening, StockRow, Unpublished, Wanted, Wish,
 };
 pub use postgres::{PostgresOptions, migrate_postgres};
+pub use push::{DriftAction, DriftClass, DriftPolicy};
 pub use reading::{
     BreakerWord, CallsMade, CallsOfKind, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread,
     TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,

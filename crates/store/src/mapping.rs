@@ -323,6 +323,7 @@ fn new_stock(stock: StockId) -> StockRow {
         epoch: Epoch::ZERO,
         revision: Revision::ZERO,
         settle: None,
+        adoption: None,
     }
 }
 

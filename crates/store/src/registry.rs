@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Routing, StatusMap};
+use push::DriftPolicy;
 use secrecy::SecretString;
 use values::{OrderId, Quantity, ShopId, Timestamp, WarehouseId};
 
@@ -123,6 +124,8 @@ pub struct ShopSettings {
     pub shipping: Shipping,
     /// What it is tagged with.
     pub tags: Tags,
+    /// What is done about differences between what it shows and what it should.
+    pub drift: DriftPolicy,
 }
 
 /// WooCommerce itself cancels unpaid orders after an hour.
@@ -143,6 +146,7 @@ impl ShopSettings {
             orphaned: Orphaned::Keep,
             shipping: Shipping::default(),
             tags: Tags::default(),
+            drift: DriftPolicy::Correct,
         }
     }
 }

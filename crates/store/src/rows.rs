@@ -25,7 +25,7 @@ use values::{
 };
 
 use crate::error::Error;
-use crate::inventory::{OrderRow, Settled, StockOpening, StockRow};
+use crate::inventory::{Adoption, OrderRow, Settled, StockOpening, StockRow};
 
 /// JSON of what is stored as such. For SQLite also rows as one parameter: an array of arrays, unpacked by `jsonb_each`.
 pub(crate) fn json<T: Serialize + ?Sized>(rows: &T) -> String {
@@ -299,13 +299,14 @@ pub(crate) fn sku_book(count: i64, counted_at: Option<i64>, balances: &str) -> R
 macro_rules! stock_columns {
     () => {
         "s.shop, s.holder, s.sku_id, k.sku, s.parent, s.step, s.buffer, s.removed, s.level, s.untaken, \
-         s.taken_total, s.last_order_date, s.last_applied_at, s.opening, s.epoch, s.revision, s.settle"
+         s.taken_total, s.last_order_date, s.last_applied_at, s.opening, s.epoch, s.revision, s.settle, \
+         s.dated, s.adoption"
     };
 }
 pub(crate) use stock_columns;
 
 /// How many columns [`stock_columns`] names.
-pub(crate) const STOCK_COLUMN_COUNT: usize = 17;
+pub(crate) const STOCK_COLUMN_COUNT: usize = 19;
 
 /// The columns of a stock: its mapping, its level, and its proof.
 #[derive(Debug)]
@@ -327,6 +328,8 @@ pub(crate) struct StockColumns {
     epoch: i64,
     revision: i64,
     settle: Option<String>,
+    dated: Option<i64>,
+    adoption: Option<String>,
 }
 
 impl<'r, R: Row> FromRow<'r, R> for StockColumns
@@ -355,6 +358,8 @@ where
             epoch: row.try_get(14)?,
             revision: row.try_get(15)?,
             settle: row.try_get(16)?,
+            dated: row.try_get(17)?,
+            adoption: row.try_get(18)?,
         })
     }
 }
@@ -383,7 +388,8 @@ impl StockColumns {
             opening: opening(self.opening)?,
             epoch: Epoch::new(unsigned("epoch", self.epoch)?),
             revision: Revision::new(unsigned("revision", self.revision)?),
-            settle: self.settle.as_deref().map(settled).transpose()?,
+            settle: self.settle.as_deref().map(|text| settled(text, self.dated)).transpose()?,
+            adoption: self.adoption.as_deref().map(adoption).transpose()?,
         })
     }
 }
@@ -412,7 +418,17 @@ pub(crate) fn settled_text(settled: &Settled) -> String {
     ))
 }
 
-fn settled(text: &str) -> Result<Settled, Error> {
+pub(crate) fn adoption_text(adoption: &Adoption) -> String {
+    json(&(adoption.number.get(), &adoption.refused))
+}
+
+fn adoption(text: &str) -> Result<Adoption, Error> {
+    let (number, refused) =
+        serde_json::from_str(text).map_err(|_| Error::damaged("edit that was decided on", text))?;
+    Ok(Adoption { number: ReadNumber::new(number), refused })
+}
+
+fn settled(text: &str, dated: Option<i64>) -> Result<Settled, Error> {
     type Columns = (u64, Option<i64>, i64, i64, i64, i64, i64, bool);
     let (number, shown, asked_shop, asked_hub, answered_shop, answered_hub, taken, quiet): Columns =
         serde_json::from_str(text).map_err(|_| Error::damaged("proof", text))?;
@@ -422,6 +438,7 @@ fn settled(text: &str) -> Result<Settled, Error> {
         shown: shown.map(quantity),
         asked: moment(asked_shop, asked_hub),
         answered: moment(answered_shop, answered_hub),
+        dated: dated.map(timestamp),
         taken_total: quantity(taken),
         quiet,
     })

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use values::{HolderId, ShopId, StockId, Timestamp};
 
-use crate::asks::ask;
+use crate::asks::{ask, ask_to_adopt};
 use crate::gate::{Gate, GateState, Permit};
 use crate::shared::Shared;
 use crate::stock::Stock;
@@ -210,6 +210,9 @@ impl Lane {
             }
         } else {
             self.unmade(ready.calls).await?;
+        }
+        if !sorted.edits.is_empty() && !ask_to_adopt(&self.shared, self.id(), &sorted.edits).await? {
+            return Ok(start + ASK_RETRY_AFTER);
         }
         if !sorted.asks.is_empty() && !ask(&self.shared, self.id(), &sorted.asks).await? {
             return Ok(start + ASK_RETRY_AFTER);

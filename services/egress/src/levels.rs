@@ -7,12 +7,13 @@ use std::time::Duration;
 use bus::{Delivery, Disposition, Handler, Limits, Pause};
 use process::backoff;
 use proto::{DecodeError, LevelChanged, Message};
+use push::DriftPolicy;
 use store::Error;
 use tracing::{Instrument as _, Span};
 use values::{StockId, Timestamp};
 
 use crate::settings::Settings;
-use crate::shared::Shared;
+use crate::shared::{Roster, Shared};
 use crate::stock::{Cause, LevelOutcome};
 use crate::trace;
 use crate::work::Work;
@@ -25,6 +26,8 @@ const TOGETHER_WAIT_MAX: Duration = Duration::from_millis(20);
 
 /// Before a single message is tried again that cannot be stored.
 const POISON_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long to wait for the first look at the shops.
+const ROSTER_WAIT: Duration = Duration::from_millis(50);
 /// A message that could not be stored is given up after so many tries: the others of its shard wait for it.
 const POISON_TRIES_MAX: u32 = 3;
 
@@ -58,7 +61,7 @@ impl Levels {
         Self { shared, failures: 0 }
     }
 
-    async fn apply(&self, levels: &[&Published]) -> Result<(), Error> {
+    async fn apply(&self, levels: &[&Published], roster: &Roster) -> Result<(), Error> {
         let shared = &self.shared;
         let now = shared.now();
         let ids: Vec<StockId> = levels
@@ -73,9 +76,11 @@ impl Levels {
             let place = ids.binary_search(&level.stock).expect("it was collected above");
             let stock = work.stocks.get_mut(place).expect("one stock for each id");
             let cause = Cause { at: *at, trace: trace.as_deref() };
-            let policy = push::DriftPolicy::Correct;
+            let policy =
+                roster.get(&level.stock.shop).map_or(DriftPolicy::Correct, |shop| shop.settings.drift);
             let outcome = stock.apply(level, cause, policy, now, &shared.settings);
             work.drifts.extend(outcome.drift.clone());
+            work.decided.extend(outcome.decided.clone());
             span.record("fresh", outcome.fresh);
             seen.push((level.stock, outcome));
         }
@@ -90,11 +95,16 @@ impl Levels {
     }
 
     /// Each by itself, so that one that cannot be stored does not hold the others up for long.
-    async fn apply_singly(&self, batch: &[Delivery], opened: &[Opened]) -> Result<Vec<Disposition>, Error> {
+    async fn apply_singly(
+        &self,
+        batch: &[Delivery],
+        opened: &[Opened],
+        roster: &Roster,
+    ) -> Result<Vec<Disposition>, Error> {
         let mut dispositions = Vec::with_capacity(opened.len());
         for (delivery, opened) in batch.iter().zip(opened) {
             let disposition = match opened {
-                Opened::Level(level) => match self.apply(&[level]).await {
+                Opened::Level(level) => match self.apply(&[level], roster).await {
                     Ok(()) => Disposition::Ack,
                     Err(error) if !is_of_message(&error) => return Err(error),
                     Err(error) => {
@@ -139,6 +149,8 @@ impl Opened {
 
 impl Handler for Levels {
     async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
+        // Without it nobody knows what a shop wants done about differences.
+        let Some(roster) = self.shared.roster.borrow().clone() else { return Err(Pause(ROSTER_WAIT)) };
         let mut opened: Vec<Opened> = batch.iter().map(open).collect();
         let traced = opened.iter_mut().filter_map(Opened::level_mut);
         let span = trace::taking_in(traced, batch);
@@ -154,8 +166,10 @@ impl Handler for Levels {
                 Opened::GivenUp(_) => None,
             })
             .collect();
-        let applied = match self.apply(&levels).instrument(span.clone()).await {
-            Err(error) if is_of_message(&error) => self.apply_singly(batch, &opened).instrument(span).await,
+        let applied = match self.apply(&levels, &roster).instrument(span.clone()).await {
+            Err(error) if is_of_message(&error) => {
+                self.apply_singly(batch, &opened, &roster).instrument(span).await
+            }
             Err(error) => Err(error),
             Ok(()) => Ok(opened
                 .iter()

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use process::backoff;
-use proto::LevelChanged;
+use proto::{LevelChanged, StockEdited};
 use push::{Drift, DriftAction, DriftClass, DriftPolicy, Next, Settle, Settled, Target};
-use store::{DriftFound, DriftRow, PushNotes, PushRow, SettleWish, Told};
+use store::{DriftDecided, DriftFound, DriftRow, PushNotes, PushRow, SettleWish, Told};
 use values::{Quantity, ReadNumber, Timestamp};
 
 use crate::settings::Settings;
 
+/// The ledger is asked again about an edit when it has not answered for so long.
+const ADOPT_PATIENCE: Duration = Duration::from_secs(30);
 /// After so many comparisons in a row that proved nothing, people are told.
 const UNSETTLED_TRIES: u32 = 6;
 
@@ -50,6 +52,8 @@ pub(crate) struct LevelOutcome {
     pub(crate) settled: Option<Settled>,
     /// A difference that is to be kept for people.
     pub(crate) drift: Option<DriftRow>,
+    /// What became of an edit that the ledger was asked to take over.
+    pub(crate) decided: Option<DriftDecided>,
     /// A sale may have fallen into a push.
     pub(crate) sale_inside_push: bool,
 }
@@ -88,6 +92,7 @@ impl Stock {
             self.remove();
             return LevelOutcome { fresh, ..LevelOutcome::default() };
         }
+        let decided = self.decided(level);
         let (settled, drift) = self.prove(level, policy, now, settings).unwrap_or_default();
         let sale_inside_push =
             level.order_dates.is_some_and(|(first, last)| self.row.push.sale_inside_push(first, last));
@@ -102,7 +107,7 @@ impl Stock {
         }
         self.note_want(cause.at, now);
         self.plan(now, settings.flush_window);
-        LevelOutcome { fresh, settled, drift, sale_inside_push }
+        LevelOutcome { fresh, settled, drift, decided, sale_inside_push }
     }
 
     /// Nothing is pushed to it any more, and what was known of it proves nothing if it ever comes back. A push in doubt
@@ -113,6 +118,15 @@ impl Stock {
         self.row.due_at = None;
         self.notes.wish = None;
         self.want_nothing();
+    }
+
+    /// The ledger answers what it was asked.
+    fn decided(&mut self, level: &LevelChanged) -> Option<DriftDecided> {
+        let adoption = level.adoption.as_ref()?;
+        let asked = self.row.push.adopting()?.number;
+        let action = self.row.push.adopted(adoption.number, adoption.refused.is_none())?;
+        let why = adoption.refused.as_ref().map(|why| why.as_str().to_owned());
+        Some(DriftDecided { stock: self.row.id, number: asked, action, why })
     }
 
     /// What a proof that was not taken in before comes to, and what is to be kept of it for people.
@@ -137,7 +151,7 @@ impl Stock {
             answered: proof.answered,
             taken_total: proof.taken_total,
             quiet: proof.quiet,
-            dated: None,
+            dated: proof.modified_at,
             policy,
         });
         match settled {
@@ -258,6 +272,24 @@ impl Stock {
         self.plan(now, Duration::ZERO);
     }
 
+    /// What the ledger is to be asked about an edit, by then.
+    pub(crate) fn asks_to_adopt(&self, by: Timestamp) -> Option<StockEdited> {
+        let target = self.row.push.target.filter(|_| !self.row.removed)?;
+        let adopting = self.row.push.adopting().filter(|adopting| adopting.ask_at <= by)?;
+        Some(StockEdited {
+            stock: self.row.id,
+            epoch: target.epoch,
+            number: adopting.number,
+            difference: adopting.difference,
+        })
+    }
+
+    /// The ledger was asked.
+    pub(crate) fn asked_to_adopt(&mut self, now: Timestamp) {
+        self.row.push.asked_to_adopt(now + ADOPT_PATIENCE);
+        self.plan(now, Duration::ZERO);
+    }
+
     /// What to do for it, as far as it may be done.
     pub(crate) fn next(&self, now: Timestamp) -> Next {
         if self.row.removed {
@@ -295,7 +327,8 @@ impl Stock {
             Next::Wait(until) => Some(until),
             Next::Settle | Next::Nothing => None,
         };
-        self.row.due_at = push.into_iter().chain(self.asks_at()).min();
+        let adopt = self.row.push.adopting().map(|adopting| adopting.ask_at);
+        self.row.due_at = push.into_iter().chain(self.asks_at()).chain(adopt).min();
     }
 
     /// Something that can pass stood in the way: it is tried again later.

@@ -1,7 +1,7 @@
 //! One transaction over some stocks: loaded anew, decided on in memory, written back as far as they changed.
 
 use push::DriftClass;
-use store::{DriftRow, EgressTx, Error, PushNotes, Store};
+use store::{DriftDecided, DriftRow, EgressTx, Error, PushNotes, Store};
 use values::{ReadNumber, ShopId, StockId};
 
 use crate::stock::Stock;
@@ -17,6 +17,8 @@ pub(crate) struct Work {
     pub(crate) stocks: Vec<Stock>,
     /// Differences to be kept for people.
     pub(crate) drifts: Vec<DriftRow>,
+    /// What became of edits that the ledger was asked to take over.
+    pub(crate) decided: Vec<DriftDecided>,
     loaded_notes: Vec<PushNotes>,
 }
 
@@ -28,12 +30,12 @@ impl Work {
         let loaded_notes = tx.load_notes(ids).await?;
         let stocks =
             rows.into_iter().zip(loaded_notes.clone()).map(|(row, notes)| Stock { row, notes }).collect();
-        Ok(Self { tx, stocks, drifts: Vec::new(), loaded_notes })
+        Ok(Self { tx, stocks, drifts: Vec::new(), decided: Vec::new(), loaded_notes })
     }
 
     /// Writes what changed, durably.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        let Self { mut tx, stocks, drifts, loaded_notes } = self;
+        let Self { mut tx, stocks, drifts, decided, loaded_notes } = self;
         let (rows, notes): (Vec<_>, Vec<_>) =
             stocks.into_iter().map(|stock| (stock.row, stock.notes)).unzip();
         let changed: Vec<PushNotes> = notes
@@ -43,6 +45,7 @@ impl Work {
             .map(|(now, _)| now)
             .collect();
         tx.save_all(&rows, &changed).await?;
+        tx.decide_drifts(&decided).await?;
         tx.save_drifts(&drifts).await?;
         tx.mark_bulk_edits(&edited(&drifts), BULK_EDITS_MIN).await?;
         tx.commit().await

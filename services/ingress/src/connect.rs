@@ -80,6 +80,7 @@ mod tests {
                 orphaned: store::Orphaned::Keep,
                 shipping: store::Shipping::default(),
                 tags: store::Tags::default(),
+                drift: store::DriftPolicy::Correct,
             },
             tag_set: None,
             opening: Opening::None,

@@ -7,7 +7,9 @@ use std::panic::AssertUnwindSafe;
 use bus::{DeadLetter, Delivery};
 use futures_util::FutureExt;
 use ledger::{Decision, Verdict};
-use proto::{Envelope, ListingObserved, Message, Properties, ShardKey, ShopConnected, StockShown};
+use proto::{
+    Envelope, ListingObserved, Message, Properties, ShardKey, ShopConnected, StockEdited, StockShown,
+};
 use store::{Changes, InventoryTx, ListingOutcome, ListingSeen, NewDead, ShopState, Store, Unpublished};
 use values::{OrderId, ShopId, Timestamp};
 
@@ -15,7 +17,7 @@ use crate::error::panic_text;
 use crate::orders::Told;
 use crate::trace::{Trace, trace_id};
 use crate::work::{Occasion, Saved, Scope, Work};
-use crate::{catalogue, connect, orders, shown};
+use crate::{catalogue, connect, edited, orders, shown};
 
 /// Kind of what is not even an envelope.
 const UNREADABLE_KIND: &str = "unreadable";
@@ -57,6 +59,7 @@ enum Content {
     Connected(ShopConnected),
     Order(Told),
     Shown(StockShown),
+    Edited(StockEdited),
 }
 
 /// What a batch came to, for logs and metrics.
@@ -72,6 +75,9 @@ pub(crate) struct Summary {
     pub(crate) unquiet_count: u64,
     pub(crate) opened_count: u64,
     pub(crate) left_alone_count: u64,
+    /// Edits in shops that the ledger took over, and those that it did not.
+    pub(crate) adopted_count: u64,
+    pub(crate) refused_count: u64,
     pub(crate) listing_count: u64,
     /// Of these, the listings that are not as they were: lines may wait for them.
     pub(crate) changed_listing_count: u64,
@@ -164,7 +170,7 @@ impl<'a> Item<'a> {
     pub(crate) fn order(&self) -> Option<OrderId> {
         match self.content.as_ref().ok()? {
             Content::Order(told) => told.order(),
-            Content::Listing(_) | Content::Connected(_) | Content::Shown(_) => None,
+            Content::Listing(_) | Content::Connected(_) | Content::Shown(_) | Content::Edited(_) => None,
         }
     }
 
@@ -174,6 +180,7 @@ impl<'a> Item<'a> {
             Content::Connected(connected) => Some(connected.shop),
             Content::Order(told) => Some(told.shop()),
             Content::Shown(shown) => Some(shown.shop),
+            Content::Edited(edited) => Some(edited.stock.shop),
         }
     }
 }
@@ -215,6 +222,7 @@ fn sort(message: Message) -> Result<Content, String> {
         Message::OrderUnreadable(unreadable) => Ok(Content::Order(Told::Unreadable(unreadable))),
         Message::ShopConnected(connected) => Ok(Content::Connected(connected)),
         Message::StockShown(shown) => Ok(Content::Shown(shown)),
+        Message::StockEdited(edited) => Ok(Content::Edited(edited)),
         Message::ListingObserved(listing) => Ok(Content::Listing(listing)),
         Message::ErpStockObserved(_) => {
             Err("unsupported: no warehouse is mirrored by this version".to_owned())
@@ -229,10 +237,11 @@ struct Step<'a> {
     connected: Vec<Traced<'a, ShopConnected>>,
     orders: Vec<Traced<'a, Told>>,
     shown: Vec<Traced<'a, StockShown>>,
+    edited: Vec<Traced<'a, StockEdited>>,
 }
 
 /// The kinds of a step, in the order in which it handles them.
-const KINDS: usize = 3;
+const KINDS: usize = 4;
 
 #[derive(Debug, Default)]
 struct Plan<'a> {
@@ -321,6 +330,10 @@ async fn take_steps(
             shown::apply(tx, &mut work, &step.shown, occasion, summary).await?;
             is_stored = false;
         }
+        if !step.edited.is_empty() {
+            edited::apply(tx, &mut work, &step.edited, occasion, summary).await?;
+            is_stored = false;
+        }
     }
     summary.saved(work.save(tx, &[], occasion.now).await?);
     Ok(())
@@ -365,7 +378,8 @@ impl Step<'_> {
     fn shops(&self) -> impl Iterator<Item = ShopId> {
         let connected = self.connected.iter().map(|traced| traced.what.shop);
         let orders = self.orders.iter().map(|traced| traced.what.shop());
-        connected.chain(orders).chain(self.shown.iter().map(|traced| traced.what.shop))
+        let edited = self.edited.iter().map(|traced| traced.what.stock.shop);
+        connected.chain(orders).chain(self.shown.iter().map(|traced| traced.what.shop)).chain(edited)
     }
 
     /// Those whose own rows change, or whose marks are changed without the lock of an order.
@@ -381,6 +395,7 @@ impl Step<'_> {
             orders::widen(scope, traced.what);
         }
         scope.stocks.extend(self.shown.iter().map(|traced| shown::id(traced.what)));
+        scope.stocks.extend(self.edited.iter().map(|traced| traced.what.stock));
     }
 }
 
@@ -395,6 +410,7 @@ impl<'a> Plan<'a> {
             Content::Connected(_) => 0,
             Content::Order(_) => 1,
             Content::Shown(_) => 2,
+            Content::Edited(_) => 3,
         };
         *slot += (KINDS + kind - *slot % KINDS) % KINDS;
         let number = *slot / KINDS;
@@ -406,6 +422,7 @@ impl<'a> Plan<'a> {
             Content::Connected(what) => step.connected.push(Traced { what, trace }),
             Content::Order(what) => step.orders.push(Traced { what, trace }),
             Content::Shown(what) => step.shown.push(Traced { what, trace }),
+            Content::Edited(what) => step.edited.push(Traced { what, trace }),
             Content::Listing(_) => {}
         }
     }

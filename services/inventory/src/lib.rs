@@ -12,6 +12,7 @@ mod catalogue;
 mod connect;
 mod consumer;
 mod dead;
+mod edited;
 mod error;
 mod fresh;
 mod handle;

@@ -13,6 +13,7 @@ const DECISION: Label = Label {
     values: &["applied", "confirmed", "duplicate", "older", "unordered", "unreadable"],
 };
 const PROOF: Label = Label { name: "proof", values: &["quiet", "unquiet"] };
+const EDIT: Label = Label { name: "outcome", values: &["adopted", "refused"] };
 const FLOW: Label = Label { name: "message", values: &["level", "read"] };
 const FAILED: Label = Label { name: "work", values: &["publish", "unsendable", "upkeep"] };
 const WHAT: Label = Label {
@@ -29,6 +30,11 @@ const PROOFS: Metric<Counter> = Metric::counter(
     "onhand_inventory_proofs_total",
     "Stocks shown by shops, by whether it can be trusted.",
     &[PROOF],
+);
+const EDITS: Metric<Counter> = Metric::counter(
+    "onhand_inventory_edits_total",
+    "Edits in shops that the ledger was asked to take over, by whether it did.",
+    &[EDIT],
 );
 const LISTINGS: Metric<Counter> =
     Metric::counter("onhand_inventory_listings_total", "Catalogue entries taken in.", &[]);
@@ -76,6 +82,7 @@ const OUTBOX_AGE: Metric<Gauge> = Metric::gauge(
 pub const METRICS: &[Description] = &[
     ORDERS.description(),
     PROOFS.description(),
+    EDITS.description(),
     LISTINGS.description(),
     MOVEMENTS.description(),
     DEAD.description(),
@@ -95,6 +102,7 @@ pub const METRICS: &[Description] = &[
 pub(crate) struct Observer {
     orders: Counter,
     proofs: Counter,
+    edits: Counter,
     listings: Counter,
     movements: Counter,
     dead: Counter,
@@ -113,6 +121,7 @@ impl Observer {
         Self {
             orders: metrics.counter(&ORDERS),
             proofs: metrics.counter(&PROOFS),
+            edits: metrics.counter(&EDITS),
             listings: metrics.counter(&LISTINGS),
             movements: metrics.counter(&MOVEMENTS),
             dead: metrics.counter(&DEAD),
@@ -153,6 +162,8 @@ impl Observer {
         }
         self.proofs.add(&["quiet"], summary.quiet_count);
         self.proofs.add(&["unquiet"], summary.unquiet_count);
+        self.edits.add(&["adopted"], summary.adopted_count);
+        self.edits.add(&["refused"], summary.refused_count);
         self.listings.add(&[], summary.listing_count);
         self.movements.add(&[], summary.movement_count);
         if summary.opened_count > 0 {

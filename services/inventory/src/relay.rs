@@ -12,7 +12,9 @@ use process::backoff::{Backoff, random};
 use process::clock;
 use process::health::Pulse;
 use process::telemetry::{TRACES, goes_on, set_traceparent, traceparent_of};
-use proto::{Envelope, Kind, LevelChanged, Message, READ_IDS_MAX, ReadWanted, Settled, Wanted};
+use proto::{
+    Adoption, Envelope, Kind, LevelChanged, Message, READ_IDS_MAX, ReadWanted, Settled, Wanted, Word,
+};
 use store::{ShopFilter, StockRow, Unpublished, Wish};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -293,9 +295,14 @@ fn level_changed(row: &StockRow) -> Option<LevelChanged> {
             answered: settle.answered,
             taken_total: settle.taken_total,
             quiet: settle.quiet,
+            modified_at: settle.dated,
         }),
         removed: row.removed,
         parent: row.parent,
+        adoption: row.adoption.as_ref().map(|adoption| Adoption {
+            number: adoption.number,
+            refused: adoption.refused.as_deref().map(Word::clipped),
+        }),
     })
 }
 

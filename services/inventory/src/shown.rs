@@ -43,6 +43,7 @@ pub(crate) async fn apply(
             shown: what.shown,
             asked: what.asked,
             answered: what.answered,
+            dated: what.modified_at,
             taken_total: row.taken_total,
             quiet,
         });

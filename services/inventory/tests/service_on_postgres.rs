@@ -8,6 +8,8 @@ extern crate onhand_inventory as inventory;
 mod alerts;
 #[path = "service/postgres.rs"]
 mod database;
+#[path = "service/edits.rs"]
+mod edits;
 #[path = "service/events.rs"]
 mod events;
 #[path = "service/faults.rs"]

@@ -190,8 +190,14 @@ fn stock(holder: i64, parent: i64) -> StockRef {
 fn stocks_of_a_shop(request: &Seen, has_variations: bool) -> Answer {
     let include = request.query("include").to_owned();
     let known = [
-        (11, r#"{"id":11,"parent_id":0,"manage_stock":true,"stock_quantity":-974}"#),
-        (12, r#"{"id":12,"parent_id":0,"manage_stock":false,"stock_quantity":null}"#),
+        (
+            11,
+            r#"{"id":11,"parent_id":0,"manage_stock":true,"stock_quantity":-974,"date_modified_gmt":"2026-11-22T03:48:13"}"#,
+        ),
+        (
+            12,
+            r#"{"id":12,"parent_id":0,"manage_stock":false,"stock_quantity":null,"date_modified_gmt":"once"}"#,
+        ),
         (13, r#"{"id":13,"parent_id":0,"manage_stock":true,"stock_quantity":99999999999}"#),
         (42, r#"{"id":42,"parent_id":41,"manage_stock":true,"stock_quantity":7}"#),
         (57, r#"{"id":57,"parent_id":56,"manage_stock":"parent","stock_quantity":33}"#),
@@ -238,6 +244,14 @@ async fn every_stock_asked_for_is_answered_whatever_the_shop_can_list() {
                 Shown::Gone,
                 Shown::Gone
             ]
+        );
+        let dates: Vec<Option<i64>> =
+            reply.value.iter().map(|fact| fact.modified_at.map(Timestamp::seconds)).collect();
+        let dated = Some(1_795_319_293);
+        assert_eq!(
+            dates,
+            [None, dated, None, None, None, None, None, None],
+            "what cannot be read is not told"
         );
         assert!(reply.value.iter().zip(&asked).all(|(fact, asked)| fact.stock == *asked));
         assert_eq!(usize::try_from(reply.calls).unwrap(), shop.seen().len());

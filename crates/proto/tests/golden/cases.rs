@@ -1,9 +1,9 @@
 //! One or more of each message, with every kind of field present and absent.
 
 use onhand_proto::{
-    Envelope, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, NameText, OrderLine,
-    OrderObserved, OrderState, OrderUnreadable, ReadWanted, Settled, ShopConnected, Source, StatusText,
-    StockShown, Wanted, Word,
+    Adoption, Envelope, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, NameText,
+    OrderLine, OrderObserved, OrderState, OrderUnreadable, ReadWanted, Settled, ShopConnected, Source,
+    StatusText, StockEdited, StockShown, Wanted, Word,
 };
 use uuid::Uuid;
 use values::{
@@ -107,6 +107,14 @@ fn facts() -> Vec<(&'static str, Message)> {
         asked: moment(39),
         answered: moment(40),
         orders_read_to: at(70),
+        modified_at: None,
+    };
+    let dated = StockShown { modified_at: Some(at(10)), ..shown(Some(Quantity::from_units(5))) };
+    let edited = StockEdited {
+        stock: StockId { shop: shop(), holder: holder(21) },
+        epoch: Epoch::new(1),
+        number: ReadNumber::new(90),
+        difference: Quantity::from_units(-4),
     };
     let row = |code, quantity, reserve| ErpRow {
         sku: sku(code),
@@ -118,6 +126,8 @@ fn facts() -> Vec<(&'static str, Message)> {
         ("shop.connected.v1.none", connected(None).into()),
         ("stock.shown.v1.managed", shown(Some(Quantity::from_units(-3))).into()),
         ("stock.shown.v1.unmanaged", shown(None).into()),
+        ("stock.shown.v1.dated", dated.into()),
+        ("stock.edited.v1.lowered", edited.into()),
         (
             "listing.observed.v1.managed",
             ListingObserved {
@@ -158,6 +168,7 @@ fn requests() -> Vec<(&'static str, Message)> {
         settle,
         removed,
         parent: ProductId::new(20),
+        adoption: None,
     };
     let settled = Settled {
         number: ReadNumber::new(90),
@@ -166,11 +177,19 @@ fn requests() -> Vec<(&'static str, Message)> {
         answered: moment(40),
         taken_total: Quantity::from_units(118),
         quiet: true,
+        modified_at: None,
     };
+    let adoption = |refused| Some(Adoption { number: ReadNumber::new(90), refused });
+    let dated = Settled { modified_at: Some(at(10)), ..settled.clone() };
+    let adopted = LevelChanged { adoption: adoption(None), ..level(Some(dated), None, false) };
+    let refused =
+        LevelChanged { adoption: adoption(Some(Word::clipped("buffer"))), ..level(None, None, false) };
     let wanted = |what| ReadWanted { shop: shop(), what }.into();
     vec![
         ("level.changed.v1.settled", level(Some(settled), Some((at(-5), at(0))), false).into()),
         ("level.changed.v1.removed", level(None, None, true).into()),
+        ("level.changed.v1.adopted", adopted.into()),
+        ("level.changed.v1.refused", refused.into()),
         ("read.wanted.v1.orders", wanted(Wanted::Orders(vec![order(), OrderId::new(i64::MAX).unwrap()]))),
         ("read.wanted.v1.stocks", wanted(Wanted::Stocks(vec![holder(20), holder(21)]))),
         ("read.wanted.v1.audit", wanted(Wanted::OrderAudit)),

@@ -31,7 +31,7 @@ SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_
        (SELECT coalesce(json_agg(warehouse ORDER BY position)::text, '[]')
           FROM inventory.routes AS r WHERE r.shop = s.id),
        releases_orphans, shipping, tag_set,
-       (SELECT t.tags FROM inventory.tag_sets AS t WHERE t.id = s.tag_set) AS tags
+       (SELECT t.tags FROM inventory.tag_sets AS t WHERE t.id = s.tag_set) AS tags, drift
   FROM inventory.shops AS s
  WHERE $1::bigint[] IS NULL OR id = ANY ($1)
  ORDER BY id";
@@ -42,14 +42,14 @@ SELECT id FROM inventory.shops WHERE webhook_token_hash = $1 AND state <> 'remov
 const ADD_SHOP: &str = "
 INSERT INTO inventory.shops
        (name, connector, url, webhook_token_hash, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms,
-        private_allowed, statuses, state, created_at, opening, sign_in, releases_orphans, shipping)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'connecting', $11, $12, $13, $14, $15)
+        private_allowed, statuses, state, created_at, opening, sign_in, releases_orphans, shipping, drift)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'connecting', $11, $12, $13, $14, $15, $16)
     ON CONFLICT (name) WHERE state <> 'removed' DO NOTHING RETURNING id";
 
 const CHANGE_SHOP: &str = "
 UPDATE inventory.shops
    SET url = $2, buffer = $3, pending_hold_ms = $4, orders_poll_ms = $5, trash_poll_ms = $6, private_allowed = $7,
-       statuses = $8, sign_in = $9, releases_orphans = $10, shipping = $11
+       statuses = $8, sign_in = $9, releases_orphans = $10, shipping = $11, drift = $12
  WHERE id = $1 AND state <> 'removed'";
 
 const ADD_TAGS: &str = "INSERT INTO inventory.tag_sets (tags) VALUES ($1) ON CONFLICT (tags) DO NOTHING";
@@ -118,7 +118,8 @@ impl Postgres {
             .and(new.opening == Opening::Take)
             .and(settings.sign_in.as_str())
             .and(settings.orphaned == Orphaned::Release)
-            .and(shipping_text(&settings.shipping));
+            .and(shipping_text(&settings.shipping))
+            .and(settings.drift.as_str());
         let added = maybe(&mut *tx, "add a shop", ADD_SHOP, parameters).await?;
         let Some((added,)) = added else { return Ok(ShopAdded::NameTaken) };
         set_routes(&mut tx, added, &settings.routing).await?;
@@ -157,6 +158,11 @@ impl Postgres {
 }
 
 impl super::PgInventoryTx {
+    pub(crate) async fn warehouses(&mut self) -> Result<Vec<Warehouse>, Error> {
+        let rows: Vec<WarehouseColumns> = all(&mut *self.tx, "list warehouses", WAREHOUSES, none()).await?;
+        rows.into_iter().map(warehouse).collect()
+    }
+
     /// As they are now. Who asks after the SKUs are locked knows what the levels are to be computed with: a change made
     /// later marks them to be computed anew.
     pub(crate) async fn load_shops(&mut self, wanted: &[ShopId]) -> Result<Vec<Shop>, Error> {
@@ -202,7 +208,8 @@ async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) ->
         .and(statuses_text(&settings.statuses))
         .and(settings.sign_in.as_str())
         .and(settings.orphaned == Orphaned::Release)
-        .and(shipping_text(&settings.shipping));
+        .and(shipping_text(&settings.shipping))
+        .and(settings.drift.as_str());
     if run(&mut **tx, "change a shop", CHANGE_SHOP, parameters).await? == 0 {
         return Ok(Changed::Unknown);
     }

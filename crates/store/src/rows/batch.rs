@@ -8,8 +8,8 @@ use values::{HolderId, LineFault, OrderId, Quantity, ShopId, Sku};
 
 use super::columns::{Columns, add_columns};
 use super::{
-    balances_text, hex, holds_text, listing_key, micros, opening_number, origin_word, settled_text, signed,
-    thousandths,
+    adoption_text, balances_text, hex, holds_text, listing_key, micros, opening_number, origin_word,
+    settled_text, signed, thousandths,
 };
 use crate::inventory::{Incomplete, OperationRecord, OrderRow, Posted, StockRow};
 
@@ -197,9 +197,23 @@ pub(crate) fn saved_sku(sku_id: i64, book: &SkuBook) -> SavedSku {
     (sku_id, signed(book.movement_count), micros(book.counted_at), balances_text(book))
 }
 
-/// Shop, holder, level, untaken, taken total, last order date, epoch, revision, last applied at, opening, settle.
-pub(crate) type SavedStock =
-    (i64, i64, i64, i64, i64, Option<i64>, i64, i64, Option<i64>, i64, Option<String>);
+/// Shop, holder, level, untaken, taken total, last order date, epoch, revision, last applied at, opening, settle,
+/// date of the product, adoption.
+pub(crate) type SavedStock = (
+    i64,
+    i64,
+    i64,
+    i64,
+    i64,
+    Option<i64>,
+    i64,
+    i64,
+    Option<i64>,
+    i64,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+);
 
 pub(crate) fn saved_stock(row: &StockRow) -> SavedStock {
     (
@@ -214,6 +228,8 @@ pub(crate) fn saved_stock(row: &StockRow) -> SavedStock {
         micros(row.last_applied_at),
         opening_number(row.opening),
         row.settle.as_ref().map(settled_text),
+        micros(row.settle.and_then(|settle| settle.dated)),
+        row.adoption.as_ref().map(adoption_text),
     )
 }
 

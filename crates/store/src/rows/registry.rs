@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Routing, StatusMap, StatusRule};
+use push::DriftPolicy;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use values::{MICROS_PER_SECOND, ShopId, Timestamp, WarehouseId};
@@ -51,6 +52,7 @@ pub(crate) struct ShopColumns {
     shipping: String,
     tag_set: Option<i64>,
     tags: Option<String>,
+    drift: String,
 }
 
 impl<'r, R: Row> FromRow<'r, R> for ShopColumns
@@ -68,6 +70,7 @@ where
             shipping: row.try_get("shipping")?,
             tag_set: row.try_get("tag_set")?,
             tags: row.try_get("tags")?,
+            drift: row.try_get("drift")?,
         })
     }
 }
@@ -132,6 +135,8 @@ pub(crate) fn shop(row: ShopColumns) -> Result<Shop, Error> {
             orphaned: if row.releases_orphans { Orphaned::Release } else { Orphaned::Keep },
             shipping: shipping_of(&row.shipping)?,
             tags: tag_set.as_ref().map(|set| set.tags.clone()).unwrap_or_default(),
+            drift: DriftPolicy::from_word(&row.drift)
+                .ok_or_else(|| Error::damaged("policy on differences", row.drift))?,
         },
         tag_set: tag_set.map(Arc::new),
         opening: if opening { Opening::Take } else { Opening::None },

@@ -29,7 +29,7 @@ SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_
        state, created_at, baseline_last, opening, sign_in,
        (SELECT json_group_array(warehouse ORDER BY position) FROM registry_routes AS r WHERE r.shop = s.id),
        releases_orphans, shipping, tag_set,
-       (SELECT t.tags FROM registry_tag_sets AS t WHERE t.id = s.tag_set) AS tags
+       (SELECT t.tags FROM registry_tag_sets AS t WHERE t.id = s.tag_set) AS tags, drift
   FROM registry_shops AS s
  WHERE ?1 IS NULL OR id IN (SELECT value FROM jsonb_each(?1))
  ORDER BY id";
@@ -37,14 +37,14 @@ SELECT id, name, connector, url, buffer, pending_hold_ms, orders_poll_ms, trash_
 const ADD_SHOP: &str = "
 INSERT INTO registry_shops
        (name, connector, url, webhook_token_hash, buffer, pending_hold_ms, orders_poll_ms, trash_poll_ms,
-        private_allowed, statuses, state, created_at, opening, sign_in, releases_orphans, shipping)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11, ?12, ?13, ?14, ?15)
+        private_allowed, statuses, state, created_at, opening, sign_in, releases_orphans, shipping, drift)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'connecting', ?11, ?12, ?13, ?14, ?15, ?16)
     ON CONFLICT (name) WHERE state <> 'removed' DO NOTHING RETURNING id";
 
 const CHANGE_SHOP: &str = "
 UPDATE registry_shops
    SET url = ?2, buffer = ?3, pending_hold_ms = ?4, orders_poll_ms = ?5, trash_poll_ms = ?6, private_allowed = ?7,
-       statuses = ?8, sign_in = ?9, releases_orphans = ?10, shipping = ?11
+       statuses = ?8, sign_in = ?9, releases_orphans = ?10, shipping = ?11, drift = ?12
  WHERE id = ?1 AND state <> 'removed'";
 
 const ADD_TAGS: &str = "INSERT INTO registry_tag_sets (tags) VALUES (?1) ON CONFLICT (tags) DO NOTHING";
@@ -129,6 +129,7 @@ impl Sqlite {
             .bind(settings.sign_in.as_str())
             .bind(settings.orphaned == Orphaned::Release)
             .bind(shipping_text(&settings.shipping))
+            .bind(settings.drift.as_str())
             .fetch_optional(&mut *tx)
             .await
             .map_err(failed("add a shop"))?;
@@ -186,6 +187,12 @@ impl Sqlite {
 }
 
 impl super::SqliteInventoryTx {
+    pub(crate) async fn warehouses(&mut self) -> Result<Vec<Warehouse>, Error> {
+        let rows: Vec<WarehouseColumns> =
+            sqlx::query_as(WAREHOUSES).fetch_all(&mut *self.tx).await.map_err(failed("list warehouses"))?;
+        rows.into_iter().map(warehouse).collect()
+    }
+
     /// As they are within this transaction.
     pub(crate) async fn load_shops(&mut self, wanted: &[ShopId]) -> Result<Vec<Shop>, Error> {
         let rows: Vec<ShopColumns> = sqlx::query_as(SHOPS)
@@ -246,6 +253,7 @@ async fn change_shop(tx: &mut WriteTx, shop: ShopId, settings: &ShopSettings) ->
         .bind(settings.sign_in.as_str())
         .bind(settings.orphaned == Orphaned::Release)
         .bind(shipping_text(&settings.shipping))
+        .bind(settings.drift.as_str())
         .execute(&mut **tx)
         .await
         .map_err(failed("change a shop"))?;

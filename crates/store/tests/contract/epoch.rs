@@ -60,6 +60,7 @@ pub(crate) async fn nothing_of_before_is_believed<D: Database>() -> anyhow::Resu
         shown: Some(units(40)),
         asked: moment,
         answered: moment,
+        dated: Some(NOW),
         taken_total: units(0),
         quiet: true,
     });

@@ -38,6 +38,7 @@ pub(crate) async fn a_shop_comes_back_as_it_was_added<D: Database>() -> anyhow::
     new.settings.private_allowed = true;
     new.settings.sign_in = SignIn::Query;
     new.settings.orphaned = store::Orphaned::Release;
+    new.settings.drift = push::DriftPolicy::Adopt;
     let expected = new.settings.clone();
     let ShopAdded::Added { shop, webhook_token, returned: false } = store.add_shop(new, NOW).await? else {
         panic!("not added");
@@ -57,6 +58,7 @@ pub(crate) async fn a_shop_comes_back_as_it_was_added<D: Database>() -> anyhow::
         sign_in: SignIn::Header,
         private_allowed: false,
         orphaned: store::Orphaned::Keep,
+        drift: push::DriftPolicy::Alert,
         ..expected
     };
     assert_eq!(store.change_shop(shop.id, &changed).await?, Changed::Done);

@@ -201,6 +201,7 @@ fn level(
         settle,
         removed: false,
         parent: line.parent,
+        adoption: None,
     });
     Ok(Envelope::seal(&message, Uuid::now_v7(), now, "inventory")?)
 }
@@ -214,5 +215,6 @@ fn proof(line: &Line, now: Timestamp) -> Settled {
         answered: moment,
         taken_total: Quantity::ZERO,
         quiet: true,
+        modified_at: None,
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use connector::{ReadStocks, StockRef};
 use connector_woocommerce::Client;
+use proto::StockEdited;
 use push::Next;
 use store::{DueStock, Error};
 use values::{Quantity, StockId, Timestamp};
@@ -34,6 +35,8 @@ pub(super) struct Page {
 pub(super) struct Sorted {
     /// Stocks for which a settle is asked for.
     pub(super) asks: Vec<StockId>,
+    /// Edits that the ledger is asked to take over.
+    pub(super) edits: Vec<StockEdited>,
     /// Positions in the page of stocks to read back.
     pub(super) reads: Vec<usize>,
     /// Stocks to push.
@@ -85,6 +88,7 @@ pub(super) fn sort(stocks: &mut [Stock], now: Timestamp, horizon: Timestamp) -> 
         if stock.asks(horizon) {
             sorted.asks.push(stock.row.id);
         }
+        sorted.edits.extend(stock.asks_to_adopt(horizon));
         match stock.next(now) {
             Next::Push(delta) => {
                 let stock = StockRef { holder: stock.row.id.holder, parent: stock.notes.parent };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failed assumption is a failed test")]
 
 mod crash;
+mod drift;
 mod faults;
 mod health;
 mod pacing;

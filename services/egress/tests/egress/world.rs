@@ -11,7 +11,8 @@ use onhand_egress::{Parts, Settings};
 use process::Tasks;
 use process::health::Health;
 use process::metrics::Metrics;
-use proto::{Envelope, LevelChanged, Message, Settled, Wanted};
+use proto::{Adoption, Envelope, LevelChanged, Message, Settled, StockEdited, Wanted};
+use push::DriftPolicy;
 use secrecy::SecretString;
 use store::{
     Changed, Connector, NewShop, Opening, PushNotes, PushRow, SecretKey, ShopAdded, ShopSecrets,
@@ -61,6 +62,7 @@ pub(crate) struct Level {
     pub(crate) order_dates: Option<(Timestamp, Timestamp)>,
     pub(crate) settle: Option<Settled>,
     pub(crate) removed: bool,
+    pub(crate) adoption: Option<Adoption>,
 }
 
 impl Level {
@@ -89,6 +91,7 @@ pub(crate) struct World {
     writing: JoinHandle<()>,
     tasks: Tasks,
     wanted: Asked,
+    edits: Edits,
     stop_reading: CancellationToken,
     proofs: u64,
 }
@@ -108,8 +111,12 @@ impl World {
         let options = SqliteOptions::new(folder.path().join("onhand.db"));
         let store = Store::open_sqlite(&options, SecretKey::from_bytes([7; 32])).await.unwrap();
         let wanted = Arc::new(Mutex::new(Vec::new()));
+        let edits = Edits::default();
         let stop_reading = CancellationToken::new();
-        tokio::spawn(read_wanted(bus.clone(), Arc::clone(&wanted), stop_reading.clone()));
+        for flow in [Flow::IngressReads, Flow::InventoryOrders] {
+            let (wanted, edits) = (Arc::clone(&wanted), Arc::clone(&edits));
+            tokio::spawn(collect(bus.clone(), flow, wanted, edits, stop_reading.clone()));
+        }
         Self {
             _folder: folder,
             store: Arc::new(store),
@@ -122,6 +129,7 @@ impl World {
             writing,
             tasks: Tasks::new(),
             wanted,
+            edits,
             stop_reading,
             proofs: 0,
         }
@@ -183,6 +191,18 @@ impl World {
         self.shop_at(&fake.url()).await
     }
 
+    /// A shop in service that wants such a policy, once its lane is there: egress knows what it wants by then.
+    pub(crate) async fn shop_with(&self, fake: &FakeShop, policy: DriftPolicy) -> ShopId {
+        let shop = self.shop(fake).await;
+        let settings = self.store.shops(Some(&[shop])).await.unwrap().remove(0).settings;
+        let changed = ShopSettings { drift: policy, ..settings };
+        assert_eq!(self.store.change_shop(shop, &changed).await.unwrap(), Changed::Done);
+        let other = self.shop_at("http://127.0.0.1:9").await;
+        // What is looked up together is known together.
+        self.until("the shops are known", async || self.store.lane(other).await.unwrap().is_some()).await;
+        shop
+    }
+
     /// A shop in service at an address.
     pub(crate) async fn shop_at(&self, url: &str) -> ShopId {
         let name = Uuid::now_v7().to_string();
@@ -220,6 +240,7 @@ impl World {
             order_dates: None,
             settle: Some(self.proof(shown, 0)),
             removed: false,
+            adoption: None,
         }
     }
 
@@ -234,6 +255,7 @@ impl World {
             answered: moment,
             taken_total: units(taken),
             quiet: true,
+            modified_at: None,
         }
     }
 
@@ -253,6 +275,7 @@ impl World {
                 settle: level.settle.clone(),
                 removed: level.removed,
                 parent: level.parent,
+                adoption: level.adoption.clone(),
             });
             Envelope::seal(&message, Uuid::now_v7(), self.now(), "inventory").unwrap()
         };
@@ -300,6 +323,11 @@ impl World {
         self.wanted.lock().unwrap().concat()
     }
 
+    /// What the ledger was asked to take over, in the order of asking.
+    pub(crate) fn edits(&self) -> Vec<StockEdited> {
+        self.edits.lock().unwrap().clone()
+    }
+
     /// How many messages asked for settles.
     pub(crate) fn wanted_messages(&self) -> usize {
         self.wanted.lock().unwrap().len()
@@ -340,25 +368,32 @@ const LATER: Duration = Duration::from_secs(5);
 /// The stocks that each message asked to settle.
 type Asked = Arc<Mutex<Vec<Vec<HolderId>>>>;
 
-struct Collect(Asked);
+/// What was asked to be taken over.
+type Edits = Arc<Mutex<Vec<StockEdited>>>;
+
+struct Collect(Asked, Edits);
 
 impl Handler for Collect {
     async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
         for delivery in batch {
-            if let Ok(Message::ReadWanted(wanted)) = delivery.envelope.open()
-                && let Wanted::Stocks(holders) = wanted.what
-            {
-                self.0.lock().unwrap().push(holders);
+            match delivery.envelope.open() {
+                Ok(Message::ReadWanted(wanted)) => {
+                    if let Wanted::Stocks(holders) = wanted.what {
+                        self.0.lock().unwrap().push(holders);
+                    }
+                }
+                Ok(Message::StockEdited(edit)) => self.1.lock().unwrap().push(edit),
+                _ => {}
             }
         }
         Ok(batch.iter().map(|_| Disposition::Ack).collect())
     }
 }
 
-async fn read_wanted(bus: Bus, wanted: Asked, stop: CancellationToken) {
+async fn collect(bus: Bus, flow: Flow, wanted: Asked, edits: Edits, stop: CancellationToken) {
     let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
-    let queue = bus.topology().queues(Flow::IngressReads).next().unwrap();
-    bus.consume(queue, limits, &mut Collect(wanted), &stop).await.ok();
+    let queue = bus.topology().queues(flow).next().unwrap();
+    bus.consume(queue, limits, &mut Collect(wanted, edits), &stop).await.ok();
 }
 
 /// A shop that makes no deliveries.

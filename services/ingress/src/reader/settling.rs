@@ -19,7 +19,8 @@ pub(crate) struct Batch {
     pub(crate) asked: Moment,
     /// Nor after this.
     pub(crate) answered: Moment,
-    pub(crate) stocks: Vec<(SettleJob, Shown)>,
+    /// What each showed, and when the shop saved its product last.
+    pub(crate) stocks: Vec<(SettleJob, Shown, Option<Timestamp>)>,
     /// Orders may be read for it from then on.
     pub(crate) ready_at: Instant,
 }
@@ -32,7 +33,7 @@ impl Batch {
 
     /// What the stocks showed. Those that show nonsense prove nothing and are left out.
     pub(crate) fn shown(&self, shop: ShopId, orders_read_to: Timestamp) -> Vec<StockShown> {
-        let message = |(job, shown): &(SettleJob, Shown)| {
+        let message = |(job, shown, modified_at): &(SettleJob, Shown, Option<Timestamp>)| {
             let shown = match shown {
                 Shown::Quantity(quantity) => Some(*quantity),
                 Shown::Unmanaged | Shown::AtParent | Shown::Gone => None,
@@ -46,6 +47,7 @@ impl Batch {
                 asked: self.asked,
                 answered: self.answered,
                 orders_read_to,
+                modified_at: *modified_at,
             })
         };
         self.stocks.iter().filter_map(message).collect()
@@ -54,7 +56,7 @@ impl Batch {
     /// The jobs that are done with it, and those of stocks that showed nonsense.
     pub(crate) fn jobs(&self) -> (Vec<SettleJob>, Vec<SettleJob>) {
         let (mut done, mut unusable) = (Vec::new(), Vec::new());
-        for (job, shown) in &self.stocks {
+        for (job, shown, _) in &self.stocks {
             if *shown == Shown::Unusable { &mut unusable } else { &mut done }.push(job.clone());
         }
         (done, unusable)
@@ -62,7 +64,9 @@ impl Batch {
 
     /// The catalogue says something else than the shop does: it is to be read again.
     pub(crate) fn contradicts_catalogue(&self) -> bool {
-        self.stocks.iter().any(|(_, shown)| matches!(shown, Shown::Unmanaged | Shown::AtParent | Shown::Gone))
+        self.stocks
+            .iter()
+            .any(|(_, shown, _)| matches!(shown, Shown::Unmanaged | Shown::AtParent | Shown::Gone))
     }
 }
 
@@ -88,7 +92,7 @@ impl Settling {
     }
 
     pub(crate) fn add(&mut self, batch: Batch) {
-        self.held.extend(batch.stocks.iter().map(|(job, _)| job.want.stock));
+        self.held.extend(batch.stocks.iter().map(|(job, ..)| job.want.stock));
         self.batches.push_back(batch);
     }
 
@@ -104,7 +108,7 @@ impl Settling {
 
     pub(crate) fn forget(&mut self, count: usize) {
         for batch in self.batches.drain(..count.min(self.batches.len())) {
-            for (job, _) in &batch.stocks {
+            for (job, ..) in &batch.stocks {
                 self.held.remove(&job.want.stock);
             }
         }
@@ -153,7 +157,7 @@ mod tests {
             number: ReadNumber::new(4),
             asked,
             answered,
-            stocks: stocks.iter().map(|(holder, shown)| (job(*holder), *shown)).collect(),
+            stocks: stocks.iter().map(|(holder, shown)| (job(*holder), *shown, Some(at(*holder)))).collect(),
             ready_at,
         }
     }
@@ -182,9 +186,9 @@ mod tests {
         let shown: Vec<_> = batch
             .shown(shop(), at(130))
             .into_iter()
-            .map(|message| (message.holder.get(), message.shown))
+            .map(|message| (message.holder.get(), message.shown, message.modified_at))
             .collect();
-        assert_eq!(shown, [(1, Some(Quantity::from_units(-3))), (2, None)]);
+        assert_eq!(shown, [(1, Some(Quantity::from_units(-3)), Some(at(1))), (2, None, Some(at(2)))]);
         let (done, unusable) = batch.jobs();
         assert_eq!((done.len(), unusable.len()), (2, 1));
         assert!(batch.contradicts_catalogue());

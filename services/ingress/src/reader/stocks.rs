@@ -36,7 +36,8 @@ impl<C: Connect> Reader<C> {
         let number = self.number().await?;
         let reply = self.stocks(&refs).await?;
         let (asked, answered) = moments(reply.shop_time, reply.took, reply.calls, self.now());
-        let stocks = due.into_iter().zip(reply.value).map(|(job, fact)| (job, fact.shown)).collect();
+        let read = due.into_iter().zip(reply.value);
+        let stocks = read.map(|(job, fact)| (job, fact.shown, fact.modified_at)).collect();
         let ready_at = Instant::now() + self.shared.settings.settle_wait;
         self.settling.add(Batch { number, asked, answered, stocks, ready_at });
         Ok(true)

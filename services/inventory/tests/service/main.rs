@@ -6,6 +6,7 @@ extern crate onhand_inventory as inventory;
 
 mod alerts;
 mod database;
+mod edits;
 mod events;
 mod faults;
 mod health;

@@ -472,5 +472,6 @@ pub(crate) fn shown(shop: ShopId, holder: i64, quantity: i64, number: u64, asked
         asked: moment(asked),
         answered: moment(asked + 1),
         orders_read_to: at(asked + 33),
+        modified_at: Some(at(asked - 10)),
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ledger::StatusRule;
+use push::DriftPolicy;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use store::{Condition, Opening, Openings, Orphaned, Reading, Shop, ShopLane, SignIn};
@@ -131,6 +132,44 @@ pub(in super::super) enum OrphanedWord {
     Release,
 }
 
+/// What is done about differences between what a shop shows and what it should.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = DriftPolicy)]
+pub(in super::super) enum DriftWord {
+    /// The ledger is right: what is too much is lowered again, what somebody took out stays out.
+    #[default]
+    Correct,
+    /// What people set stays, up or down; only what may be onhand's own doing is put right.
+    Withhold,
+    /// What people set becomes the ledger's, where it can mean one thing only; else as `correct`.
+    Adopt,
+    /// No difference is put right, whoever made it.
+    Alert,
+}
+
+impl From<DriftWord> for DriftPolicy {
+    fn from(word: DriftWord) -> Self {
+        match word {
+            DriftWord::Correct => Self::Correct,
+            DriftWord::Withhold => Self::Withhold,
+            DriftWord::Adopt => Self::Adopt,
+            DriftWord::Alert => Self::Alert,
+        }
+    }
+}
+
+impl From<DriftPolicy> for DriftWord {
+    fn from(policy: DriftPolicy) -> Self {
+        match policy {
+            DriftPolicy::Correct => Self::Correct,
+            DriftPolicy::Withhold => Self::Withhold,
+            DriftPolicy::Adopt => Self::Adopt,
+            DriftPolicy::Alert => Self::Alert,
+        }
+    }
+}
+
 impl From<OrphanedWord> for Orphaned {
     fn from(word: OrphanedWord) -> Self {
         match word {
@@ -178,6 +217,8 @@ pub(in super::super) struct ShopBody {
     pub(super) sign_in: SignInWord,
     /// What becomes of what its orders hold once it no longer knows them, as when they were deleted for good.
     pub(super) orphaned: OrphanedWord,
+    /// What is done about differences between what it shows and what it should.
+    pub(super) drift: DriftWord,
     /// How long an unpaid order keeps its reservation, in minutes.
     #[schema(example = 60)]
     pub(super) pending_hold_minutes: u64,
@@ -219,6 +260,7 @@ impl ShopBody {
             private_addresses: settings.private_allowed,
             sign_in: settings.sign_in.into(),
             orphaned: settings.orphaned.into(),
+            drift: settings.drift.into(),
             pending_hold_minutes: settings.pending_hold.as_secs() / 60,
             statuses: settings.statuses.iter().map(|(word, rule)| (word.to_owned(), rule.into())).collect(),
             created_at: shop.created_at.into(),
@@ -443,6 +485,9 @@ pub(in super::super) struct AddShop {
     /// What becomes of what its orders hold once it no longer knows them: kept if left out.
     #[serde(default)]
     pub(super) orphaned: OrphanedWord,
+    /// What is done about differences between what it shows and what it should: corrected if left out.
+    #[serde(default)]
+    pub(super) drift: DriftWord,
     /// How long an unpaid order keeps its reservation, in minutes: 1 to 43200. 60 if left out.
     #[schema(example = 60)]
     pub(super) pending_hold_minutes: Option<u64>,
@@ -513,6 +558,8 @@ pub(in super::super) struct ChangeShop {
     pub(super) sign_in: Option<SignInWord>,
     /// What becomes of what its orders hold once it no longer knows them.
     pub(super) orphaned: Option<OrphanedWord>,
+    /// What is done about differences between what it shows and what it should; from the next comparison on.
+    pub(super) drift: Option<DriftWord>,
     /// How long an unpaid order keeps its reservation, in minutes: 1 to 43200.
     pub(super) pending_hold_minutes: Option<u64>,
     /// What some of its order statuses mean; the others stay.

@@ -36,6 +36,7 @@ impl AddShop {
             private_allowed: self.private_addresses,
             sign_in: self.sign_in.into(),
             orphaned: self.orphaned.into(),
+            drift: self.drift.into(),
             ..defaults
         })
     }
@@ -65,6 +66,9 @@ impl ChangeShop {
         }
         if let Some(word) = self.orphaned {
             settings.orphaned = word.into();
+        }
+        if let Some(word) = self.drift {
+            settings.drift = word.into();
         }
         if let Some(minutes) = self.pending_hold_minutes {
             settings.pending_hold = pending_hold(minutes)?;

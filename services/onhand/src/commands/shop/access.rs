@@ -50,6 +50,31 @@ impl SignIn {
     }
 }
 
+/// What is done about differences between what a shop shows and what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum DriftPolicy {
+    /// The ledger is right: what is too much is lowered again, what somebody took out stays out.
+    Correct,
+    /// What people set stays, up or down; only what may be onhand's own doing is put right.
+    Withhold,
+    /// What people set becomes the ledger's, where it can mean one thing only; else as `correct`.
+    Adopt,
+    /// No difference is put right, whoever made it.
+    Alert,
+}
+
+impl DriftPolicy {
+    /// Its word in the API.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Correct => "correct",
+            Self::Withhold => "withhold",
+            Self::Adopt => "adopt",
+            Self::Alert => "alert",
+        }
+    }
+}
+
 /// What becomes of what an order holds whose shop no longer knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Orphaned {

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use values::Quantity;
 
-use super::access::{Orphaned, Secrets, SignIn};
+use super::access::{DriftPolicy, Orphaned, Secrets, SignIn};
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::quantity;
@@ -35,6 +35,9 @@ pub(crate) struct Set {
     /// What becomes of what its orders hold once they were deleted there for good.
     #[arg(long, value_enum)]
     orphaned: Option<Orphaned>,
+    /// What is done when it shows something else than it should, from the next comparison on.
+    #[arg(long, value_enum)]
+    drift: Option<DriftPolicy>,
 }
 
 impl Set {
@@ -63,6 +66,7 @@ impl Set {
             ("private_addresses", self.private_addresses.map(Value::from)),
             ("sign_in", self.sign_in.map(|sign_in| sign_in.word().into())),
             ("orphaned", self.orphaned.map(|orphaned| orphaned.word().into())),
+            ("drift", self.drift.map(|drift| drift.word().into())),
         ];
         for (field, value) in plain {
             if let Some(value) = value {
