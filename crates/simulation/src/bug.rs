@@ -65,4 +65,12 @@ pub enum Bug {
     NeverConfirm,
     /// Orders modified in the second of the last poll are not asked for again.
     NoOverlap,
+    /// What people set in a shop is pushed against, whatever the shop wants.
+    PushAgainstEdits,
+    /// An edit is taken over each time it is told.
+    AdoptEachTime,
+    /// An edit is taken over where it may be told twice.
+    AdoptAnyway,
+    /// What was left in a shop stays there, whatever it wants later.
+    KeepEdits,
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use push::{DriftPolicy, Intent, Next, Settle, Settled, StockPush, Target};
-use values::{HolderId, Moment, Quantity, Step, Timestamp};
+use push::{Adopting, DriftPolicy, Intent, Next, Settle, Settled, StockPush, Target};
+use values::{Epoch, HolderId, Moment, Quantity, Step, Timestamp};
 
 use crate::bug::Bug;
 use crate::inventory::Row;
@@ -42,7 +42,13 @@ pub(crate) enum Wish {
 
 impl Egress {
     /// Takes a level row; `None` in `bug` is the rule as designed.
-    pub(crate) fn take(&mut self, holder: HolderId, row: &Row, bug: Option<Bug>) -> Wish {
+    pub(crate) fn take(
+        &mut self,
+        holder: HolderId,
+        row: &Row,
+        policy: DriftPolicy,
+        bug: Option<Bug>,
+    ) -> Wish {
         let stock = self.stocks.entry(holder).or_default();
         let untaken = if bug == Some(Bug::ForgetUntaken) { Quantity::ZERO } else { row.untaken };
         stock.retarget(Target {
@@ -53,6 +59,14 @@ impl Egress {
             taken_total: row.taken_total,
             step: Step::ONE,
         });
+        if let Some((number, taken_over)) = row.adoption {
+            stock.adopted(number, taken_over);
+        }
+        let policy = match bug {
+            Some(Bug::PushAgainstEdits) => DriftPolicy::Correct,
+            Some(Bug::KeepEdits) if policy == DriftPolicy::Correct => DriftPolicy::Withhold,
+            _ => policy,
+        };
         let mut wish = Wish::None;
         if let Some(proof) = row.proof
             && proof.number > stock.settled
@@ -70,8 +84,8 @@ impl Egress {
                 answered: Moment { shop: proof.t1, hub: proof.read_at },
                 taken_total: proof.taken_total,
                 quiet: proof.quiet,
-                dated: None,
-                policy: DriftPolicy::Correct,
+                dated: proof.dated,
+                policy,
             });
             if bug == Some(Bug::AdoptDrift)
                 && let (Settled::Trusted(_), Some(target)) = (settled, stock.target)
@@ -94,6 +108,15 @@ impl Egress {
         }
         // Nothing is proven while a push is in doubt; once it no longer is, the stock is settled anyway.
         if stock.doubtful_until.is_some() && wish == Wish::Settle { Wish::None } else { wish }
+    }
+
+    /// Edits that inventory is to be asked about now.
+    pub(crate) fn edits(&self, now: Timestamp) -> Vec<(HolderId, Epoch, Adopting)> {
+        let edit = |(holder, stock): (&HolderId, &StockPush)| {
+            let adopting = stock.adopting().filter(|adopting| adopting.ask_at <= now)?;
+            Some((*holder, stock.target?.epoch, adopting))
+        };
+        self.stocks.iter().filter_map(edit).collect()
     }
 
     /// The pushes due now, journaled.

@@ -7,6 +7,7 @@ use ledger::{
     Applying, Book, Cause, Decision, Listed, Operation, OperationOutcome, Order, Origin, Routing, Seen,
     Snapshot, StatusMap, StatusRule, StockChange, apply, level, operate, release_orphan, resolve_lines,
 };
+use push::{Adopting, DriftPolicy};
 use values::{
     Epoch, HolderId, OrderId, Quantity, ReadNumber, Revision, ShopId, Sku, Step, Timestamp, WarehouseId,
 };
@@ -27,6 +28,8 @@ pub(crate) struct Proof {
     pub(crate) read_at: Timestamp,
     pub(crate) taken_total: Quantity,
     pub(crate) quiet: bool,
+    /// When the shop saved the product last.
+    pub(crate) dated: Option<Timestamp>,
 }
 
 /// The level row of one stock.
@@ -44,6 +47,8 @@ pub(crate) struct Row {
     pub(crate) epoch: Epoch,
     pub(crate) revision: Revision,
     pub(crate) proof: Option<Proof>,
+    /// The edit that was decided on last, and whether it was taken over.
+    pub(crate) adoption: Option<(ReadNumber, bool)>,
     pub(crate) dirty: bool,
 }
 
@@ -54,6 +59,7 @@ pub(crate) struct ShopTerms {
     pub(crate) routing: Routing,
     pub(crate) statuses: StatusMap,
     pub(crate) buffer: Quantity,
+    pub(crate) policy: DriftPolicy,
     pub(crate) registry: Registry,
     /// Highest number of an order when its baseline was read.
     pub(crate) baseline_last: Option<OrderId>,
@@ -116,6 +122,7 @@ impl Inventory {
             epoch: Epoch::ZERO,
             revision: Revision::ZERO,
             proof: None,
+            adoption: None,
             dirty: false,
         });
         let old = row.sku.clone();
@@ -226,7 +233,7 @@ impl Inventory {
         &mut self,
         shop: usize,
         holder: HolderId,
-        (shown, job): (Quantity, &SettleJob),
+        (shown, dated, job): (Quantity, Option<Timestamp>, &SettleJob),
         now: Timestamp,
     ) {
         let (number, t1) = (job.number, job.t1);
@@ -234,8 +241,15 @@ impl Inventory {
         let any_time = self.has(Bug::SettleAnytime);
         let Some(row) = self.rows.get_mut(&(shop, holder)) else { return };
         let quiet = any_time || !outstanding && row.is_quiet(t1, job.read_at);
-        row.proof =
-            Some(Proof { number, shown, t1, read_at: job.read_at, taken_total: row.taken_total, quiet });
+        row.proof = Some(Proof {
+            number,
+            shown,
+            t1,
+            read_at: job.read_at,
+            taken_total: row.taken_total,
+            quiet,
+            dated,
+        });
         row.revision = row.revision.next();
         row.dirty = true;
         let Some(sku) = row.sku.clone() else { return };
@@ -248,6 +262,35 @@ impl Inventory {
             let quantity = shown - untaken - effect;
             self.operate(&Operation::Opening { sku, warehouse, shared, quantity }, now);
         }
+    }
+
+    /// Egress asks to take over what somebody set in a shop; what the ledger took over of it now.
+    pub(crate) fn edited(
+        &mut self,
+        shop: usize,
+        holder: HolderId,
+        (epoch, edit): (Epoch, Adopting),
+        now: Timestamp,
+    ) -> Option<(Sku, Quantity)> {
+        let each_time = self.has(Bug::AdoptEachTime);
+        let row = self.rows.get(&(shop, holder)).filter(|row| row.epoch == epoch)?;
+        if row.adoption.is_some_and(|(decided, _)| decided >= edit.number) && !each_time {
+            return None;
+        }
+        let sku = row.sku.clone()?;
+        let terms = self.shops.get(shop)?;
+        let shared =
+            self.rows.iter().any(|((other, _), row)| *other != shop && row.sku.as_ref() == Some(&sku));
+        let can_mean_one_thing = !shared && terms.buffer.is_zero() || self.has(Bug::AdoptAnyway);
+        let adjust = Operation::Adjust { sku: sku.clone(), warehouse: warehouse(), delta: edit.difference };
+        let taken_over = terms.policy == DriftPolicy::Adopt
+            && can_mean_one_thing
+            && self.operate(&adjust, now) == OperationOutcome::Applied;
+        let row = self.rows.get_mut(&(shop, holder))?;
+        row.adoption = Some((edit.number, taken_over));
+        row.revision = row.revision.next();
+        row.dirty = true;
+        taken_over.then_some((sku, edit.difference))
     }
 
     /// Whether an order on the stock waits to be read again, or to be confirmed by a read: what it took may be something else.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ledger::Operation;
+use push::DriftPolicy;
 use values::{HolderId, LineId, Quantity, Sku};
 
 use crate::inventory::warehouse;
@@ -75,8 +76,12 @@ fn set_up(world: &mut World, shops: usize, dice: &mut crate::dice::Dice) -> Vec<
         }
         stocks.push(own);
     }
+    world.edits_are_known = false;
     for shop in 0..shops {
         world.connect(shop, shop == 0);
+        let policies = [DriftPolicy::Correct, DriftPolicy::Withhold, DriftPolicy::Adopt];
+        let policy = *dice.pick(&policies).unwrap_or(&DriftPolicy::Correct);
+        world.inventory.shops[shop].policy = policy;
     }
     stocks
 }

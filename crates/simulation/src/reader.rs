@@ -36,7 +36,8 @@ pub(crate) struct SettleJob {
     pub(crate) t1: Timestamp,
     /// The hub's time.
     pub(crate) read_at: Timestamp,
-    pub(crate) shown: Vec<(HolderId, Quantity)>,
+    /// With the date at which the shop saved each product last.
+    pub(crate) shown: Vec<(HolderId, (Quantity, Option<Timestamp>))>,
 }
 
 #[derive(Debug)]
@@ -159,8 +160,9 @@ impl Reader {
         let shown = wanted
             .into_iter()
             .filter_map(|holder| {
-                let stock = shop.product(holder)?.stock?;
-                Some((holder, Quantity::from_units(stock)))
+                let product = shop.product(holder)?;
+                let dated = Timestamp::from_seconds(product.date_modified.seconds());
+                Some((holder, (Quantity::from_units(product.stock?), Some(dated))))
             })
             .collect();
         self.job = Some(SettleJob { number, t1, read_at, shown });

@@ -1,5 +1,7 @@
 //! The named situations that the rules were made for, each with the bugs it must notice.
 
+mod drift;
+
 use std::time::Duration;
 
 use ledger::Operation;
@@ -71,7 +73,7 @@ fn reads_only_strict() -> Options {
 pub fn scenarios() -> Vec<Scenario> {
     let scenario =
         |name, caught, pushes_max, options, script| Scenario { name, caught, pushes_max, script, options };
-    vec![
+    let mut all = vec![
         scenario("mid-write cancel", &[Bug::TrustHalfWritten], None, strict, mid_write_cancel),
         scenario("mid-write sale", &[Bug::ForgetUntaken], Some(0), strict, mid_write_sale),
         scenario("same second, newest last", &[Bug::DropUnordered], None, by_hand, same_second_in_order),
@@ -159,7 +161,9 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         scenario("receipt after a shortfall", &[Bug::PushReceipts], None, strict, receipt_after_shortfall),
         scenario("sale around a settle", &[Bug::SettleAnytime], Some(0), by_hand_strict, sale_around_settle),
-    ]
+    ];
+    all.extend(drift::scenarios());
+    all
 }
 
 fn minutes(minutes: u64) -> Duration {

@@ -11,7 +11,10 @@ use std::fmt;
 use std::time::Duration;
 
 use ledger::{CONFIRM_MARGIN, Operation, Routing, Seen, Snapshot, StatusMap, StatusRule};
-use values::{HolderId, ListingId, OrderId, Quantity, ShopId, Sku, Timestamp, VariationId};
+use push::Adopting;
+use values::{
+    Epoch, HolderId, ListingId, OrderId, Quantity, ReadNumber, ShopId, Sku, Timestamp, VariationId,
+};
 
 use crate::agenda::Agenda;
 use crate::bug::Bug;
@@ -35,6 +38,8 @@ const FLUSH_PERIOD: Duration = Duration::from_secs(2);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How soon after it was asked for a settle begins: time for others to join it.
 const SETTLE_DELAY: Duration = Duration::from_secs(20);
+/// Inventory is asked again about an edit that it has not answered for so long.
+const ADOPT_PATIENCE: Duration = Duration::from_secs(30);
 /// A settle waits this long between reading the stocks and reading the orders.
 const SETTLE_WAIT: Duration = Duration::from_secs(CONFIRM_MARGIN.as_secs() + 2);
 /// A stock is not read for a settle until its newest order is so old: the settle could prove nothing.
@@ -130,6 +135,7 @@ enum Event {
     SettleAll(usize),
     Publish(usize),
     Flush(usize),
+    Edited { shop: usize, holder: HolderId, epoch: Epoch, edit: Adopting },
     Call { shop: usize, holder: HolderId, call: u64, delta: Quantity, fate: Fate },
     Answer { shop: usize, holder: HolderId, call: u64, answer: Answer, sent: Timestamp },
     ReadBack { shop: usize, holder: HolderId },
@@ -210,6 +216,10 @@ pub(crate) struct World {
     quiet: bool,
     /// A shop's clock was moved.
     pub(crate) clock_moved: bool,
+    /// Edits that became the ledger's: none may twice.
+    adopted: BTreeSet<(usize, HolderId, ReadNumber)>,
+    /// The script tells the oracle of what people set; else whatever the ledger took over is believed to be that.
+    pub(crate) edits_are_known: bool,
 }
 
 impl World {
@@ -228,6 +238,8 @@ impl World {
             next_call: 0,
             quiet: false,
             clock_moved: false,
+            adopted: BTreeSet::new(),
+            edits_are_known: true,
         }
     }
 
@@ -288,6 +300,7 @@ impl World {
             }
             Event::Publish(shop) => self.publish_levels(shop),
             Event::Flush(shop) => self.flush(shop),
+            Event::Edited { shop, holder, epoch, edit } => self.edited(shop, holder, epoch, edit),
             Event::Call { shop, holder, call, delta, fate } => self.call(shop, holder, call, delta, fate),
             Event::Answer { shop, holder, call, answer, sent } => {
                 self.answer(shop, holder, call, answer, sent);

@@ -153,8 +153,7 @@ impl World {
                 continue;
             }
             let stock = self.shops[shop].egress.stocks.get(holder);
-            let withheld = stock.and_then(|stock| stock.base).map_or(Quantity::ZERO, |base| base.withheld);
-            let goal = (row.level.or_zero() - withheld).or_zero() + row.untaken;
+            let goal = stock.and_then(push::StockPush::goal).unwrap_or(row.level.or_zero() + row.untaken);
             let shown = Quantity::from_units(shown);
             let agrees = shown == goal || row.level.is_negative() && shown <= goal;
             if !agrees {

@@ -91,9 +91,9 @@ impl World {
             }
             Message::Shown(job) => {
                 self.note(|| format!("shop {shop}: {job:?}"));
-                for (holder, shown) in &job.shown {
+                for (holder, (shown, dated)) in &job.shown {
                     let known = self.inventory.journal.len();
-                    self.inventory.shown(shop, *holder, (*shown, &job), self.now);
+                    self.inventory.shown(shop, *holder, (*shown, *dated, &job), self.now);
                     let opened = self.inventory.journal.get(known..).unwrap_or_default().to_vec();
                     self.note(|| format!("shop {shop} stock {holder}: {opened:?}"));
                 }

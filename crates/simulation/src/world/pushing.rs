@@ -1,8 +1,9 @@
 //! Levels to egress, calls to shops, and what becomes of them.
 
 use super::{
-    ANSWER_TIMEOUT, Answer, Bug, Change, Duration, Event, FLUSH_PERIOD, Fate, HolderId, Operation, Quantity,
-    SETTLE_DELAY, Timestamp, Wish, World, Writer, first_holder, warehouse,
+    ADOPT_PATIENCE, ANSWER_TIMEOUT, Adopting, Answer, Bug, Change, Duration, Epoch, Event, FLUSH_PERIOD,
+    Fate, HolderId, Operation, Quantity, SETTLE_DELAY, Timestamp, Wish, World, Writer, first_holder,
+    warehouse,
 };
 
 impl World {
@@ -30,7 +31,8 @@ impl World {
             self.inventory.rows.iter_mut().filter(|((owner, _), row)| *owner == shop && row.dirty)
         {
             row.dirty = false;
-            match self.shops[shop].egress.take(*holder, row, bug) {
+            let policy = self.inventory.shops[shop].policy;
+            match self.shops[shop].egress.take(*holder, row, policy, bug) {
                 Wish::None => {}
                 Wish::Settle => wishes.push(*holder),
                 Wish::Adopt(found) => adopted.extend(row.sku.clone().map(|sku| (sku, found))),
@@ -59,6 +61,7 @@ impl World {
         if self.shops[shop].egress.down {
             return;
         }
+        self.ask_to_adopt(shop);
         let begun = self.shops[shop].egress.begin(self.now, &mut self.next_call);
         for (holder, call, intent) in begun {
             let fate = self.fate(shop);
@@ -67,6 +70,44 @@ impl World {
             let latency = self.dice.millis(5, 80);
             self.plan(latency, Event::Call { shop, holder, call, delta, fate });
         }
+    }
+
+    /// Asks about edits; now and then twice, and egress may die before it has noted that it asked.
+    fn ask_to_adopt(&mut self, shop: usize) {
+        for (holder, epoch, edit) in self.shops[shop].egress.edits(self.now) {
+            let times = if self.faulty(self.options.doubled) { 2 } else { 1 };
+            for _ in 0..times {
+                let delay = self.dice.millis(1, 5_000);
+                self.plan(delay, Event::Edited { shop, holder, epoch, edit });
+            }
+            if self.faulty(self.options.crashes) {
+                self.shops[shop].egress.down = true;
+                let pause = self.dice.millis(500, 90_000);
+                self.plan(pause, Event::Restart(shop));
+                return;
+            }
+            if let Some(stock) = self.shops[shop].egress.stocks.get_mut(&holder) {
+                stock.asked_to_adopt(self.now + ADOPT_PATIENCE);
+            }
+        }
+    }
+
+    /// Inventory decides on an edit.
+    pub(super) fn edited(&mut self, shop: usize, holder: HolderId, epoch: Epoch, edit: Adopting) {
+        let taken_over = self.inventory.edited(shop, holder, (epoch, edit), self.now);
+        self.note(|| format!("shop {shop} stock {holder}: {edit:?} {taken_over:?}"));
+        if let Some((sku, difference)) = taken_over {
+            if !self.adopted.insert((shop, holder, edit.number)) {
+                self.fail(format!(
+                    "shop {shop} stock {holder}: the edit of {:?} was taken over twice",
+                    edit.number
+                ));
+            }
+            if !self.edits_are_known {
+                self.oracle.supply(&sku, difference.whole_units().unwrap_or(0));
+            }
+        }
+        self.plan_publish();
     }
 
     pub(super) fn goal(&self, shop: usize, holder: HolderId) -> Quantity {

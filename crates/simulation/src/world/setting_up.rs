@@ -28,6 +28,7 @@ impl World {
             routing: Routing::new([warehouse()]).expect("there is one"),
             statuses,
             buffer: Quantity::from_units(buffer),
+            policy: push::DriftPolicy::Correct,
             registry: Registry::default(),
             baseline_last: None,
             opening: BTreeSet::new(),
