@@ -12,7 +12,7 @@ pub const SHARDS_MAX: u16 = 256;
 pub enum Flow {
     /// Facts, for inventory: orders, shown and edited stocks, listings, ERP stocks.
     InventoryOrders,
-    /// Levels, for egress.
+    /// Levels, and shipments that shops are to be told of, for egress.
     EgressLevels,
     /// Wanted reads, for ingress.
     IngressReads,
@@ -32,7 +32,7 @@ impl Flow {
             | Kind::StockEdited
             | Kind::ListingObserved
             | Kind::ErpStockObserved => Self::InventoryOrders,
-            Kind::LevelChanged => Self::EgressLevels,
+            Kind::LevelChanged | Kind::ShipmentMade => Self::EgressLevels,
             Kind::ReadWanted => Self::IngressReads,
         }
     }

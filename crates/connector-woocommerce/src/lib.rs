@@ -1,7 +1,8 @@
 //! `WooCommerce` for onhand: its webhooks, its REST API v3, and what it does that its documents do not say.
 //!
 //! * [`classify`] says what a request to a webhook address is. It needs no connection.
-//! * [`Client`] reads orders, stocks and the catalogue, changes stocks by differences, and keeps webhooks. It has the
+//! * [`Client`] reads orders, stocks and the catalogue, changes stocks by differences, tells of shipments, and keeps
+//!   webhooks. It has the
 //!   capabilities of crate `connector`. It does not retry, wait or limit itself: its caller has the breaker and pace.
 
 mod address;
@@ -21,6 +22,7 @@ mod product;
 mod reply;
 mod signature;
 mod stocks;
+mod tell;
 mod transport;
 mod webhook;
 

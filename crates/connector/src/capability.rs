@@ -278,6 +278,41 @@ pub trait ChangeStocks {
     fn change_stocks(&self, batch: &StockBatch) -> impl Future<Output = Result<Changed, CallError>> + Send;
 }
 
+/// A note to the customer of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderNote {
+    /// The shop's number of it.
+    pub id: i64,
+    /// What it says.
+    pub text: String,
+}
+
+/// Tells a shop what became of its orders.
+pub trait TellOrders {
+    /// The order's status, in the shop's own word; `None`: there is no such order.
+    fn order_status(&self, order: OrderId) -> impl Future<Output = Result<Option<String>, CallError>> + Send;
+
+    /// Sets the order's status; the one it has now. Doing so twice is as doing it once.
+    fn set_order_status(
+        &self,
+        order: OrderId,
+        status: &str,
+    ) -> impl Future<Output = Result<String, CallError>> + Send;
+
+    /// The notes to the customer, in no particular order.
+    fn customer_notes(
+        &self,
+        order: OrderId,
+    ) -> impl Future<Output = Result<Vec<OrderNote>, CallError>> + Send;
+
+    /// Writes a note to the customer, who is sent it; its number. Doing so twice writes two.
+    fn add_customer_note(
+        &self,
+        order: OrderId,
+        text: &str,
+    ) -> impl Future<Output = Result<i64, CallError>> + Send;
+}
+
 /// Finds out why a connection does not work.
 pub trait TestConnection {
     /// Tries everything that is needed, changing nothing.

@@ -18,9 +18,9 @@ pub mod webhooks;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit};
 pub use capability::{
-    CataloguePage, ChangeOutcome, ChangeStocks, Changed, OrderSet, OrdersById, OrdersCursor, OrdersPage,
-    ReadCatalogue, ReadOrders, ReadStocks, RefusalKind, RefusalReason, Reply, StockBatch, StockChange,
-    StocksRead, TestConnection, Unusable,
+    CataloguePage, ChangeOutcome, ChangeStocks, Changed, OrderNote, OrderSet, OrdersById, OrdersCursor,
+    OrdersPage, ReadCatalogue, ReadOrders, ReadStocks, RefusalKind, RefusalReason, Reply, StockBatch,
+    StockChange, StocksRead, TellOrders, TestConnection, Unusable,
 };
 pub use diagnosis::{Diagnosis, Finding, Severity};
 pub use error::{AuthProblem, CallError, Effect, NotSentCause, UncertainCause};

@@ -11,7 +11,6 @@ use crate::allocation::send;
 use crate::apply::Applying;
 use crate::book::{Book, Cause};
 use crate::order::{Line, Order};
-use crate::status::StatusRule;
 
 /// What is to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +81,8 @@ pub enum ShipOutcome {
 
 /// Ships what is reserved: on hand and reserved fall together, so no level changes. All of the parcel or nothing of it.
 pub fn ship(order: &mut Order, parcel: Parcel<'_>, applying: Applying<'_>, book: &mut Book) -> ShipOutcome {
-    match applying.statuses.rule(&order.status) {
-        StatusRule::Release | StatusRule::Ignore => return ShipOutcome::NotOpen,
-        StatusRule::ReservePending | StatusRule::Reserve | StatusRule::Deduct | StatusRule::Follow => {}
+    if applying.statuses.holds_nothing(&order.status) {
+        return ShipOutcome::NotOpen;
     }
     let wanted = match parcel {
         Parcel::Rest => rest(order),

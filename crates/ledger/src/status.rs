@@ -31,6 +31,16 @@ impl StatusMap {
         self.rules.get(status).copied().unwrap_or(StatusRule::Follow)
     }
 
+    /// Whether an order in that status holds nothing: it is cancelled, or none yet.
+    pub fn holds_nothing(&self, status: &str) -> bool {
+        match self.rule(status) {
+            StatusRule::Release | StatusRule::Ignore => true,
+            StatusRule::ReservePending | StatusRule::Reserve | StatusRule::Deduct | StatusRule::Follow => {
+                false
+            }
+        }
+    }
+
     /// Adds or replaces the rule of one status word.
     #[must_use]
     pub fn with(mut self, status: &str, rule: StatusRule) -> Self {

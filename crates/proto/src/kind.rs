@@ -32,11 +32,13 @@ pub enum Kind {
     LevelChanged,
     /// `read.wanted.v1`
     ReadWanted,
+    /// `shipment.made.v1`
+    ShipmentMade,
 }
 
 impl Kind {
     /// Every message there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OrderObserved,
         Self::OrderUnreadable,
         Self::ShopConnected,
@@ -46,6 +48,7 @@ impl Kind {
         Self::ErpStockObserved,
         Self::LevelChanged,
         Self::ReadWanted,
+        Self::ShipmentMade,
     ];
 
     /// Type name and routing key: noun, verb, version.
@@ -60,6 +63,7 @@ impl Kind {
             Self::ErpStockObserved => "erp-stock.observed.v1",
             Self::LevelChanged => "level.changed.v1",
             Self::ReadWanted => "read.wanted.v1",
+            Self::ShipmentMade => "shipment.made.v1",
         }
     }
 

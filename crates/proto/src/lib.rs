@@ -21,6 +21,6 @@ pub use kind::{Kind, Shard, ShardKey, TYPE_NAME_CHARS_MAX};
 pub use messages::{
     Adoption, ERP_ROWS_MAX, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message,
     ORDER_LINES_MAX, OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted,
-    Settled, ShopConnected, Source, StockEdited, StockShown, Wanted,
+    Settled, ShipmentMade, ShopConnected, Source, StockEdited, StockShown, Wanted,
 };
-pub use text::{NameText, ParseTextError, StatusText, Text, Word};
+pub use text::{NameText, NoteText, ParseTextError, StatusText, Text, Word};

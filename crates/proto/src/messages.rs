@@ -6,7 +6,7 @@ use values::{
 };
 
 use crate::kind::{Kind, ShardKey};
-use crate::text::{NameText, StatusText, Word};
+use crate::text::{NameText, NoteText, StatusText, Word};
 
 /// Most lines of one order. A longer one is [`OrderUnreadable`]: no shop is known to have sold such an order.
 pub const ORDER_LINES_MAX: usize = 1_000;
@@ -28,6 +28,7 @@ pub enum Message {
     ErpStockObserved(ErpStockObserved),
     LevelChanged(LevelChanged),
     ReadWanted(ReadWanted),
+    ShipmentMade(ShipmentMade),
 }
 
 impl Message {
@@ -43,6 +44,7 @@ impl Message {
             Self::ErpStockObserved(_) => Kind::ErpStockObserved,
             Self::LevelChanged(_) => Kind::LevelChanged,
             Self::ReadWanted(_) => Kind::ReadWanted,
+            Self::ShipmentMade(_) => Kind::ShipmentMade,
         }
     }
 
@@ -58,6 +60,7 @@ impl Message {
             Self::ErpStockObserved(message) => message.warehouse.into(),
             Self::LevelChanged(message) => message.stock.shop.into(),
             Self::ReadWanted(message) => message.shop.into(),
+            Self::ShipmentMade(message) => message.shop.into(),
         }
     }
 }
@@ -80,7 +83,8 @@ into_message!(
     ListingObserved,
     ErpStockObserved,
     LevelChanged,
-    ReadWanted
+    ReadWanted,
+    ShipmentMade
 );
 
 /// The whole of an order, as its shop told or showed it.
@@ -326,4 +330,21 @@ pub enum Wanted {
     OrderAudit,
     /// The whole catalogue.
     Catalogue,
+}
+
+/// What a shop is to be told of a shipment: always the whole of it, so that the newest revision is enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShipmentMade {
+    /// The shop.
+    pub shop: ShopId,
+    /// The order.
+    pub order: OrderId,
+    /// Counts the shipments of the order from 1.
+    pub number: u32,
+    /// Grows with every time the shop is to be told.
+    pub revision: Revision,
+    /// The status the order is to have; `None`: it is left alone.
+    pub status: Option<StatusText>,
+    /// A note to the customer; `None`: there is none.
+    pub note: Option<NoteText>,
 }

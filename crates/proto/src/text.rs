@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub type StatusText = Text<40>;
 /// What people call a product.
 pub type NameText = Text<200>;
+/// A note to a customer.
+pub type NoteText = Text<1_000>;
 /// A reason code of our own, such as `no-id`.
 pub type Word = Text<40>;
 

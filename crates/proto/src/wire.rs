@@ -13,7 +13,7 @@ use crate::kind::Kind;
 use crate::messages::{
     Adoption, ERP_ROWS_MAX, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message,
     ORDER_LINES_MAX, OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted,
-    Settled, ShopConnected, Source, StockEdited, StockShown, Wanted,
+    Settled, ShipmentMade, ShopConnected, Source, StockEdited, StockShown, Wanted,
 };
 
 mod schema {
@@ -37,6 +37,7 @@ impl Message {
             Self::ErpStockObserved(message) => message.to_wire()?.encode_to_vec(),
             Self::LevelChanged(message) => message.to_wire().encode_to_vec(),
             Self::ReadWanted(message) => message.to_wire()?.encode_to_vec(),
+            Self::ShipmentMade(message) => message.to_wire().encode_to_vec(),
         })
     }
 
@@ -54,6 +55,7 @@ impl Message {
             Kind::ErpStockObserved => ErpStockObserved::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::LevelChanged => LevelChanged::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::ReadWanted => ReadWanted::from_wire(parse(kind, bytes)?).map(Self::from),
+            Kind::ShipmentMade => ShipmentMade::from_wire(&parse(kind, bytes)?).map(Self::from),
         };
         parsed.map_err(|error| error.of(message))
     }
@@ -465,5 +467,32 @@ impl ReadWanted {
             read_wanted::What::Catalogue(_) => Wanted::Catalogue,
         };
         Ok(Self { shop: id(wire.shop).at("shop")?, what })
+    }
+}
+
+impl ShipmentMade {
+    fn to_wire(&self) -> schema::ShipmentMade {
+        schema::ShipmentMade {
+            shop: self.shop.get(),
+            order: self.order.get(),
+            number: self.number,
+            revision: self.revision.get(),
+            status: self.status.as_ref().map(|status| status.as_str().to_owned()),
+            note: self.note.as_ref().map(|note| note.as_str().to_owned()),
+        }
+    }
+
+    fn from_wire(wire: &schema::ShipmentMade) -> Result<Self, FieldError> {
+        if wire.number == 0 {
+            return Err(FieldProblem::Missing).at("number");
+        }
+        Ok(Self {
+            shop: id(wire.shop).at("shop")?,
+            order: id(wire.order).at("order")?,
+            number: wire.number,
+            revision: Revision::new(wire.revision),
+            status: wire.status.as_deref().map(text).transpose().at("status")?,
+            note: wire.note.as_deref().map(text).transpose().at("note")?,
+        })
     }
 }

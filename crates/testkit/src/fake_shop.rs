@@ -22,6 +22,7 @@ mod dates;
 mod deliver;
 mod faults;
 mod json;
+mod notes;
 mod orders;
 mod products;
 mod query;
@@ -136,6 +137,7 @@ struct Inner {
     script: Mutex<faults::Script>,
     counts: Mutex<Counts>,
     nonces: Mutex<auth::Nonces>,
+    notes: Mutex<notes::Notes>,
     way: Mutex<deliver::Way>,
     visited: AtomicBool,
     queue_run: tokio::sync::Mutex<()>,
@@ -205,6 +207,7 @@ impl FakeShop {
             script: Mutex::default(),
             counts: Mutex::default(),
             nonces: Mutex::default(),
+            notes: Mutex::default(),
             way: Mutex::default(),
             visited: AtomicBool::new(false),
             queue_run: tokio::sync::Mutex::new(()),
@@ -284,6 +287,11 @@ impl FakeShop {
         let body = self.inner.renderer.payload(&Payload::Order(Box::new(view))).to_text();
         let signature = deliver::signature(secret, &body);
         Some((body, signature))
+    }
+
+    /// The notes to the customer of an order, oldest first.
+    pub fn customer_notes(&self, order: OrderId) -> Vec<String> {
+        lock(&self.inner.notes).to_customer(order)
     }
 
     /// Runs the queue of deliveries now; how many were sent.

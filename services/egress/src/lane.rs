@@ -3,7 +3,9 @@
 mod call;
 mod finish;
 mod page;
+mod reporting;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use store::{DueStock, Error, Shop, ShopLane};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use values::{HolderId, ShopId, StockId, Timestamp};
+use values::{HolderId, OrderId, ShopId, StockId, Timestamp};
 
 use crate::asks::{ask, ask_to_adopt};
 use crate::gate::{Gate, GateState, Permit};
@@ -26,6 +28,7 @@ use crate::trace;
 use crate::work::Work;
 use call::{Begun, Call, Done, Running};
 use page::{Page, Sorted, read_back, sort};
+use reporting::Reporting;
 
 /// Journaling may take this long. After that a call could outlast the time in which its effect is expected.
 const JOURNAL_TIME_MAX: Duration = Duration::from_secs(5);
@@ -50,6 +53,14 @@ pub(crate) struct Lane {
     stop: CancellationToken,
     /// What was told of its state last.
     told: Option<GateState>,
+    /// Orders whose shop is being told of a shipment.
+    reporting: BTreeSet<OrderId>,
+    /// When to look for shipments to tell of, unless some were taken in meanwhile.
+    reports_at: Option<Instant>,
+    /// They wait for a permit.
+    reports_held: bool,
+    /// The next call is theirs, if there are any: pushes and reports take turns.
+    report_turn: bool,
 }
 
 /// What was made ready in one go.
@@ -84,6 +95,10 @@ impl Lane {
             wake,
             stop,
             told: None,
+            reporting: BTreeSet::new(),
+            reports_at: Some(Instant::now()),
+            reports_held: false,
+            report_turn: true,
         }
     }
 
@@ -184,12 +199,27 @@ impl Lane {
         }
         let now = self.shared.now();
         let page = self.page(now).await?;
-        if !page.is_due {
+        let reports = self.due_reports(now).await?;
+        if !page.is_due && reports.is_empty() {
             return self.next_look(look_again).await;
         }
         if !self.has_client(start).await? {
             return Ok(self.gate.closed_until(start).unwrap_or(look_again).min(look_again));
         }
+        if self.report_turn || !page.is_due {
+            let until = match self.report(reports).await? {
+                Reporting::Call(call) => {
+                    self.make(vec![call], running);
+                    look_again
+                }
+                Reporting::Until(until) => until.min(look_again),
+                Reporting::Nothing => look_again,
+            };
+            if !page.is_due {
+                return self.next_look(until).await;
+            }
+        }
+        self.report_turn = true;
         let ids: Vec<StockId> = page.due.iter().map(|due| due.id).collect();
         let mut work = Work::on(&self.shared.store, &ids).await?;
         let sorted = sort(&mut work.stocks, now, page.horizon);
@@ -229,6 +259,7 @@ impl Lane {
     async fn next_look(&self, look_again: Instant) -> Result<Instant, Error> {
         let now = self.shared.now();
         let due = self.shared.store.next_due(self.id()).await?;
+        let look_again = self.next_reports().map_or(look_again, |at| at.min(look_again));
         Ok(due.map_or(look_again, |due| (Instant::now() + due.since(now)).min(look_again)))
     }
 

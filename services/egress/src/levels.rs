@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bus::{Delivery, Disposition, Handler, Limits, Pause};
 use process::backoff;
-use proto::{DecodeError, LevelChanged, Message};
+use proto::{DecodeError, LevelChanged, Message, ShipmentMade};
 use push::DriftPolicy;
-use store::Error;
+use store::{Error, ReportWanted, ShipmentId};
 use tracing::{Instrument as _, Span};
 use values::{StockId, Timestamp};
 
@@ -94,6 +94,19 @@ impl Levels {
         Ok(())
     }
 
+    /// Keeps what shops are to be told of shipments.
+    async fn take_reports(&self, wanted: &[ReportWanted]) -> Result<(), Error> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.shared.store.take_reports(wanted, self.shared.now()).await?;
+        for shop in wanted.iter().map(|wanted| wanted.id.shop).collect::<BTreeSet<_>>() {
+            self.shared.reports.add(shop);
+            self.shared.wakes.wake(shop);
+        }
+        Ok(())
+    }
+
     /// Each by itself, so that one that cannot be stored does not hold the others up for long.
     async fn apply_singly(
         &self,
@@ -111,6 +124,11 @@ impl Levels {
                         self.shared.observe.level_refused(level.level.stock, &error);
                         poisoned(delivery, &error)
                     }
+                },
+                Opened::Shipment(wanted) => match self.take_reports(std::slice::from_ref(wanted)).await {
+                    Ok(()) => Disposition::Ack,
+                    Err(error) if !is_of_message(&error) => return Err(error),
+                    Err(error) => poisoned(delivery, &error),
                 },
                 Opened::GivenUp(reason) => Disposition::DeadLetter { reason: reason.clone() },
             };
@@ -135,6 +153,7 @@ fn poisoned(delivery: &Delivery, error: &Error) -> Disposition {
 
 enum Opened {
     Level(Box<Published>),
+    Shipment(ReportWanted),
     GivenUp(String),
 }
 
@@ -142,7 +161,7 @@ impl Opened {
     fn level_mut(&mut self) -> Option<&mut Published> {
         match self {
             Self::Level(level) => Some(level),
-            Self::GivenUp(_) => None,
+            Self::Shipment(_) | Self::GivenUp(_) => None,
         }
     }
 }
@@ -163,10 +182,21 @@ impl Handler for Levels {
             .iter()
             .filter_map(|opened| match opened {
                 Opened::Level(level) => Some(&**level),
-                Opened::GivenUp(_) => None,
+                Opened::Shipment(_) | Opened::GivenUp(_) => None,
             })
             .collect();
-        let applied = match self.apply(&levels, &roster).instrument(span.clone()).await {
+        let wanted: Vec<ReportWanted> = opened
+            .iter()
+            .filter_map(|opened| match opened {
+                Opened::Shipment(wanted) => Some(wanted.clone()),
+                Opened::Level(_) | Opened::GivenUp(_) => None,
+            })
+            .collect();
+        let applied = async {
+            self.take_reports(&wanted).await?;
+            if levels.is_empty() { Ok(()) } else { self.apply(&levels, &roster).await }
+        };
+        let applied = match applied.instrument(span.clone()).await {
             Err(error) if is_of_message(&error) => {
                 self.apply_singly(batch, &opened, &roster).instrument(span).await
             }
@@ -174,7 +204,7 @@ impl Handler for Levels {
             Ok(()) => Ok(opened
                 .iter()
                 .map(|opened| match opened {
-                    Opened::Level(_) => Disposition::Ack,
+                    Opened::Level(_) | Opened::Shipment(_) => Disposition::Ack,
                     Opened::GivenUp(reason) => Disposition::DeadLetter { reason: reason.clone() },
                 })
                 .collect()),
@@ -202,8 +232,18 @@ fn open(delivery: &Delivery) -> Opened {
             trace: properties.traceparent.clone(),
             span: Span::none(),
         })),
+        Ok(Message::ShipmentMade(made)) => Opened::Shipment(wanted(&made)),
         Ok(other) => Opened::GivenUp(format!("wrong-queue: {}", other.kind())),
         Err(error @ DecodeError::FutureVersion { .. }) => Opened::GivenUp(format!("future-version: {error}")),
         Err(error) => Opened::GivenUp(format!("unreadable: {error}")),
+    }
+}
+
+fn wanted(made: &ShipmentMade) -> ReportWanted {
+    ReportWanted {
+        id: ShipmentId { shop: made.shop, order: made.order, number: made.number },
+        revision: made.revision.get(),
+        status: made.status.as_ref().map(|status| status.as_str().to_owned()),
+        note: made.note.as_ref().map(|note| note.as_str().to_owned()),
     }
 }

@@ -15,6 +15,7 @@ mod lane;
 mod lanes;
 mod levels;
 mod observe;
+mod report;
 mod roster;
 mod settings;
 mod shared;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use process::metrics::{Counter, Description, Gauge, Histogram, Label, Metric, Metrics};
 use push::{Distrust, Settled};
-use store::{DriftRow, PushCounts};
+use store::{DriftRow, PushCounts, ReportRow, ReportState};
 use values::{ShopId, StockId};
 
 use crate::gate::GateState;
@@ -24,7 +24,7 @@ const CALLS: Metric<Counter> = Metric::counter(
     "onhand_egress_calls_total",
     "Calls to shops.",
     &[
-        Label { name: "kind", values: &["push", "read_back", "probe"] },
+        Label { name: "kind", values: &["push", "read_back", "probe", "report"] },
         Label { name: "outcome", values: &["answered", "failed", "uncertain"] },
     ],
 );
@@ -113,6 +113,12 @@ const RECOVERED: Metric<Counter> = Metric::counter(
     &[],
 );
 
+const REPORTS: Metric<Counter> = Metric::counter(
+    "onhand_egress_reports_total",
+    "Answers to what shops are told of shipments: all of it is told, some is left to tell, or it was given up.",
+    &[Label { name: "outcome", values: &["told", "waiting", "given_up"] }],
+);
+
 /// Every metric of egress.
 pub const METRICS: &[Description] = &[
     LEVELS.description(),
@@ -132,6 +138,7 @@ pub const METRICS: &[Description] = &[
     BATCHES_HALVED.description(),
     PUBLISH_FAILURES.description(),
     RECOVERED.description(),
+    REPORTS.description(),
 ];
 
 /// The handles.
@@ -154,6 +161,7 @@ pub(crate) struct Observe {
     batches_halved: Counter,
     publish_failures: Counter,
     recovered: Counter,
+    reports: Counter,
 }
 
 impl Observe {
@@ -176,6 +184,7 @@ impl Observe {
             batches_halved: metrics.counter(&BATCHES_HALVED),
             publish_failures: metrics.counter(&PUBLISH_FAILURES),
             recovered: metrics.counter(&RECOVERED),
+            reports: metrics.counter(&REPORTS),
         }
     }
 
@@ -346,6 +355,23 @@ impl Observe {
             count,
             "pushes were under way at the last stop; they are read back"
         );
+    }
+
+    /// What a shop answered to what it is told of a shipment was stored.
+    pub(crate) fn reported(&self, row: &ReportRow) {
+        let is = |state| [&row.status, &row.note].into_iter().flatten().any(|part| part.state == state);
+        if is(ReportState::GivenUp) && row.due_at.is_none() {
+            self.reports.increment(&["given_up"]);
+            tracing::warn!(
+                shop.id = row.id.shop.get(),
+                order = row.id.order.get(),
+                shipment = row.id.number,
+                problem = row.problem,
+                "the shop could not be told of a shipment; see `onhand order show`"
+            );
+        } else {
+            self.reports.increment(&[if is(ReportState::Waiting) { "waiting" } else { "told" }]);
+        }
     }
 
     /// How many stocks need somebody or something.

@@ -1,6 +1,6 @@
 //! What all parts of egress share: the database, the bus, the clock, and how lanes are woken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -65,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) observe: Observe,
     pub(crate) wakes: Wakes,
+    pub(crate) reports: Reports,
     /// The shops in service; `None` before the first look.
     pub(crate) roster: watch::Sender<Option<Roster>>,
 }
@@ -76,7 +77,17 @@ impl Shared {
     pub(crate) fn new(parts: Parts, observe: Observe) -> Self {
         let Parts { store, bus, connect, clock, settings, health: _, member: _ } = parts;
         let roster = watch::Sender::new(None);
-        Self { store, bus, connect, clock, settings, observe, wakes: Wakes::default(), roster }
+        Self {
+            store,
+            bus,
+            connect,
+            clock,
+            settings,
+            observe,
+            wakes: Wakes::default(),
+            reports: Reports::default(),
+            roster,
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -100,5 +111,23 @@ impl Wakes {
     /// Something is new for the shop.
     pub(crate) fn wake(&self, shop: ShopId) {
         self.of(shop).notify_one();
+    }
+}
+
+/// Shops that are to be told of shipments which were taken in a moment ago, so that no lane asks the database in vain.
+#[derive(Debug, Default)]
+pub(crate) struct Reports {
+    shops: Mutex<BTreeSet<ShopId>>,
+}
+
+impl Reports {
+    /// Something was taken in for the shop.
+    pub(crate) fn add(&self, shop: ShopId) {
+        self.shops.lock().unwrap_or_else(PoisonError::into_inner).insert(shop);
+    }
+
+    /// Whether there was, since this was asked last.
+    pub(crate) fn take(&self, shop: ShopId) -> bool {
+        self.shops.lock().unwrap_or_else(PoisonError::into_inner).remove(&shop)
     }
 }

@@ -8,3 +8,4 @@ mod diagnosis;
 mod model;
 mod reads;
 mod shop;
+mod tell;

@@ -110,7 +110,7 @@ impl Auditor {
                 let recorded = after.applied.is_some_and(|applied| applied.confirmed);
                 ensure!(recorded == confirmed, "confirmed: {recorded} in place of {confirmed}, {snapshot:?}");
                 if anew && confirmed {
-                    self.holds_what_is_demanded(before, &after)?;
+                    holds_what_is_demanded(before, &after)?;
                 } else if anew {
                     gives_back_no_more_than_the_shop(before, &after)?;
                 }
@@ -197,17 +197,6 @@ impl Auditor {
                 _ => true,
             };
             ensure!(right, "{} {line:?}: {shipped} of {held}, {least} to {most} were sent", order.status);
-        }
-        Ok(())
-    }
-
-    fn holds_what_is_demanded(&self, before: &Order, after: &Order) -> Result<(), Finding> {
-        for line in &after.lines {
-            ensure!(!line.removed, "{line:?} is no longer part of the order and still holds something");
-            let known = before.lines.iter().find(|known| same_line(known, line) && known.sku.is_some());
-            let unchanged = known.map_or(Quantity::ZERO, held);
-            let demanded = demanded(after, line).unwrap_or(unchanged);
-            ensure!(held(line) == demanded, "{} {line:?} is to hold {demanded}", after.status);
         }
         Ok(())
     }
@@ -475,6 +464,17 @@ fn demanded(order: &Order, line: &Line) -> Option<Quantity> {
         _ if line.ever_taken => Some(line.taken.unwrap_or_default()),
         _ => None,
     }
+}
+
+fn holds_what_is_demanded(before: &Order, after: &Order) -> Result<(), Finding> {
+    for line in &after.lines {
+        ensure!(!line.removed, "{line:?} is no longer part of the order and still holds something");
+        let known = before.lines.iter().find(|known| same_line(known, line) && known.sku.is_some());
+        let unchanged = known.map_or(Quantity::ZERO, held);
+        let demanded = demanded(after, line).unwrap_or(unchanged);
+        ensure!(held(line) == demanded, "{} {line:?} is to hold {demanded}", after.status);
+    }
+    Ok(())
 }
 
 fn gives_back_no_more_than_the_shop(before: &Order, after: &Order) -> Result<(), Finding> {

@@ -1,9 +1,9 @@
 //! One or more of each message, with every kind of field present and absent.
 
 use onhand_proto::{
-    Adoption, Envelope, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, NameText,
-    OrderLine, OrderObserved, OrderState, OrderUnreadable, ReadWanted, Settled, ShopConnected, Source,
-    StatusText, StockEdited, StockShown, Wanted, Word,
+    Adoption, Envelope, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, NameText, NoteText,
+    OrderLine, OrderObserved, OrderState, OrderUnreadable, ReadWanted, Settled, ShipmentMade, ShopConnected,
+    Source, StatusText, StockEdited, StockShown, Wanted, Word,
 };
 use uuid::Uuid;
 use values::{
@@ -184,6 +184,11 @@ fn requests() -> Vec<(&'static str, Message)> {
     let adopted = LevelChanged { adoption: adoption(None), ..level(Some(dated), None, false) };
     let refused =
         LevelChanged { adoption: adoption(Some(Word::clipped("buffer"))), ..level(None, None, false) };
+    let shipment = |status: Option<&str>, note: Option<&str>| {
+        let (status, note) = (status.map(StatusText::clipped), note.map(NoteText::clipped));
+        ShipmentMade { shop: shop(), order: order(), number: 2, revision: Revision::new(1), status, note }
+            .into()
+    };
     let wanted = |what| ReadWanted { shop: shop(), what }.into();
     vec![
         ("level.changed.v1.settled", level(Some(settled), Some((at(-5), at(0))), false).into()),
@@ -194,6 +199,8 @@ fn requests() -> Vec<(&'static str, Message)> {
         ("read.wanted.v1.stocks", wanted(Wanted::Stocks(vec![holder(20), holder(21)]))),
         ("read.wanted.v1.audit", wanted(Wanted::OrderAudit)),
         ("read.wanted.v1.catalogue", wanted(Wanted::Catalogue)),
+        ("shipment.made.v1.whole", shipment(Some("completed"), Some("Sent with DHL, tracking number 00340"))),
+        ("shipment.made.v1.part", shipment(None, None)),
     ]
 }
 

@@ -18,7 +18,7 @@ use super::json::Json;
 use super::query::Query;
 use super::reply::Reply;
 use super::routes::Route;
-use super::{Inner, dates, orders, products, webhooks};
+use super::{Inner, dates, notes, orders, products, webhooks};
 use crate::shop::{Change, Outcome, Progress, Refusal};
 
 /// Largest request body, in bytes.
@@ -291,6 +291,7 @@ async fn dispatch(call: &Call) -> Result<Reply, Reply> {
         | Route::RefundCreate(_)
         | Route::Refund(..)
         | Route::RefundDelete(..) => orders::handle(call).await,
+        Route::Notes(_) | Route::NoteCreate(_) => notes::handle(call),
         Route::Webhooks
         | Route::WebhookCreate
         | Route::Webhook(_)

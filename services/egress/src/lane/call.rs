@@ -4,11 +4,14 @@ use std::time::Instant;
 
 use connector::{
     CallError, ChangeStocks, Changed, NotSentCause, ReadStocks, Reply, StockBatch, StockRef, StocksRead,
+    TellOrders,
 };
 use connector_woocommerce::Client;
 use futures_util::future::BoxFuture;
 use tracing::{Instrument as _, Span};
-use values::{Quantity, StockId, Timestamp};
+use values::{OrderId, Quantity, StockId, Timestamp};
+
+use super::reporting::{Report, Reported};
 
 use crate::trace;
 
@@ -53,6 +56,10 @@ pub(super) enum Call {
     ReadBack { asked: Vec<Asked> },
     /// Reads a stock to see whether the shop is back.
     Probe { stock: StockRef },
+    /// The same with an order.
+    ProbeOrder { order: OrderId },
+    /// Tells of a shipment.
+    Report(Box<Report>),
 }
 
 /// A call that ended.
@@ -76,6 +83,12 @@ pub(super) enum Done {
         sent: Instant,
         result: Result<(), CallError>,
     },
+    ProbeOrder {
+        order: OrderId,
+        sent: Instant,
+        result: Result<(), CallError>,
+    },
+    Report(Box<Reported>),
 }
 
 impl Call {
@@ -101,6 +114,11 @@ impl Call {
                     let result = client.stocks(&[stock]).await.map(|_| ());
                     Done::Probe { sent, result }
                 }
+                Self::ProbeOrder { order } => {
+                    let result = client.order_status(order).await.map(|_| ());
+                    Done::ProbeOrder { order, sent, result }
+                }
+                Self::Report(report) => Done::Report(Box::new(report.make(&client).await)),
             }
         })
     }
@@ -117,6 +135,8 @@ impl Done {
             }
             Call::ReadBack { asked } => Self::ReadBack { asked, sent, result: Err(not_sent()) },
             Call::Probe { .. } => Self::Probe { sent, result: Err(not_sent()) },
+            Call::ProbeOrder { order } => Self::ProbeOrder { order, sent, result: Err(not_sent()) },
+            Call::Report(report) => Self::Report(Box::new(report.unmade(not_sent()))),
         }
     }
 }

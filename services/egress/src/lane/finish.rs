@@ -44,6 +44,9 @@ impl Lane {
                 return;
             }
         }
+        if let Some(order) = done.reported_order() {
+            self.report_ended(order);
+        }
     }
 
     fn tell_gate(&mut self, done: &Done) {
@@ -52,7 +55,10 @@ impl Lane {
             Done::ReadBack { asked, sent, result } => {
                 ("read_back", asked.len(), *sent, result.as_ref().err())
             }
-            Done::Probe { sent, result } => ("probe", 1, *sent, result.as_ref().err()),
+            Done::Probe { sent, result } | Done::ProbeOrder { sent, result, .. } => {
+                ("probe", 1, *sent, result.as_ref().err())
+            }
+            Done::Report(reported) => return self.tell_gate_of_report(reported),
         };
         let now = Instant::now();
         let Some(error) = error else {
@@ -79,7 +85,8 @@ impl Lane {
                 self.store_pushed(begun, *variations, at.elapsed(), result).await
             }
             Done::ReadBack { asked, result, .. } => self.store_read_back(asked, result).await,
-            Done::Probe { .. } => Ok(()),
+            Done::Probe { .. } | Done::ProbeOrder { .. } => Ok(()),
+            Done::Report(reported) => self.store_report(reported).await,
         }
     }
 

@@ -8,5 +8,6 @@ mod faults;
 mod health;
 mod pacing;
 mod pushing;
+mod reporting;
 mod settling;
 mod world;
