@@ -25,6 +25,7 @@ mod orders;
 mod page;
 mod parked;
 mod problem;
+mod shipments;
 mod shops;
 mod stock;
 mod tasks;
@@ -136,6 +137,7 @@ fn read_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(orders::read))
         .routes(routes!(orders::orphans))
         .routes(routes!(parked::list))
+        .routes(routes!(shipments::untold))
         .routes(routes!(shops::list))
         .routes(routes!(shops::read))
         .routes(routes!(shops::unmapped))
@@ -152,6 +154,8 @@ fn operate_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(operations::operate))
         .routes(routes!(orders::release))
         .routes(routes!(parked::map))
+        .routes(routes!(shipments::ship))
+        .routes(routes!(shipments::retry))
         .routes(routes!(shops::republish))
         .routes(routes!(tasks::start))
 }

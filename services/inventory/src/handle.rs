@@ -11,8 +11,8 @@ use process::metrics::Metrics;
 use process::tasks::{Stage, Tasks};
 use shards::{Held, Member};
 use store::{
-    Broken, Changed, Explanation, MapOutcome, NewShop, OpenOrders, ShopAdded, ShopRemoved, ShopSettings,
-    Store, WarehouseAdded, WarehouseKind, Wish,
+    Broken, Changed, Explanation, MapOutcome, NewShop, OpenOrders, ShipmentId, ShopAdded, ShopRemoved,
+    ShopSettings, Store, WarehouseAdded, WarehouseKind, Wish,
 };
 use tokio::sync::Notify;
 use values::{OrderId, Quantity, ShopId, Sku, StockId};
@@ -24,6 +24,7 @@ use crate::fresh::Fresh;
 use crate::observe::Observer;
 use crate::operations::{Operated, OperationRequest, Requester, operate};
 use crate::settings::Settings;
+use crate::shipping::{ShipmentRequest, Shipped, ship};
 use crate::work::{Occasion, Scope, Work};
 use crate::{alerts, catalogue, letters, registry, relay, upkeep};
 
@@ -264,6 +265,28 @@ impl Inventory {
         let released = done.await?;
         self.shared.wake_relay();
         Ok(released)
+    }
+
+    /// Ships what an order reserves, all of the parcel or nothing of it, once for each key of its actor. Its shop is told.
+    pub async fn ship(&self, request: &ShipmentRequest) -> Result<Shipped, Error> {
+        let done = patiently(|| async {
+            let mut tx = self.shared.store.begin_inventory().await?;
+            let shipped = ship(&mut tx, request, clock::now()).await?;
+            if matches!(shipped, Shipped::Done(_)) {
+                tx.commit().await?;
+            }
+            Ok(shipped)
+        });
+        let shipped = done.await?;
+        self.shared.wake_relay();
+        Ok(shipped)
+    }
+
+    /// Has a shop told once more of a shipment; `false` if there is none, or nothing to tell of it.
+    pub async fn report_again(&self, shipment: ShipmentId) -> Result<bool, Error> {
+        let again = self.shared.store.report_shipment_again(shipment).await?;
+        self.shared.wake_relay();
+        Ok(again)
     }
 
     /// Adds a warehouse.

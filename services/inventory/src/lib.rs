@@ -23,6 +23,7 @@ mod orders;
 mod registry;
 mod relay;
 mod settings;
+mod shipping;
 mod shown;
 mod trace;
 mod upkeep;
@@ -38,3 +39,4 @@ pub use operations::{
     Settled,
 };
 pub use settings::{Pace, Settings};
+pub use shipping::{Carriage, ShipmentRequest, Shipped};

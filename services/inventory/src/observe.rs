@@ -14,7 +14,7 @@ const DECISION: Label = Label {
 };
 const PROOF: Label = Label { name: "proof", values: &["quiet", "unquiet"] };
 const EDIT: Label = Label { name: "outcome", values: &["adopted", "refused"] };
-const FLOW: Label = Label { name: "message", values: &["level", "read"] };
+const FLOW: Label = Label { name: "message", values: &["level", "read", "shipment"] };
 const FAILED: Label = Label { name: "work", values: &["publish", "unsendable", "upkeep"] };
 const WHAT: Label = Label {
     name: "what",

@@ -13,14 +13,15 @@ use process::clock;
 use process::health::Pulse;
 use process::telemetry::{TRACES, goes_on, set_traceparent, traceparent_of};
 use proto::{
-    Adoption, Envelope, Kind, LevelChanged, Message, READ_IDS_MAX, ReadWanted, Settled, Wanted, Word,
+    Adoption, Envelope, Kind, LevelChanged, Message, NoteText, READ_IDS_MAX, ReadWanted, Settled,
+    ShipmentMade, StatusText, Wanted, Word,
 };
-use store::{ShopFilter, StockRow, Unpublished, Wish};
+use store::{Shipment, ShipmentId, ShopFilter, StockRow, Unpublished, Wish};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 use uuid::Uuid;
-use values::{HolderId, OrderId, ShopId, StockId, Timestamp};
+use values::{HolderId, OrderId, Revision, ShopId, StockId, Timestamp};
 
 use crate::handle::{APP_ID, Shared};
 
@@ -126,8 +127,7 @@ impl Relay {
         if looks {
             // What is not marked yet would be found once more.
             marking.end().await?;
-            self.levels_that_wait(marking).await?;
-            self.wishes().await?;
+            tokio::try_join!(self.levels_that_wait(marking), self.wishes(), self.shipments())?;
         } else {
             let (levels, are_left) = self.shared.fresh.take(PAGE);
             self.levels(&levels, marking).await?;
@@ -179,6 +179,28 @@ impl Relay {
         *marking = Marking(Some(Box::pin(async move { store.mark_published(&done).await })));
         self.shared.observer.published("level", level_count);
         Ok(())
+    }
+
+    /// Shipments that shops are to be told of.
+    async fn shipments(&self) -> Result<(), RelayError> {
+        let mut after: Option<ShipmentId> = None;
+        loop {
+            let page = self.shared.store.shipments_to_publish(after, page_rows()).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.id);
+            let now = clock::now();
+            let seal = |shipment: &Shipment| {
+                self.seal(&Message::from(shipment_made(shipment)), shipment.trace.as_deref(), now)
+            };
+            let envelopes: Vec<Envelope> = page.iter().filter_map(seal).collect();
+            self.publish(&envelopes).await?;
+            let done: Vec<_> = page.iter().map(|shipment| (shipment.id, shipment.revision)).collect();
+            self.shared.store.shipments_published(&done).await?;
+            self.shared.observer.published("shipment", envelopes.len());
+            if page.len() < PAGE {
+                return Ok(());
+            }
+        }
     }
 
     async fn wishes(&self) -> Result<(), RelayError> {
@@ -304,6 +326,18 @@ fn level_changed(row: &StockRow) -> Option<LevelChanged> {
             refused: adoption.refused.as_deref().map(Word::clipped),
         }),
     })
+}
+
+/// What a shop is to be told of a shipment. Its texts were bounded when it was made.
+fn shipment_made(shipment: &Shipment) -> ShipmentMade {
+    ShipmentMade {
+        shop: shipment.id.shop,
+        order: shipment.id.order,
+        number: shipment.id.number,
+        revision: Revision::new(shipment.revision),
+        status: shipment.status.as_deref().map(StatusText::clipped),
+        note: shipment.note.as_deref().map(NoteText::clipped),
+    }
 }
 
 /// As few questions as possible, none larger than a message may be.

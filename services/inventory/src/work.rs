@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledger::{
-    Applying, Book, Cause, Listed, Listings, Operation, OperationOutcome, Order, Seen, Snapshot, StatusMap,
-    StatusRule, StockChange, Verdict, level,
+    Applying, Book, Cause, Listed, Listings, Operation, OperationOutcome, Order, Parcel, Seen, ShipOutcome,
+    Snapshot, StatusMap, StatusRule, StockChange, Verdict, level,
 };
 use store::{
     Changes, InventoryTx, ListingBook, OperationRecord, OrderRow, Posted, Posting, Shop, ShopState, StockRow,
@@ -214,6 +214,20 @@ impl Work {
         row.expires_at = None;
         self.settle_up(key.0, &changes, None, occasion);
         true
+    }
+
+    /// Ships what an order reserves; `None` if it is not in the working set.
+    pub(crate) fn ship(
+        &mut self,
+        key: (ShopId, OrderId),
+        parcel: Parcel<'_>,
+        occasion: &Occasion,
+    ) -> Option<ShipOutcome> {
+        let (terms, row) = (self.shops.get(&key.0)?, self.orders.get_mut(&key)?);
+        let outcome = ledger::ship(&mut row.order, parcel, applying(terms), &mut self.book);
+        note_expiry(row, terms, occasion.now);
+        self.collect_movements(occasion);
+        Some(outcome)
     }
 
     /// Moves stock.

@@ -2,6 +2,7 @@
 
 #![expect(unused_qualifications, reason = "what `utoipa::path` makes of the query names it in full")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use axum::Json;
@@ -16,6 +17,7 @@ use super::extract::Query;
 use super::names::{Shops, Warehouses};
 use super::page::{Page, PageQuery};
 use super::problem::Problem;
+use super::shops::tag_map;
 use super::stock;
 use super::wire::{Amount, Time};
 
@@ -55,6 +57,9 @@ pub(super) struct Movement {
     operation: Option<String>,
     /// Trace id of what made it happen.
     trace: Option<String>,
+    /// What the shop was tagged with then.
+    #[schema(example = json!({"cost-centre": "4711"}))]
+    tags: BTreeMap<String, String>,
 }
 
 /// Which movements.
@@ -128,6 +133,7 @@ fn body(row: &Posted, warehouses: &Warehouses, shops: &Shops) -> Movement {
         reason: text(&posting.reason),
         operation: text(&posting.operation),
         trace: posting.trace.map(hex),
+        tags: posting.tags.as_ref().map(|set| tag_map(&set.tags)).unwrap_or_default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Orders as they were applied, and those that hold something although their shop no longer knows them.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use ledger::{Hold, Line, Origin};
@@ -14,6 +16,8 @@ use super::extract::{Path, Query};
 use super::names::{self, Shops, Warehouses};
 use super::page::{Page, PageQuery};
 use super::problem::{Kind, Problem};
+use super::shipments::ShipmentBody;
+use super::shops::tag_map;
 use super::wire::{Amount, Time};
 use crate::Released;
 
@@ -51,6 +55,11 @@ pub(super) struct Order {
     predates: bool,
     /// Its lines.
     lines: Vec<OrderLine>,
+    /// What its shop is tagged with.
+    #[schema(example = json!({"cost-centre": "4711"}))]
+    tags: BTreeMap<String, String>,
+    /// What was shipped of it through onhand, and what its shop was told of that.
+    shipments: Vec<ShipmentBody>,
 }
 
 /// A line of an order.
@@ -102,6 +111,8 @@ pub(super) struct HoldBody {
     reserved: Amount,
     /// Of it, gone from there.
     shipped: Amount,
+    /// Of that, gone with shipments made through onhand.
+    sent: Amount,
 }
 
 /// An order that holds something although its shop no longer knows it, or was removed.
@@ -139,6 +150,7 @@ impl HoldBody {
             quantity: (hold.reserved + hold.shipped).into(),
             reserved: hold.reserved.into(),
             shipped: hold.shipped.into(),
+            sent: hold.sent.into(),
         }
     }
 }
@@ -153,7 +165,11 @@ pub(super) async fn read(
 ) -> Result<Json<Order>, Problem> {
     let order = number(&id)?;
     let row = find(&parts, &shop, order, |_, _| true).await?;
-    Ok(Json(body(shop, &row, &Warehouses::load(&parts.store).await?)))
+    let shipments = super::shipments::of_order(&parts, row.shop, order).await?;
+    let shops = parts.store.shops(Some(&[row.shop])).await?;
+    let tags = shops.first().map(|shop| tag_map(&shop.settings.tags)).unwrap_or_default();
+    let warehouses = Warehouses::load(&parts.store).await?;
+    Ok(Json(Order { tags, shipments, ..body(shop, &row, &warehouses) }))
 }
 
 /// Let go of an orphaned order
@@ -210,12 +226,12 @@ pub(super) async fn orphans(
     Ok(Json(asked.page(rows, |row| format!("{}/{}", row.shop, row.order), item)))
 }
 
-fn number(id: &str) -> Result<OrderId, Problem> {
+pub(super) fn number(id: &str) -> Result<OrderId, Problem> {
     id.parse().map_err(|error| Problem::bad_request(format!("{error}")))
 }
 
 /// The order of the shop of this name, or of removed ones that had it: rather one that is `wanted`, the latest shop first.
-async fn find(
+pub(super) async fn find(
     parts: &super::Served,
     shop: &str,
     order: OrderId,
@@ -232,7 +248,7 @@ async fn find(
     found.ok_or_else(|| unknown(shop, order))
 }
 
-fn unknown(shop: &str, order: OrderId) -> Problem {
+pub(super) fn unknown(shop: &str, order: OrderId) -> Problem {
     Problem::not_found(format_args!("order {order} of shop {shop:?}"))
 }
 
@@ -256,6 +272,8 @@ fn body(shop: String, row: &OrderRow, warehouses: &Warehouses) -> Order {
         expires_at: row.expires_at.map(Into::into),
         predates: order.predates,
         lines: order.lines.iter().map(|line| line_body(line, warehouses)).collect(),
+        tags: BTreeMap::new(),
+        shipments: Vec::new(),
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) enum Kind {
     SkuTaken,
     KeyReused,
     InsufficientAvailable,
+    NotReserved,
     NotNow,
     TooLarge,
     UnsupportedMediaType,
@@ -53,6 +54,9 @@ impl Kind {
             }
             Self::InsufficientAvailable => {
                 (StatusCode::CONFLICT, "insufficient-available", "More would be taken than is available")
+            }
+            Self::NotReserved => {
+                (StatusCode::CONFLICT, "not-reserved", "More would be shipped than is reserved")
             }
             Self::NotNow => (StatusCode::CONFLICT, "not-now", "Its present state does not allow this"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large"),

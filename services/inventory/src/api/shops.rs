@@ -24,6 +24,7 @@ use super::names::{self, Warehouses};
 use super::page::{Page, PageQuery};
 use super::problem::{Kind, Problem};
 use super::{Served, Shared, created, tasks};
+pub(super) use body::tag_map;
 use body::{AddShop, AddedShop, ChangeShop, ReadingCalls, ShopBody, Unmapped, WebhooksWord};
 use grants::AskedGrant;
 use removal::{RemoveQuery, RemovedShop};

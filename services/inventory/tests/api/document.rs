@@ -23,9 +23,12 @@ const ROUTES: &str = "
     post /operations
     get /orders/{shop}/{id}
     post /orders/{shop}/{id}/release
+    post /orders/{shop}/{id}/shipments
+    post /orders/{shop}/{id}/shipments/{number}/retry
     get /orphans
     get /parked
     post /parked/map
+    get /shipments/untold
     get /shops
     post /shops
     delete /shops/{name}

@@ -15,6 +15,7 @@ mod operations;
 mod reading;
 mod registry;
 mod server;
+mod shipments;
 #[path = "../service/world.rs"]
 #[expect(dead_code, reason = "the tests of the service use the rest of it")]
 mod world;

@@ -59,7 +59,7 @@ async fn an_order_and_what_it_holds() {
     assert_eq!((line.get("sku").unwrap(), line.get("held").unwrap()), (&json!("TEE"), &json!("2")));
     assert_eq!(
         *line.get("holds").unwrap(),
-        json!([{ "warehouse": "main", "quantity": "2", "reserved": "2", "shipped": "0" }])
+        json!([{ "warehouse": "main", "quantity": "2", "reserved": "2", "shipped": "0", "sent": "0" }])
     );
     assert_eq!(*order.pointer("/lines/1/sku").unwrap(), Value::Null);
     api.get("/orders/berlin/7").await.problem(404, "not-found");

@@ -62,5 +62,8 @@ fn cause(item: &Value) -> String {
             words.push(crate::screen::printable(said));
         }
     }
+    for (key, value) in item.get("tags").and_then(Value::as_object).into_iter().flatten() {
+        words.push(format!("{key}={}", crate::screen::as_text(Some(value))));
+    }
     words.join(", ")
 }

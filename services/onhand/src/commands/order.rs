@@ -1,10 +1,14 @@
-//! `onhand order`: an order as onhand knows it, and letting go of one its shop has lost.
+//! `onhand order`: an order as onhand knows it, shipping it, and letting go of one its shop has lost.
+
+mod ship;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
+use values::Quantity;
 
 use crate::api::Api;
 use crate::failure::Failure;
+use crate::quantity;
 use crate::screen::{Screen, Table, rows, text};
 
 #[derive(Debug, Subcommand)]
@@ -16,6 +20,20 @@ pub(crate) enum Order {
         /// The order's number.
         id: u64,
     },
+    /// Ships what an order reserves; the shop is told, and the customer.
+    Ship(ship::Ship),
+    /// Tells a shop again of a shipment that was given up.
+    Retry {
+        /// The shop's name.
+        shop: String,
+        /// The order's number.
+        id: u64,
+        /// Which shipment of it, if there are several.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        shipment: u32,
+    },
+    /// Shipments that shops could not be told of, and why.
+    Untold,
     /// Lets go of what an order holds that its shop no longer knows.
     Release {
         /// The shop's name.
@@ -32,6 +50,15 @@ impl Order {
                 let order = api.get(&["orders", &shop, &id.to_string()], &[]).await?;
                 screen.show(&order, |screen| show(screen, &shop, id, &order))
             }
+            Self::Ship(ship) => ship.run(api, screen).await,
+            Self::Retry { shop, id, shipment } => {
+                let path = ["orders", &shop, &id.to_string(), "shipments", &shipment.to_string(), "retry"];
+                let answer = api.post(&path, &json!({})).await?;
+                screen.show(&answer, |screen| {
+                    screen.line(format!("{shop} is told again of shipment {shipment} of order {id}"))
+                })
+            }
+            Self::Untold => untold(api, screen).await,
             Self::Release { shop, id } => {
                 let answer = api.post(&["orders", &shop, &id.to_string(), "release"], &json!({})).await?;
                 screen.show(&answer, |screen| screen.line(format!("order {id} of {shop} released")))
@@ -64,7 +91,7 @@ fn show(screen: Screen, shop: &str, id: u64, order: &Value) -> Result<(), Failur
             screen.line(format!("  {label}"))?;
         }
     }
-    let mut table = Table::new(&[">LINE", "SKU", ">QUANTITY", ">TAKEN", ">HELD", "FROM"]);
+    let mut table = Table::new(&[">LINE", "SKU", ">QUANTITY", ">TAKEN", ">HELD", ">SHIPPED", "FROM"]);
     for line in rows(order, "lines") {
         let from: Vec<String> = rows(line, "holds")
             .iter()
@@ -77,7 +104,28 @@ fn show(screen: Screen, shop: &str, id: u64, order: &Value) -> Result<(), Failur
         };
         let [number, quantity, taken, held] =
             ["line", "quantity", "taken", "held"].map(|name| text(line, name));
-        table.row([number, sku, quantity, taken, held, from.join(", ")]);
+        let shipped: Quantity = rows(line, "holds").iter().map(|hold| quantity::of(hold, "shipped")).sum();
+        table.row([number, sku, quantity, taken, held, shipped.to_string(), from.join(", ")]);
     }
-    screen.table(&table, "it has no lines")
+    screen.table(&table, "it has no lines")?;
+    for shipment in rows(order, "shipments") {
+        screen.line(format!("shipment {}", text(shipment, "number")))?;
+        ship::show(screen, shipment)?;
+    }
+    Ok(())
+}
+
+async fn untold(api: &Api, screen: Screen) -> Result<(), Failure> {
+    let items = api.list(&["shipments", "untold"], &[], None).await?;
+    screen.show(&json!({ "items": items }), |screen| {
+        let mut table = Table::new(&["SHOP", ">ORDER", ">SHIPMENT", "WHY"]);
+        for item in &items {
+            table.row(["shop", "order", "shipment", "problem"].map(|name| text(item, name)));
+        }
+        screen.table(&table, "shops were told of every shipment, or will be")?;
+        if items.is_empty() {
+            return Ok(());
+        }
+        screen.line("tell a shop again with `onhand order retry SHOP ORDER --shipment NUMBER`")
+    })
 }

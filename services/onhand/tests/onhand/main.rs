@@ -21,6 +21,7 @@ mod resharding;
 mod restore;
 mod returning;
 mod rolling;
+mod shipping;
 mod sink;
 mod situations;
 mod suite;

@@ -8,6 +8,7 @@ use values::{HolderId, OrderId, ProductId};
 
 use crate::deployment::{Deployment, Form, Servers};
 use crate::harness::{Bench, PROOF_PATIENCE, until};
+use crate::shipping::what_is_shipped_is_told_to_its_shop;
 use crate::world::{
     FAR, Far, MOVED, NAMELESS_SHOP, SOLO, UNITS_START, World, all_is_sound, comes_right, hasty_bench,
     hasty_shop, nothing_lost_or_doubled, shown_by, sku,
@@ -48,6 +49,7 @@ async fn run(form: Form) {
         goods_elsewhere_are_not_offered(&world),
         a_line_is_applied_once_it_is_mapped(&world),
         a_shop_that_was_down_catches_up(&world),
+        what_is_shipped_is_told_to_its_shop(&world),
     );
 
     comes_right(&world, &BTreeMap::from([received, counted])).await;
@@ -62,7 +64,7 @@ async fn run(form: Form) {
     deployment.stop(&world.bench).await;
 }
 
-async fn order(shop: &FakeShop, product: ProductId, quantity: i64) -> OrderId {
+pub(crate) async fn order(shop: &FakeShop, product: ProductId, quantity: i64) -> OrderId {
     let order = NewOrder::by_checkout(Status::Processing, vec![NewLine::of(product, quantity)]);
     shop.act(Change::CreateOrder(order)).await.unwrap().order.unwrap()
 }
@@ -93,7 +95,7 @@ impl World {
     }
 
     /// What the ledger says of the SKU in its first warehouse.
-    async fn balance(&self, sku: &str) -> (String, String) {
+    pub(crate) async fn balance(&self, sku: &str) -> (String, String) {
         let stock = self.bench.run(&["stock", "get", sku, "--json"]).await.json();
         let main = &stock["items"][0]["warehouses"][0];
         let text = |what: &str| main[what].as_str().unwrap_or_default().to_owned();

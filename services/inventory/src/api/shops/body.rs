@@ -6,7 +6,7 @@ use ledger::StatusRule;
 use push::DriftPolicy;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use store::{Condition, Opening, Openings, Orphaned, Reading, Shop, ShopLane, SignIn};
+use store::{Condition, Opening, Openings, Orphaned, Reading, Shop, ShopLane, SignIn, Tags};
 use utoipa::ToSchema;
 use values::Timestamp;
 
@@ -219,6 +219,16 @@ pub(in super::super) struct ShopBody {
     pub(super) orphaned: OrphanedWord,
     /// What is done about differences between what it shows and what it should.
     pub(super) drift: DriftWord,
+    /// The status its orders get once all of them is shipped; `null`: it is left alone.
+    #[schema(example = "completed")]
+    pub(super) shipped_status: Option<String>,
+    /// The status its orders get once a part of them is shipped; `null`: it is left alone.
+    pub(super) partly_shipped_status: Option<String>,
+    /// Whether its customers get a note with carrier and tracking number.
+    pub(super) shipment_note: bool,
+    /// What it is tagged with; movements carry the tags of their time.
+    #[schema(example = json!({"cost-centre": "4711"}))]
+    pub(super) tags: BTreeMap<String, String>,
     /// How long an unpaid order keeps its reservation, in minutes.
     #[schema(example = 60)]
     pub(super) pending_hold_minutes: u64,
@@ -261,6 +271,10 @@ impl ShopBody {
             sign_in: settings.sign_in.into(),
             orphaned: settings.orphaned.into(),
             drift: settings.drift.into(),
+            shipped_status: settings.shipping.shipped.clone(),
+            partly_shipped_status: settings.shipping.partly.clone(),
+            shipment_note: settings.shipping.note,
+            tags: tag_map(&settings.tags),
             pending_hold_minutes: settings.pending_hold.as_secs() / 60,
             statuses: settings.statuses.iter().map(|(word, rule)| (word.to_owned(), rule.into())).collect(),
             created_at: shop.created_at.into(),
@@ -272,6 +286,11 @@ impl ShopBody {
             webhook_url: None,
         }
     }
+}
+
+/// Tags as JSON shows them.
+pub(in super::super) fn tag_map(tags: &Tags) -> BTreeMap<String, String> {
+    tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// Something that is wrong with a shop, or was.
@@ -560,6 +579,17 @@ pub(in super::super) struct ChangeShop {
     pub(super) orphaned: Option<OrphanedWord>,
     /// What is done about differences between what it shows and what it should; from the next comparison on.
     pub(super) drift: Option<DriftWord>,
+    /// The status its orders get once all of them is shipped; empty: it is left alone.
+    #[schema(example = "completed")]
+    pub(super) shipped_status: Option<String>,
+    /// The status its orders get once a part of them is shipped; empty: it is left alone.
+    pub(super) partly_shipped_status: Option<String>,
+    /// Whether its customers get a note with carrier and tracking number.
+    pub(super) shipment_note: Option<bool>,
+    /// Tags to set; one that is `null` is taken away, the others stay. A shop has at most 32.
+    #[serde(default)]
+    #[schema(example = json!({"cost-centre": "4711", "price-list": null}))]
+    pub(super) tags: BTreeMap<String, Option<String>>,
     /// How long an unpaid order keeps its reservation, in minutes: 1 to 43200.
     pub(super) pending_hold_minutes: Option<u64>,
     /// What some of its order statuses mean; the others stay.

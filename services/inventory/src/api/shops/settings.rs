@@ -22,6 +22,8 @@ const SECRET_BYTES_MAX: usize = 200;
 const PENDING_HOLD_MAX_MINUTES: u64 = 30 * 24 * 60;
 /// Most statuses of its own a shop has.
 const STATUSES_MAX: usize = 100;
+/// Longest word of a status that is set, in bytes.
+const SHIPPING_STATUS_BYTES_MAX: usize = 40;
 /// Longest word of a status, in bytes.
 const STATUS_BYTES_MAX: usize = 50;
 
@@ -69,6 +71,25 @@ impl ChangeShop {
         }
         if let Some(word) = self.drift {
             settings.drift = word.into();
+        }
+        if let Some(word) = &self.shipped_status {
+            settings.shipping.shipped = shipping_status("shipped_status", word)?;
+        }
+        if let Some(word) = &self.partly_shipped_status {
+            settings.shipping.partly = shipping_status("partly_shipped_status", word)?;
+        }
+        if let Some(note) = self.shipment_note {
+            settings.shipping.note = note;
+        }
+        for (key, value) in &self.tags {
+            if value.is_none() {
+                settings.tags.remove(key);
+            }
+        }
+        for (key, value) in &self.tags {
+            if let Some(value) = value {
+                settings.tags.set(key, value).map_err(|error| Problem::invalid(error.to_string()))?;
+            }
         }
         if let Some(minutes) = self.pending_hold_minutes {
             settings.pending_hold = pending_hold(minutes)?;
@@ -164,6 +185,22 @@ fn pending_hold(minutes: u64) -> Result<Duration, Problem> {
         )));
     }
     Ok(Duration::from_secs(minutes * 60))
+}
+
+/// The status an order gets; `None` for one that is to be left alone.
+fn shipping_status(field: &str, word: &str) -> Result<Option<String>, Problem> {
+    if word.is_empty() {
+        return Ok(None);
+    }
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    if word.len() > SHIPPING_STATUS_BYTES_MAX || !word.bytes().all(plain) {
+        return Err(Problem::invalid(format!(
+            "{field} must be the word of an order status, as in `completed`: 1 to {SHIPPING_STATUS_BYTES_MAX} of \
+             `a-z 0-9 - _`, or empty to leave the status alone"
+        )));
+    }
+    // Some plugins show the database's form of the word.
+    Ok(Some(word.strip_prefix("wc-").unwrap_or(word).to_owned()))
 }
 
 fn with_rules(map: StatusMap, rules: &BTreeMap<String, Rule>) -> Result<StatusMap, Problem> {

@@ -38,6 +38,21 @@ pub(crate) struct Set {
     /// What is done when it shows something else than it should, from the next comparison on.
     #[arg(long, value_enum)]
     drift: Option<DriftPolicy>,
+    /// The status its orders get once all of them is shipped; `none` leaves it alone.
+    #[arg(long, value_name = "STATUS|none")]
+    shipped_status: Option<String>,
+    /// The status its orders get once a part of them is shipped; `none` leaves it alone.
+    #[arg(long, value_name = "STATUS|none")]
+    partly_shipped_status: Option<String>,
+    /// Whether its customers get a note with carrier and tracking number.
+    #[arg(long, value_name = "YES|NO", value_parser = clap::builder::BoolishValueParser::new())]
+    shipment_note: Option<bool>,
+    /// Tags it, as in `cost-centre=4711`; movements carry the tags of their time. Again for each tag.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_tag)]
+    tag: Vec<(String, String)>,
+    /// Takes a tag away; again for each.
+    #[arg(long, value_name = "KEY")]
+    untag: Vec<String>,
 }
 
 impl Set {
@@ -67,6 +82,10 @@ impl Set {
             ("sign_in", self.sign_in.map(|sign_in| sign_in.word().into())),
             ("orphaned", self.orphaned.map(|orphaned| orphaned.word().into())),
             ("drift", self.drift.map(|drift| drift.word().into())),
+            ("shipped_status", self.shipped_status.as_deref().map(status_or_none)),
+            ("partly_shipped_status", self.partly_shipped_status.as_deref().map(status_or_none)),
+            ("shipment_note", self.shipment_note.map(Value::from)),
+            ("tags", self.tags()),
         ];
         for (field, value) in plain {
             if let Some(value) = value {
@@ -78,4 +97,26 @@ impl Set {
         }
         Ok(change)
     }
+
+    /// Those to set, and `null` for those to take away.
+    fn tags(&self) -> Option<Value> {
+        let gone = self.untag.iter().map(|key| (key.clone(), Value::Null));
+        let set = self.tag.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str())));
+        let tags: Map<String, Value> = gone.chain(set).collect();
+        (!tags.is_empty()).then(|| tags.into())
+    }
+}
+
+/// The API takes an empty word for no status.
+fn status_or_none(given: &str) -> Value {
+    if given == "none" { "".into() } else { given.into() }
+}
+
+fn parse_tag(given: &str) -> Result<(String, String), String> {
+    let wrong = || format!("{given} is not KEY=VALUE; it looks like cost-centre=4711");
+    let (key, value) = given.split_once('=').ok_or_else(wrong)?;
+    if key.is_empty() || value.is_empty() {
+        return Err(wrong());
+    }
+    Ok((key.to_owned(), value.to_owned()))
 }
