@@ -15,6 +15,7 @@ mod delivery;
 mod diagnose;
 mod hooks;
 mod json;
+mod listings;
 mod oauth1;
 mod order;
 mod orders;

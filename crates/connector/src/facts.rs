@@ -1,6 +1,8 @@
 //! Facts as an external system reports them, already parsed into values; what they mean is the ledger's business.
 
-use values::{HolderId, LineFault, LineId, ListingId, OrderId, ProductId, Quantity, Sku, Timestamp};
+use values::{
+    HolderId, LineFault, LineId, ListingId, ListingKind, OrderId, ProductId, Quantity, Sku, Timestamp,
+};
 
 /// A whole order as the shop showed it at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,19 +35,6 @@ pub struct LineFact {
     pub restocked: Quantity,
     /// It cannot be counted, and why; the rest of its order can.
     pub fault: Option<LineFault>,
-}
-
-/// What kind of thing a listing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ListingKind {
-    /// Sold as it is.
-    Simple,
-    /// Sold through its variations; it may still keep a stock for those that keep none.
-    Parent,
-    /// One variation of a parent.
-    Variation,
-    /// A group, a link to another site, or a kind a plugin adds.
-    Other,
 }
 
 /// A listing as the shop showed it.

@@ -13,6 +13,7 @@ pub mod capability;
 pub mod diagnosis;
 pub mod error;
 pub mod facts;
+pub mod listings;
 pub mod pace;
 pub mod webhooks;
 
@@ -24,6 +25,8 @@ pub use capability::{
 };
 pub use diagnosis::{Diagnosis, Finding, Severity};
 pub use error::{AuthProblem, CallError, Effect, NotSentCause, UncertainCause};
-pub use facts::{LineFact, ListingFact, ListingKind, OrderFact, Shown, StockFact, StockRef};
+pub use facts::{LineFact, ListingFact, OrderFact, Shown, StockFact, StockRef};
+pub use listings::{ListingShown, ManageStock, Managed, ReadListings};
 pub use pace::{CALLS_PER_REFUSAL, Ceiling, Pace, PaceConfig, PaceState, Signal, Start};
+pub use values::ListingKind;
 pub use webhooks::{KeepWebhooks, Tried, Webhook, WebhookStatus};

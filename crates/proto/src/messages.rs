@@ -1,8 +1,8 @@
 //! The messages themselves. All are states, none is a difference: any of them may come twice.
 
 use values::{
-    Epoch, HolderId, LineFault, LineId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber,
-    Revision, ShopId, Sku, Step, StockId, Timestamp, WarehouseId,
+    Epoch, HolderId, LineFault, LineId, ListingId, ListingKind, Moment, OrderId, ProductId, Quantity,
+    ReadNumber, Revision, ShopId, Sku, Step, StockId, Timestamp, WarehouseId,
 };
 
 use crate::kind::{Kind, ShardKey};
@@ -223,6 +223,8 @@ pub struct ListingObserved {
     pub name: NameText,
     /// The shop's own word for its state.
     pub status: StatusText,
+    /// What kind of thing it is; `None` if that is not known, as of a product that is gone.
+    pub kind: Option<ListingKind>,
     /// Number of the read.
     pub number: ReadNumber,
 }
@@ -330,6 +332,8 @@ pub enum Wanted {
     OrderAudit,
     /// The whole catalogue.
     Catalogue,
+    /// The products or variations with these ids, at most [`READ_IDS_MAX`].
+    Listings(Vec<HolderId>),
 }
 
 /// What a shop is to be told of a shipment: always the whole of it, so that the newest revision is enough.

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use prost::Message as _;
 use values::{
-    Epoch, HolderId, LineFault, ListingId, Moment, ParseIdError, Quantity, ReadNumber, Revision, Sku, Step,
-    StockId, Timestamp,
+    Epoch, HolderId, LineFault, ListingId, ListingKind, Moment, ParseIdError, Quantity, ReadNumber, Revision,
+    Sku, Step, StockId, Timestamp,
 };
 
 use crate::error::{At, DecodeError, EncodeError, FieldError, FieldProblem, Malformed};
@@ -313,6 +313,7 @@ impl ListingObserved {
             name: self.name.as_str().to_owned(),
             status: self.status.as_str().to_owned(),
             number: self.number.get(),
+            kind: self.kind.map(|kind| kind.as_str().to_owned()),
         }
     }
 
@@ -324,6 +325,7 @@ impl ListingObserved {
             sku: wire.sku.as_deref().map(sku).transpose().at("sku")?,
             name: text(&wire.name).at("name")?,
             status: text(&wire.status).at("status")?,
+            kind: wire.kind.as_deref().map(ListingKind::of_word),
             number: ReadNumber::new(wire.number),
         })
     }
@@ -451,6 +453,11 @@ impl ReadWanted {
             }
             Wanted::OrderAudit => read_wanted::What::OrderAudit(read_wanted::OrderAudit {}),
             Wanted::Catalogue => read_wanted::What::Catalogue(read_wanted::Catalogue {}),
+            Wanted::Listings(ids) => {
+                sendable(Kind::ReadWanted, "ids", ids.len(), READ_IDS_MAX)?;
+                let ids = ids.iter().map(|id| id.get()).collect();
+                read_wanted::What::Listings(read_wanted::Listings { ids })
+            }
         };
         Ok(schema::ReadWanted { shop: self.shop.get(), what: Some(what) })
     }
@@ -465,6 +472,9 @@ impl ReadWanted {
             }
             read_wanted::What::OrderAudit(_) => Wanted::OrderAudit,
             read_wanted::What::Catalogue(_) => Wanted::Catalogue,
+            read_wanted::What::Listings(wanted) => {
+                Wanted::Listings(each("ids", READ_IDS_MAX, &wanted.ids, |raw| id(*raw).at("id"))?)
+            }
         };
         Ok(Self { shop: id(wire.shop).at("shop")?, what })
     }

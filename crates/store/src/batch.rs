@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::ingress::SettleWanted;
 use crate::inventory::{
     Approval, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook, ListingOutcome, ListingSeen,
-    MapOutcome, OperationKey, OrderRow, StockRow, Unpublished, Wish,
+    MapOutcome, OperationKey, OrderRow, StockRow, TableEntry, TableOutcome, Unpublished, Wish,
 };
 use crate::postgres::PgInventoryTx;
 use crate::registry::{Changed, Shop, ShopSettings, Warehouse};
@@ -92,6 +92,9 @@ on_every_backend! {
     fn activate_shop(shop: ShopId) -> Changed;
     /// Maps a stock to a SKU by hand; a SKU never heard of is made, its mark to recompute too.
     fn map_stock(stock: StockId, sku: &Sku, now: Timestamp) -> MapOutcome;
+    /// Takes in what a person says that listings of a shop are, each listing once; what each came to. If one is refused
+    /// nothing is written.
+    fn map_listings(shop: ShopId, entries: &[TableEntry], now: Timestamp) -> Vec<TableOutcome>;
     /// Wants something to be read.
     fn wish(wishes: &[Wish], now: Timestamp) -> ();
     /// Orders of shops in service that no read has confirmed since `before`, by key from after `after`.

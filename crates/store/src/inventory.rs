@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ledger::{Book, Listings, Movement, Order, Resolved};
 use values::{
-    Epoch, HolderId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber, Revision, ShopId, Sku,
-    Step, StockId, Timestamp,
+    Epoch, HolderId, ListingId, ListingKind, Moment, OrderId, ProductId, Quantity, ReadNumber, Revision,
+    ShopId, Sku, Step, StockId, Timestamp,
 };
 
 use crate::tags::TagSet;
@@ -215,6 +215,8 @@ pub enum Wanted {
     Audit,
     /// The whole catalogue.
     Catalogue,
+    /// The product or variation with this id, as an entry of the catalogue.
+    Listing(HolderId),
 }
 
 /// A message that could not be applied.
@@ -362,7 +364,9 @@ pub struct ListingSeen {
     pub name: String,
     /// The shop's own word for its state.
     pub status: String,
-    /// Number of the read.
+    /// What kind of thing it is, if that is known.
+    pub kind: Option<ListingKind>,
+    /// Number of the read; [`ReadNumber::ZERO`] is a hint.
     pub number: ReadNumber,
 }
 
@@ -387,6 +391,54 @@ pub enum ListingOutcome {
     },
     /// A later read was seen before.
     Older,
+    /// A hint shows something else than what was read: it is to be read again.
+    Hinted,
+}
+
+/// What a person says that a listing is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableEntry {
+    /// What the shop sells.
+    pub listing: ListingId,
+    /// The SKU it is; `None`: nothing is said of it any more.
+    pub sku: Option<Sku>,
+    /// Written down also where it is found to be so without a table.
+    pub is_kept: bool,
+}
+
+/// What an entry of the table of a shop came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TableOutcome {
+    /// It is so now.
+    Changed {
+        /// The stock that has another SKU from now on; `None`: none has.
+        stock: Option<HolderId>,
+        /// The SKU it was.
+        before: Option<Sku>,
+        /// The SKU it is; `None`: nobody knows.
+        now: Option<Sku>,
+    },
+    /// It was so before.
+    Unchanged,
+    /// The shop is not known to sell this.
+    UnknownListing,
+    /// It shares the stock of its product, which is what is to be mapped.
+    SharesStock {
+        /// Where the quantity is kept.
+        holder: HolderId,
+    },
+    /// Another stock of the shop has the SKU.
+    SkuTaken {
+        /// The one that has it.
+        by: HolderId,
+    },
+}
+
+impl TableOutcome {
+    /// It stands in the way of all entries.
+    pub const fn is_refused(&self) -> bool {
+        matches!(self, Self::UnknownListing | Self::SharesStock { .. } | Self::SkuTaken { .. })
+    }
 }
 
 /// What mapping a stock by hand came to.

@@ -49,13 +49,14 @@ pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, Se
 pub use inventory::{
     Adoption, Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,
     ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted,
-    Posting, Settled, ShopFilter, ShopListings, StockOpening, StockRow, Unpublished, Wanted, Wish,
+    Posting, Settled, ShopFilter, ShopListings, StockOpening, StockRow, TableEntry, TableOutcome,
+    Unpublished, Wanted, Wish,
 };
 pub use postgres::{PostgresOptions, migrate_postgres};
 pub use push::{DriftAction, DriftClass, DriftPolicy};
 pub use reading::{
-    BreakerWord, CallsMade, CallsOfKind, FAILURE_CHARS_MAX, OPEN_TASKS_MAX, Reading, Reread,
-    TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
+    BreakerWord, CallsMade, CallsOfKind, FAILURE_CHARS_MAX, KnownListing, ListingReread, OPEN_TASKS_MAX,
+    Reading, Reread, TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
 };
 pub use registry::{
     ApiToken, Changed, Connector, EpochBegun, NewShop, OpenOrders, Opening, Orphaned, PollSettings,
@@ -63,8 +64,9 @@ pub use registry::{
     StillHeld, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor, same_address,
 };
 pub use report::{
-    Explanation, MovementSum, OpenHold, Openings, Orphan, OrphanCause, PAGE_ROWS_MAX, ParkedCause,
-    ParkedLine, SkuStock, UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
+    Explanation, ListingRow, MovementSum, OpenHold, Openings, Orphan, OrphanCause, PAGE_ROWS_MAX,
+    ParkedCause, ParkedLine, STATUS_GONE, STATUS_TRASH, SkuStock, UnmappedCause, UnmappedStock, Waiting,
+    WarehouseTotal,
 };
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
 pub use shards::{CLOCKS_DIFFER_MAX, ShardLease, Share};

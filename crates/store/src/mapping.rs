@@ -3,17 +3,39 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use values::{Epoch, HolderId, ListingId, ProductId, Quantity, Revision, ShopId, Sku, Step, StockId};
+use values::{
+    Epoch, HolderId, ListingId, ProductId, Quantity, ReadNumber, Revision, ShopId, Sku, Step, StockId,
+    VariationId,
+};
 
 use crate::error::Error;
 use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome, StockOpening, StockRow};
 use crate::rows::{id, listing, listing_key, signed, sku};
 
-/// A listing as it is stored: its holder, SKU text, name, status and the read that showed it.
-type Known = (Option<i64>, Option<String>, String, String, i64);
+mod likeness;
+mod table;
+
+pub(crate) use likeness::{Like, Named, Sold};
+use likeness::{Likeness, alike};
+pub(crate) use table::table_keys;
+
+/// A listing as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    holder: Option<i64>,
+    code: Option<String>,
+    name: String,
+    status: String,
+    /// The read that showed it.
+    number: i64,
+    kind: Option<String>,
+    /// The SKU that a person said it is.
+    mapped: Option<String>,
+}
 
 /// Shop, product, variation, then what is [`Known`].
-pub(crate) type ListingColumns = (i64, i64, i64, Option<i64>, Option<String>, String, String, i64);
+pub(crate) type ListingColumns =
+    (i64, i64, i64, Option<i64>, Option<String>, String, String, i64, Option<String>, Option<String>);
 
 /// Shop, holder, SKU, parent, step, epoch, revision, removed.
 pub(crate) type MappingColumns = (i64, i64, Option<String>, Option<i64>, i64, i64, i64, bool);
@@ -26,15 +48,16 @@ pub(crate) type StockKeys = Vec<(i64, i64)>;
 pub(crate) struct Mapping {
     listings: BTreeMap<(ShopId, ListingId), Known>,
     stocks: BTreeMap<StockId, StockRow>,
-    /// Epoch and revision of stocks as they were loaded.
-    loaded: BTreeMap<StockId, (Epoch, Revision)>,
+    /// Stocks as they were loaded.
+    loaded: BTreeMap<StockId, StockRow>,
+    pub(crate) likeness: Likeness,
     owners: BTreeMap<(ShopId, Sku), HolderId>,
     changed_listings: BTreeSet<(ShopId, ListingId)>,
     changed_stocks: BTreeSet<StockId>,
     removed_stocks: BTreeSet<StockId>,
     /// Stocks whose lines may now be resolved.
     resolvable: BTreeSet<StockId>,
-    /// Listings that turned out to have no quantity: lines of them wait for nobody.
+    /// Listings without a quantity that are another SKU now, or turned out to have none: lines of them wait for nobody.
     unmanaged: BTreeSet<(ShopId, ListingId)>,
     marked: BTreeSet<Sku>,
     /// SKUs that stocks had before.
@@ -65,13 +88,6 @@ pub(crate) fn stock_keys(seen: &[ListingSeen]) -> StockKeys {
     keys.into_iter().collect()
 }
 
-/// The SKUs seen, each once a shop.
-pub(crate) fn owner_keys(seen: &[ListingSeen]) -> Vec<(i64, &str)> {
-    let keys: BTreeSet<_> =
-        seen.iter().filter_map(|seen| Some((seen.shop.get(), seen.sku.as_ref()?.as_str()))).collect();
-    keys.into_iter().collect()
-}
-
 /// Where a listing's quantity is kept if it keeps its own.
 fn own_holder(listing: ListingId) -> HolderId {
     listing.variation.map_or_else(|| listing.product.into(), HolderId::from)
@@ -79,14 +95,20 @@ fn own_holder(listing: ListingId) -> HolderId {
 
 impl Mapping {
     pub(crate) fn know_listing(&mut self, row: ListingColumns) -> Result<(), Error> {
-        let (shop, product, variation, holder, code, name, status, number) = row;
+        let (shop, product, variation, holder, code, name, status, number, kind, mapped) = row;
         let key = (id("shop", shop)?, listing(product, variation)?);
-        self.listings.insert(key, (holder, code, name, status, number));
+        self.listings.insert(key, Known { holder, code, name, status, number, kind, mapped });
         Ok(())
     }
 
+    /// The listing that keeps its quantity in a stock that is known, as shop, product and variation.
+    pub(crate) fn own_listing_of(&self, stock: StockId) -> Option<(i64, i64, i64)> {
+        let (product, variation) = listing_key(own_listing(self.stocks.get(&stock)?));
+        Some((stock.shop.get(), product, variation))
+    }
+
     pub(crate) fn know_stock(&mut self, row: StockRow) {
-        self.loaded.insert(row.id, (row.epoch, row.revision));
+        self.loaded.insert(row.id, row.clone());
         self.stocks.insert(row.id, row);
     }
 
@@ -97,27 +119,45 @@ impl Mapping {
         Ok(())
     }
 
+    /// The SKUs that may be decided on: who has them must be known.
+    pub(crate) fn candidates(&self, seen: &[ListingSeen]) -> Result<BTreeSet<(i64, String)>, Error> {
+        let codes = seen.iter().filter_map(|seen| Some((seen.shop.get(), seen.sku.as_ref()?.to_string())));
+        let mut wanted: BTreeSet<(i64, String)> = codes.collect();
+        for ((shop, _), known) in &self.listings {
+            wanted.extend(known.mapped.clone().map(|mapped| (shop.get(), mapped)));
+        }
+        wanted.extend(self.likeness.skus().map(|(shop, sku)| (shop.get(), sku.to_string())));
+        // What was stored as a SKU must be one.
+        wanted.iter().try_for_each(|(_, code)| sku(code).map(drop))?;
+        Ok(wanted)
+    }
+
     /// Takes in what a catalogue shows.
     pub(crate) fn observe(&mut self, seen: &ListingSeen) -> ListingOutcome {
         let key = (seen.shop, seen.listing);
-        let shown: Known = (
-            seen.holder.map(HolderId::get),
-            seen.sku.as_ref().map(|sku| sku.as_str().to_owned()),
-            seen.name.clone(),
-            seen.status.clone(),
-            signed(seen.number.get()),
-        );
         let before = self.listings.get(&key);
-        if before.is_some_and(|before| before.4 > shown.4) {
-            return ListingOutcome::Older;
+        let shown = Known {
+            holder: seen.holder.map(HolderId::get),
+            code: seen.sku.as_ref().map(|sku| sku.as_str().to_owned()),
+            name: seen.name.clone(),
+            status: seen.status.clone(),
+            number: signed(seen.number.get()),
+            kind: seen.kind.map(|kind| kind.as_str().to_owned()).or_else(|| before?.kind.clone()),
+            mapped: before.and_then(|before| before.mapped.clone()),
+        };
+        let same = before.is_some_and(|before| shows_the_same(before, &shown));
+        if before.is_some_and(|before| before.number > shown.number) {
+            return if seen.number == ReadNumber::ZERO && !same {
+                ListingOutcome::Hinted
+            } else {
+                ListingOutcome::Older
+            };
         }
-        let holder_changed = before.is_none_or(|before| before.0 != shown.0);
+        let holder_changed = before.is_none_or(|before| before.holder != shown.holder);
         if holder_changed {
             self.moved.insert(seen.shop);
         }
-        let same = before.is_some_and(|before| {
-            (&before.0, &before.1, &before.2, &before.3) == (&shown.0, &shown.1, &shown.2, &shown.3)
-        });
+        let explicit = shown.mapped.as_deref().and_then(|mapped| mapped.parse::<Sku>().ok());
         if before != Some(&shown) {
             self.listings.insert(key, shown);
             self.changed_listings.insert(key);
@@ -133,7 +173,8 @@ impl Mapping {
             self.unmanaged.insert(key);
         }
         let outcome = if seen.holder == Some(own.holder) {
-            self.keep_own(seen, own)
+            self.likeness.note(seen);
+            self.keep_own(seen, own, explicit, holder_changed)
         } else {
             self.leave_own(own);
             ListingOutcome::Seen
@@ -148,9 +189,17 @@ impl Mapping {
         }
     }
 
-    /// The listing keeps its own quantity.
-    fn keep_own(&mut self, seen: &ListingSeen, own: StockId) -> ListingOutcome {
+    /// The listing keeps its own quantity, again or still. A person's word comes first, then its code, then what is like it.
+    fn keep_own(
+        &mut self,
+        seen: &ListingSeen,
+        own: StockId,
+        explicit: Option<Sku>,
+        is_back: bool,
+    ) -> ListingOutcome {
         let parent = seen.listing.variation.map(|_| seen.listing.product);
+        let said = explicit.is_some();
+        let wanted = explicit.or_else(|| self.likeness.meant(seen));
         let stock = self.stocks.get_mut(&own).expect("it was just made sure of");
         if stock.parent != parent {
             stock.parent = parent;
@@ -158,17 +207,21 @@ impl Mapping {
         }
         let mapped = stock.sku.clone();
         if stock.removed {
+            let Some(sku) = wanted.or_else(|| mapped.filter(|_| is_back)) else {
+                return ListingOutcome::Seen;
+            };
             stock.removed = false;
             self.changed_stocks.insert(own);
             stock.sku = None;
-            return match seen.sku.as_ref().or(mapped.as_ref()) {
-                Some(sku) => self.take_sku(own, sku),
-                None => ListingOutcome::Seen,
-            };
+            return self.take_sku(own, &sku);
         }
-        match (mapped, &seen.sku) {
-            (None, Some(sku)) => self.take_sku(own, sku),
-            (Some(mapped), Some(sku)) if mapped != *sku => ListingOutcome::Renamed { mapped },
+        match (mapped, wanted) {
+            (None, Some(sku)) => self.take_sku(own, &sku),
+            (Some(mapped), Some(sku)) if mapped != sku && said => self.take_sku(own, &sku),
+            (Some(mapped), Some(_)) if !said => match &seen.sku {
+                Some(code) if !alike(code.as_str(), mapped.as_str()) => ListingOutcome::Renamed { mapped },
+                _ => ListingOutcome::Seen,
+            },
             _ => ListingOutcome::Seen,
         }
     }
@@ -198,12 +251,18 @@ impl Mapping {
     }
 
     fn assign(&mut self, stock: StockId, sku: &Sku) {
-        self.owners.insert((stock.shop, sku.clone()), stock.holder);
         if let Some(row) = self.stocks.get_mut(&stock) {
-            self.left.extend(row.sku.replace(sku.clone()));
+            let before = row.sku.replace(sku.clone());
+            if let Some(before) = before.as_ref()
+                && self.owners.get(&(stock.shop, before.clone())) == Some(&stock.holder)
+            {
+                self.owners.remove(&(stock.shop, before.clone()));
+            }
+            self.left.extend(before);
             // What it was told and what was proven before belongs to another mapping.
             row.epoch = row.epoch.next();
         }
+        self.owners.insert((stock.shop, sku.clone()), stock.holder);
         self.changed_stocks.insert(stock);
         self.resolvable.insert(stock);
         self.marked.insert(sku.clone());
@@ -214,14 +273,22 @@ impl Mapping {
         let Some(row) = self.stocks.get_mut(&stock) else {
             return MapOutcome::UnknownStock;
         };
-        if row.sku.as_ref() == Some(sku) && !row.removed {
-            return MapOutcome::Unchanged;
-        }
+        let is_so = row.sku.as_ref() == Some(sku) && !row.removed;
         if let Some(by) = self.owners.get(&(stock.shop, sku.clone())).filter(|by| **by != stock.holder) {
             return MapOutcome::SkuTaken { by: *by };
         }
+        let key = (stock.shop, own_listing(row));
         row.removed = false;
         let before = row.sku.clone();
+        if let Some(known) = self.listings.get_mut(&key)
+            && known.mapped.as_deref() != Some(sku.as_str())
+        {
+            known.mapped = Some(sku.to_string());
+            self.changed_listings.insert(key);
+        }
+        if is_so {
+            return MapOutcome::Unchanged;
+        }
         self.assign(stock, sku);
         MapOutcome::Mapped { before }
     }
@@ -230,30 +297,42 @@ impl Mapping {
         self.changed_listings
             .iter()
             .filter_map(|key| Some((key, self.listings.get(key)?.clone())))
-            .map(|((shop, listing), (holder, sku, name, status, number))| {
+            .map(|((shop, listing), known)| {
                 let (product, variation) = listing_key(*listing);
-                (shop.get(), product, variation, holder, sku, name, status, number)
+                let Known { holder, code, name, status, number, kind, mapped } = known;
+                (shop.get(), product, variation, holder, code, name, status, number, kind, mapped)
             })
             .collect()
     }
 
-    /// The stocks that changed: first those that give a SKU up, so that another can have it in the same go.
-    pub(crate) fn mapping_columns(&self) -> [Vec<MappingColumns>; 2] {
-        let (removed, kept): (Vec<_>, Vec<_>) = self
-            .changed_stocks
-            .iter()
-            .filter_map(|stock| self.stocks.get(stock))
-            .partition(|row| row.removed);
-        [removed, kept].map(|rows| rows.into_iter().map(mapping_columns).collect())
+    /// The stocks that changed, in three goes, so that another can have in the same transaction what one gives up: those that
+    /// have another SKU now give up the one they had, then come those that are removed, then the others.
+    pub(crate) fn mapping_columns(&self) -> [Vec<MappingColumns>; 3] {
+        let changed = || self.changed_stocks.iter().filter_map(|stock| self.stocks.get(stock));
+        let gives_up = |row: &&StockRow| {
+            self.loaded.get(&row.id).filter(|loaded| {
+                let had = loaded.sku.is_some() && !loaded.removed;
+                had && !row.removed && loaded.sku != row.sku
+            })
+        };
+        let given_up = changed()
+            .filter_map(|row| gives_up(&row))
+            .map(|row| mapping_columns(&without_sku(row)))
+            .collect();
+        let (removed, kept): (Vec<_>, Vec<_>) = changed().partition(|row| row.removed);
+        let [removed, kept] =
+            [removed, kept].map(|rows: Vec<&StockRow>| rows.into_iter().map(mapping_columns).collect());
+        [given_up, removed, kept]
     }
 
     /// The same, with what epoch and revision have grown by instead of what they are.
-    pub(crate) fn mapping_growth(&self) -> [Vec<MappingColumns>; 2] {
+    pub(crate) fn mapping_growth(&self) -> [Vec<MappingColumns>; 3] {
         let loaded: BTreeMap<(i64, i64), (i64, i64)> = self
             .loaded
-            .iter()
-            .map(|(stock, (epoch, revision))| {
-                ((stock.shop.get(), stock.holder.get()), (signed(epoch.get()), signed(revision.get())))
+            .values()
+            .map(|row| {
+                let stock = (row.id.shop.get(), row.id.holder.get());
+                (stock, (signed(row.epoch.get()), signed(row.revision.get())))
             })
             .collect();
         let mut columns = self.mapping_columns();
@@ -301,6 +380,29 @@ impl Mapping {
     /// Stocks to be published as removed.
     pub(crate) fn removed(&self) -> impl Iterator<Item = (i64, i64)> {
         self.removed_stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get()))
+    }
+}
+
+/// What a person sees of it is the same.
+fn shows_the_same(one: &Known, other: &Known) -> bool {
+    (&one.holder, &one.code, &one.name, &one.status)
+        == (&other.holder, &other.code, &other.name, &other.status)
+}
+
+fn without_sku(row: &StockRow) -> StockRow {
+    StockRow { sku: None, ..row.clone() }
+}
+
+/// The listing that keeps its quantity in this stock of its own.
+fn own_listing(row: &StockRow) -> ListingId {
+    let product =
+        |raw: i64| ProductId::new(raw).expect("the id of a stock is that of a product or variation");
+    let variation =
+        |raw: i64| VariationId::new(raw).expect("the id of a stock is that of a product or variation");
+    let holder = row.id.holder.get();
+    match row.parent {
+        Some(parent) => ListingId { product: parent, variation: Some(variation(holder)) },
+        None => ListingId { product: product(holder), variation: None },
     }
 }
 

@@ -14,6 +14,7 @@ mod egress_reports;
 mod epoch;
 mod grants;
 mod ingress;
+mod ingress_listings;
 mod ingress_rereads;
 mod ingress_tasks;
 mod ingress_webhooks;

@@ -5,7 +5,7 @@ mod calls;
 use std::fmt;
 use std::time::Duration;
 
-use values::{OrderId, ShopId, Timestamp};
+use values::{HolderId, ListingId, OrderId, ShopId, Sku, Timestamp};
 
 use crate::registry::words;
 
@@ -33,6 +33,8 @@ pub enum TaskKind {
     Catalogue,
     /// Reads every open order.
     Audit,
+    /// Switches stock management on for what has stock in the ledger.
+    ManageStock,
 }
 
 words!(TaskKind {
@@ -40,7 +42,8 @@ words!(TaskKind {
     Test = "test",
     Sync = "sync",
     Catalogue = "catalogue",
-    Audit = "audit"
+    Audit = "audit",
+    ManageStock = "manage_stock"
 });
 
 /// How far a task has come.
@@ -97,6 +100,28 @@ pub struct Reread {
     pub order: OrderId,
     /// How often it was asked for; hand it back when it is done.
     pub wanted: u64,
+}
+
+/// A product or variation that is to be read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListingReread {
+    /// The id that was named: of a product or of a variation, or of something else altogether.
+    pub id: HolderId,
+    /// How often it was asked for; hand it back when it is done.
+    pub wanted: u64,
+    /// What it is, as the catalogue was read; `None`: nothing of the catalogue.
+    pub known: Option<KnownListing>,
+}
+
+/// An entry of the catalogue as it was read last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownListing {
+    /// What the shop sells.
+    pub listing: ListingId,
+    /// Its code.
+    pub sku: Option<Sku>,
+    /// Its name.
+    pub name: String,
 }
 
 /// Whether calls to a shop are let through.

@@ -2,7 +2,8 @@
 
 use ledger::{Balance, Hold, MovementKind, SkuBook};
 use values::{
-    HolderId, LineFault, LineId, ListingId, OrderId, Quantity, ShopId, Sku, StockId, Timestamp, WarehouseId,
+    HolderId, LineFault, LineId, ListingId, ListingKind, OrderId, Quantity, ShopId, Sku, StockId, Timestamp,
+    WarehouseId,
 };
 
 use crate::egress::PushRow;
@@ -155,6 +156,77 @@ pub struct UnmappedStock {
     pub name: String,
     /// Why.
     pub cause: UnmappedCause,
+}
+
+/// The word of shops for what is in the trash.
+pub const STATUS_TRASH: &str = "trash";
+/// Our word for what is not there any more.
+pub const STATUS_GONE: &str = "gone";
+
+/// One entry of a shop's catalogue, and how it stands with the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListingRow {
+    /// What the shop sells.
+    pub listing: ListingId,
+    /// Where it keeps the quantity; `None`: it keeps none.
+    pub holder: Option<HolderId>,
+    /// Its code in the shop.
+    pub code: Option<Sku>,
+    /// Its name, for people.
+    pub name: String,
+    /// The shop's own word for its state.
+    pub status: String,
+    /// What kind of thing it is; `None` if it was not read since that is kept.
+    pub kind: Option<ListingKind>,
+    /// The SKU that a person said it is.
+    pub mapped: Option<Sku>,
+    /// The SKU that its stock is mapped to.
+    pub sku: Option<Sku>,
+    /// The stock of the shop that has the SKU it is said to be, or that its code is.
+    pub owner: Option<HolderId>,
+    /// Something else than orders said what there is of its SKU.
+    pub is_stocked: bool,
+    /// Another SKU that is written like its own, case and blanks aside.
+    pub like: Option<Sku>,
+    /// Its SKU was found by its name.
+    pub named_alike: bool,
+    /// It has variations.
+    pub is_parent: bool,
+    /// How many of its variations sell from its stock.
+    pub shared_by: u64,
+}
+
+impl ListingRow {
+    /// It keeps its quantity itself.
+    pub fn keeps_own(&self) -> bool {
+        self.holder == Some(self.own_holder())
+    }
+
+    /// Where its quantity is kept if it keeps its own.
+    pub fn own_holder(&self) -> HolderId {
+        self.listing.variation.map_or_else(|| self.listing.product.into(), HolderId::from)
+    }
+
+    /// It keeps no quantity, and could: it is sold as it is, the ledger has stock of its SKU, and no other stock of the shop is
+    /// that SKU.
+    pub fn can_be_managed(&self) -> bool {
+        let sold_as_it_is = match self.kind {
+            Some(ListingKind::Simple | ListingKind::Variation) => true,
+            Some(ListingKind::Parent | ListingKind::Other) => false,
+            None => !self.is_parent,
+        };
+        self.holder.is_none() && sold_as_it_is && self.is_there() && self.is_stocked && self.owner.is_none()
+    }
+
+    /// It is neither in the trash nor gone.
+    pub fn is_there(&self) -> bool {
+        self.status != STATUS_TRASH && self.status != STATUS_GONE
+    }
+
+    /// The SKU that it counts as.
+    pub fn counts_as(&self) -> Option<&Sku> {
+        self.sku.as_ref().or(self.mapped.as_ref()).or(self.code.as_ref())
+    }
 }
 
 /// What one warehouse has of everything.

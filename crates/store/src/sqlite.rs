@@ -8,6 +8,7 @@ mod egress_reports;
 mod epoch;
 mod grants;
 mod ingress;
+mod ingress_listings;
 mod ingress_rereads;
 mod ingress_tasks;
 mod ingress_webhooks;
@@ -194,5 +195,6 @@ fn migrations() -> Migrator {
         migration(20, "drift", include_str!("../migrations/sqlite/0020_drift.sql")),
         migration(21, "alerts", include_str!("../migrations/sqlite/0021_alerts.sql")),
         migration(22, "shipments", include_str!("../migrations/sqlite/0022_shipments.sql")),
+        migration(23, "mapping", include_str!("../migrations/sqlite/0023_mapping.sql")),
     ])
 }

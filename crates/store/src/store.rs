@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use values::{Epoch, LineId, OrderId, ProductId, Revision, ShopId, Sku, StockId, Timestamp};
+use values::{
+    Epoch, HolderId, LineId, ListingId, OrderId, ProductId, Revision, ShopId, Sku, StockId, Timestamp,
+};
 
 use crate::alerts::{Alert, AlertChanges, AlertFilter, AlertKind, Notice, ShopWaiting};
 use crate::batch::InventoryTx;
@@ -20,13 +22,13 @@ use crate::inventory::{
     Approval, DeadMessage, MapOutcome, OrderRow, Posted, ShopFilter, StockRow, Unpublished, Wish,
 };
 use crate::postgres::{Postgres, PostgresOptions};
-use crate::reading::{Reading, Reread, Task, TaskKind, TaskProgress};
+use crate::reading::{ListingReread, Reading, Reread, Task, TaskKind, TaskProgress};
 use crate::registry::{
     ApiToken, Changed, EpochBegun, NewShop, OpenOrders, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets,
     ShopSettings, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor,
 };
 use crate::report::{
-    Explanation, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal,
+    Explanation, ListingRow, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal,
 };
 use crate::secret::SecretKey;
 use crate::shards::{ShardLease, Shards, Share};
@@ -291,6 +293,14 @@ on_every_backend! {
     fn rereads_due(shop: ShopId, limit: u32) -> Vec<Reread>;
     /// These were read again, unless they were asked for again meanwhile.
     fn rereads_done(shop: ShopId, done: &[Reread]) -> ();
+    /// Asks for products or variations to be read again, by their ids: one row an id.
+    fn want_listings(ids: &[(ShopId, HolderId)]) -> ();
+    /// What of a shop's catalogue is to be read again, by id, with what is known of it.
+    fn listings_wanted(shop: ShopId, limit: u32) -> Vec<ListingReread>;
+    /// These were read again, unless they were asked for again meanwhile.
+    fn listings_done(shop: ShopId, done: &[ListingReread]) -> ();
+    /// What a shop is known to sell, without what is in the trash or gone.
+    fn listings_there(shop: ShopId, after: Option<ListingId>, limit: u32) -> Vec<ListingId>;
     /// Asks for a job of a shop's reader; its number, or that of the one of its kind that waits already.
     fn add_task(shop: ShopId, kind: TaskKind, now: Timestamp) -> i64;
     /// Tasks of a shop that did not end, the oldest first; those running may be of an earlier process.
@@ -448,6 +458,8 @@ on_every_backend! {
     fn explain(of: &Sku) -> Option<Explanation>;
     /// Lines without SKU.
     fn parked(after: Option<(ShopId, OrderId, LineId)>, limit: u32) -> Vec<ParkedLine>;
+    /// The catalogue of a shop as it was read, and how each entry stands with the ledger, by listing.
+    fn listings_of_shop(shop: ShopId, after: Option<ListingId>, limit: u32) -> Vec<ListingRow>;
     /// Orders that hold something although their shop no longer knows them, or is out of service.
     fn orphaned(after: Option<(ShopId, OrderId)>, limit: u32) -> Vec<Orphan>;
     /// What each warehouse has of everything. Reads every SKU.

@@ -5,6 +5,7 @@
 
 mod ids;
 mod line_fault;
+mod listing_kind;
 mod quantity;
 mod sku;
 mod timestamp;
@@ -14,6 +15,7 @@ pub use ids::{
     StockId, VariationId, WarehouseId,
 };
 pub use line_fault::LineFault;
+pub use listing_kind::ListingKind;
 pub use quantity::{ParseQuantityError, Quantity, Step};
 pub use sku::{ParseSkuError, SKU_CHARS_MAX, Sku};
 pub use timestamp::{MICROS_PER_SECOND, Moment, Timestamp};

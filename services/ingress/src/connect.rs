@@ -1,7 +1,9 @@
 //! How a shop of the registry becomes a connection that can be read.
 
 use connector::error::BoxError;
-use connector::{KeepWebhooks, ReadCatalogue, ReadOrders, ReadStocks, TestConnection};
+use connector::{
+    KeepWebhooks, ManageStock, ReadCatalogue, ReadListings, ReadOrders, ReadStocks, TestConnection,
+};
 use connector_woocommerce::{Access, Client, ShopUrl, SignIn, Timeouts};
 use store::{Shop, ShopSecrets};
 
@@ -16,6 +18,8 @@ pub trait Connect: Send + Sync + 'static {
     type Connection: ReadOrders
         + ReadStocks
         + ReadCatalogue
+        + ReadListings
+        + ManageStock
         + TestConnection
         + KeepWebhooks
         + Send

@@ -51,10 +51,12 @@ pub(crate) fn listing(shop: ShopId, fact: &ListingFact, number: ReadNumber) -> M
     ListingObserved {
         shop,
         listing: fact.listing,
-        holder: fact.holder,
+        // Nothing can be told to what is in the trash.
+        holder: fact.holder.filter(|_| fact.status != store::STATUS_TRASH),
         sku: fact.sku.clone(),
         name: NameText::clipped(&fact.name),
         status: StatusText::clipped(&fact.status),
+        kind: Some(fact.kind),
         number,
     }
     .into()

@@ -44,7 +44,16 @@ const READS: Metric<Counter> = Metric::counter(
     &[
         Label {
             name: "what",
-            values: &["orders", "orders_by_id", "stocks", "catalogue", "test", "webhooks"],
+            values: &[
+                "orders",
+                "orders_by_id",
+                "stocks",
+                "catalogue",
+                "listings",
+                "manage_stock",
+                "test",
+                "webhooks",
+            ],
         },
         Label { name: "outcome", values: &["ok", "failed"] },
     ],
@@ -145,6 +154,8 @@ pub(crate) enum Read {
     OrdersById,
     Stocks,
     Catalogue,
+    Listings,
+    ManageStock,
     Test,
     Webhooks,
 }
@@ -156,6 +167,8 @@ impl Read {
             Self::OrdersById => "orders_by_id",
             Self::Stocks => "stocks",
             Self::Catalogue => "catalogue",
+            Self::Listings => "listings",
+            Self::ManageStock => "manage_stock",
             Self::Test => "test",
             Self::Webhooks => "webhooks",
         }

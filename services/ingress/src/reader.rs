@@ -10,6 +10,7 @@ mod cursor;
 mod gate;
 pub(crate) mod guard;
 mod job;
+mod listings;
 mod orders;
 mod period;
 mod report;
@@ -95,6 +96,8 @@ enum Work {
     Trash,
     /// The webhooks in the shop.
     Webhooks,
+    /// Entries of the catalogue to be read again.
+    Listings,
     /// Stocks to be read.
     Stocks,
     /// A step of a long job.
@@ -102,20 +105,30 @@ enum Work {
 }
 
 impl Work {
-    const ALL: [Self; 7] =
-        [Self::Rereads, Self::Prove, Self::Orders, Self::Trash, Self::Webhooks, Self::Stocks, Self::Job];
+    const ALL: [Self; 8] = [
+        Self::Rereads,
+        Self::Prove,
+        Self::Orders,
+        Self::Trash,
+        Self::Webhooks,
+        Self::Listings,
+        Self::Stocks,
+        Self::Job,
+    ];
 }
 
 /// What may have to be looked for in the store.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a queue of its own")]
 struct Looks {
     rereads: bool,
+    listings: bool,
     settles: bool,
     tasks: bool,
 }
 
 impl Looks {
-    const ALL: Self = Self { rereads: true, settles: true, tasks: true };
+    const ALL: Self = Self { rereads: true, listings: true, settles: true, tasks: true };
 }
 
 type CursorOf<C> = <<C as Connect>::Connection as ReadCatalogue>::Cursor;
@@ -321,6 +334,7 @@ impl<C: Connect> Reader<C> {
             Work::Orders => self.poll_if_due(OrderSet::Live, self.orders_due <= now).await,
             Work::Trash => self.poll_if_due(OrderSet::Trash, self.trash_due <= now).await,
             Work::Webhooks => self.guard_if_due(now).await,
+            Work::Listings => Ok(self.looks.listings && self.gathered(now) && self.read_listings().await?),
             Work::Stocks => {
                 let looks = self.looks.settles && self.settling.has_room();
                 Ok(looks && self.gathered(now) && self.read_stocks().await?)

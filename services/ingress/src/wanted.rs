@@ -7,7 +7,7 @@ use std::time::Duration;
 use bus::{Delivery, Disposition, Handler, Limits, Pause};
 use proto::{Message, ReadWanted, Wanted};
 use store::{SettleWanted, TaskKind};
-use values::{OrderId, ShopId, StockId};
+use values::{HolderId, OrderId, ShopId, StockId};
 
 use crate::Shared;
 use crate::observe::Observe;
@@ -41,6 +41,10 @@ impl<C> Wishes<C> {
             let wants: Vec<_> = batch.stocks.iter().map(want).collect();
             self.shared.store.want_settles(&wants).await?;
         }
+        if !batch.listings.is_empty() {
+            let listings: Vec<_> = batch.listings.iter().copied().collect();
+            self.shared.store.want_listings(&listings).await?;
+        }
         for (shop, kind) in &batch.tasks {
             self.shared.store.add_task(*shop, *kind, now).await?;
         }
@@ -52,6 +56,7 @@ impl<C> Wishes<C> {
 struct Batch {
     orders: BTreeSet<(ShopId, OrderId)>,
     stocks: BTreeSet<StockId>,
+    listings: BTreeSet<(ShopId, HolderId)>,
     tasks: BTreeSet<(ShopId, TaskKind)>,
     shops: BTreeSet<ShopId>,
 }
@@ -67,6 +72,7 @@ impl Batch {
             }
             Wanted::OrderAudit => drop(self.tasks.insert((shop, TaskKind::Audit))),
             Wanted::Catalogue => drop(self.tasks.insert((shop, TaskKind::Catalogue))),
+            Wanted::Listings(ids) => self.listings.extend(ids.into_iter().map(|id| (shop, id))),
         }
     }
 }

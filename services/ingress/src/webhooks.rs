@@ -17,7 +17,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use connector_woocommerce::{Incoming, SIGNATURE_HEADER, TOPICS, classify};
 use process::telemetry::TRACES;
-use proto::Message;
 use store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -200,24 +199,23 @@ impl Inner {
         if !shop.is_connected {
             return Heard::Early;
         }
-        let (heard, message) = meaning::of(shop.id, content);
+        let (heard, mut messages) = meaning::of(shop.id, content);
         if heard == Heard::Blind && shop.noted.is_news("blind", BLIND_NOTED_EVERY) {
             // Only shown to people: polls read what these webhooks do not say.
             let noting = self.store.note_blind(shop.id, (self.clock)());
             self.note("note that a shop's webhooks are blind", noting).await;
         }
-        let Some(message) = message else { return heard };
-        if let Message::ListingObserved(listing) = &message
-            && self.told.contains(listing, Instant::now())
-        {
+        if messages.is_empty() {
+            return heard;
+        }
+        let now = Instant::now();
+        messages.retain(|message| !self.told.contains(message, now));
+        if messages.is_empty() {
             return Heard::Told;
         }
-        let published = self.outbound.publish_once(std::slice::from_ref(&message)).await;
-        match published {
+        match self.outbound.publish_once(&messages).await {
             Ok(()) => {
-                if let Message::ListingObserved(listing) = &message {
-                    self.told.add(listing, Instant::now());
-                }
+                messages.iter().for_each(|message| self.told.add(message, now));
                 heard
             }
             Err(error) => {

@@ -206,6 +206,7 @@ fn listing(shop: ShopId, number: u32) -> anyhow::Result<Message> {
         sku: Some(sku(number)?),
         name: NameText::clipped("A thing"),
         status: StatusText::clipped("publish"),
+        kind: None,
         number: ReadNumber::new(1),
     }))
 }

@@ -109,7 +109,7 @@ impl Summary {
     pub(crate) fn listing(&mut self, seen: &ListingSeen, outcome: &ListingOutcome) {
         self.listing_count += 1;
         // A shop tells of a product again with every sale of it.
-        if !matches!(outcome, ListingOutcome::Unchanged | ListingOutcome::Older) {
+        if !matches!(outcome, ListingOutcome::Unchanged | ListingOutcome::Older | ListingOutcome::Hinted) {
             self.changed_listing_count += 1;
         }
         if matches!(outcome, ListingOutcome::SkuTaken { .. } | ListingOutcome::Renamed { .. }) {
@@ -447,18 +447,20 @@ mod tests {
             sku: None,
             name: String::new(),
             status: "publish".to_owned(),
+            kind: None,
             number: ReadNumber::new(1),
         };
         let mut summary = Summary::default();
         for (outcome, changed) in [
             (ListingOutcome::Unchanged, 0),
             (ListingOutcome::Older, 0),
+            (ListingOutcome::Hinted, 0),
             (ListingOutcome::Seen, 1),
             (ListingOutcome::Mapped, 2),
         ] {
             summary.listing(&seen, &outcome);
             assert_eq!(summary.changed_listing_count, changed, "{outcome:?}");
         }
-        assert_eq!(summary.listing_count, 4, "all of them were listings");
+        assert_eq!(summary.listing_count, 5, "all of them were listings");
     }
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use proto::ListingObserved;
-use store::{InventoryTx, ListingOutcome, ListingSeen, MapOutcome, Opening, StockOpening, StockRow, Store};
-use values::{Sku, StockId};
+use store::{
+    InventoryTx, ListingOutcome, ListingSeen, MapOutcome, Opening, StockOpening, StockRow, Store, TableEntry,
+    TableOutcome, Wanted, Wish,
+};
+use values::{HolderId, ShopId, Sku, StockId};
 
 use crate::batch::{Summary, Traced};
 use crate::error::guarded;
@@ -12,6 +15,8 @@ use crate::work::{Occasion, Scope, Work};
 
 /// Orders looked at again in one transaction; the rest is left to the upkeep.
 const RESOLVED_MAX: u32 = 500;
+/// Most entries of a table that are taken in at once: they are one transaction.
+pub const MAPPINGS_MAX: usize = 20_000;
 
 pub(crate) async fn apply(
     tx: &mut InventoryTx,
@@ -21,12 +26,21 @@ pub(crate) async fn apply(
 ) -> Result<(), store::Error> {
     let seen: Vec<ListingSeen> = observed.iter().map(|observed| seen(observed.what)).collect();
     let outcomes = tx.observe_listings(&seen, occasion.now).await?;
-    let mut mapped = BTreeSet::new();
+    let (mut mapped, mut hinted) = (BTreeSet::new(), BTreeSet::new());
     for (seen, outcome) in seen.iter().zip(&outcomes) {
         summary.listing(seen, outcome);
         if let (ListingOutcome::Mapped, Some(holder)) = (outcome, seen.holder) {
             mapped.insert(StockId { shop: seen.shop, holder });
         }
+        if *outcome == ListingOutcome::Hinted {
+            let id = seen.listing.variation.map_or_else(|| seen.listing.product.into(), HolderId::from);
+            hinted.insert(Wish { shop: seen.shop, what: Wanted::Listing(id) });
+        }
+    }
+    if !hinted.is_empty() {
+        let wishes: Vec<Wish> = hinted.into_iter().collect();
+        tx.wish(&wishes, occasion.now).await?;
+        summary.wished = true;
     }
     begin(tx, &mapped, occasion, summary).await
 }
@@ -47,6 +61,32 @@ pub(crate) async fn map(
         }
     }
     Ok(outcome)
+}
+
+/// Takes in what a person says that listings are; what each came to. If one is refused, nothing was done.
+pub(crate) async fn map_table(
+    tx: &mut InventoryTx,
+    shop: ShopId,
+    entries: &[TableEntry],
+    occasion: &Occasion,
+    summary: &mut Summary,
+) -> Result<Vec<TableOutcome>, store::Error> {
+    let outcomes = tx.map_listings(shop, entries, occasion.now).await?;
+    if outcomes.iter().any(TableOutcome::is_refused) {
+        return Ok(outcomes);
+    }
+    let (mut mapped, mut left) = (BTreeSet::new(), BTreeSet::new());
+    for outcome in &outcomes {
+        if let TableOutcome::Changed { stock, before, now } = outcome {
+            mapped.extend(stock.map(|holder| StockId { shop, holder }));
+            left.extend(before.clone().filter(|before| now.as_ref() != Some(before)));
+        }
+    }
+    begin(tx, &mapped, occasion, summary).await?;
+    if !left.is_empty() {
+        relevel(tx, left, occasion, summary).await?;
+    }
+    Ok(outcomes)
 }
 
 /// Stocks that were just mapped: nothing told or proven before counts for them.
@@ -146,6 +186,7 @@ fn seen(observed: &ListingObserved) -> ListingSeen {
         sku: observed.sku.clone(),
         name: observed.name.as_str().to_owned(),
         status: observed.status.as_str().to_owned(),
+        kind: observed.kind,
         number: observed.number,
     }
 }

@@ -12,7 +12,7 @@ use process::tasks::{Stage, Tasks};
 use shards::{Held, Member};
 use store::{
     Broken, Changed, Explanation, MapOutcome, NewShop, OpenOrders, ShipmentId, ShopAdded, ShopRemoved,
-    ShopSettings, Store, WarehouseAdded, WarehouseKind, Wish,
+    ShopSettings, Store, TableEntry, TableOutcome, WarehouseAdded, WarehouseKind, Wish,
 };
 use tokio::sync::Notify;
 use values::{OrderId, Quantity, ShopId, Sku, StockId};
@@ -237,6 +237,35 @@ impl Inventory {
         }
         self.changed(&mut summary);
         Ok(outcome)
+    }
+
+    /// Takes in what a person says that listings of a shop are, all or nothing, each listing once and at most
+    /// [`crate::MAPPINGS_MAX`]; what each came to. Orders that came before keep the SKU they were counted as. A dry run only says
+    /// what it would come to.
+    pub async fn map_table(
+        &self,
+        shop: ShopId,
+        entries: &[TableEntry],
+        dry_run: bool,
+        requester: &Requester,
+    ) -> Result<Vec<TableOutcome>, Error> {
+        let occasion = occasion(requester);
+        let done = patiently(|| async {
+            let mut summary = Summary::default();
+            let mut tx = self.shared.store.begin_inventory().await?;
+            let outcomes = catalogue::map_table(&mut tx, shop, entries, &occasion, &mut summary).await?;
+            let is_done = !dry_run && !outcomes.iter().any(TableOutcome::is_refused);
+            if is_done {
+                tx.commit().await?;
+            }
+            Ok((outcomes, is_done.then_some(summary)))
+        });
+        let (outcomes, summary) = done.await?;
+        if let Some(mut summary) = summary {
+            catalogue::resolve_some(&self.shared.store, &occasion, &mut summary).await;
+            self.changed(&mut summary);
+        }
+        Ok(outcomes)
     }
 
     /// Lets go what an order holds that its shop no longer knows, or whose shop is out of service.

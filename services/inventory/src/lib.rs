@@ -30,6 +30,7 @@ mod upkeep;
 mod work;
 
 pub use alerts::AlertSettings;
+pub use catalogue::MAPPINGS_MAX;
 pub use dead::DeadOutcome;
 pub use error::Error;
 pub use handle::{Inventory, Parts, Released, start};

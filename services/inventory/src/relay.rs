@@ -348,6 +348,7 @@ fn gather(wishes: impl Iterator<Item = Wish>) -> Vec<ReadWanted> {
         stocks: Vec<HolderId>,
         audit: bool,
         catalogue: bool,
+        listings: Vec<HolderId>,
     }
     let mut by_shop: BTreeMap<ShopId, OfShop> = BTreeMap::new();
     for wish in wishes {
@@ -357,6 +358,7 @@ fn gather(wishes: impl Iterator<Item = Wish>) -> Vec<ReadWanted> {
             store::Wanted::Stock(holder) => of_shop.stocks.push(holder),
             store::Wanted::Audit => of_shop.audit = true,
             store::Wanted::Catalogue => of_shop.catalogue = true,
+            store::Wanted::Listing(id) => of_shop.listings.push(id),
         }
     }
     let mut wanted = Vec::new();
@@ -365,7 +367,8 @@ fn gather(wishes: impl Iterator<Item = Wish>) -> Vec<ReadWanted> {
         let stocks = of_shop.stocks.chunks(READ_IDS_MAX).map(|ids| Wanted::Stocks(ids.to_vec()));
         let audit = of_shop.audit.then_some(Wanted::OrderAudit);
         let catalogue = of_shop.catalogue.then_some(Wanted::Catalogue);
-        let all = orders.chain(stocks).chain(audit).chain(catalogue);
+        let listings = of_shop.listings.chunks(READ_IDS_MAX).map(|ids| Wanted::Listings(ids.to_vec()));
+        let all = orders.chain(stocks).chain(audit).chain(catalogue).chain(listings);
         wanted.extend(all.map(|what| ReadWanted { shop, what }));
     }
     wanted

@@ -7,8 +7,8 @@ use onhand_proto::{
 };
 use uuid::Uuid;
 use values::{
-    Epoch, HolderId, LineFault, LineId, ListingId, Moment, OrderId, ProductId, Quantity, ReadNumber,
-    Revision, ShopId, Sku, Step, StockId, Timestamp, VariationId, WarehouseId,
+    Epoch, HolderId, LineFault, LineId, ListingId, ListingKind, Moment, OrderId, ProductId, Quantity,
+    ReadNumber, Revision, ShopId, Sku, Step, StockId, Timestamp, VariationId, WarehouseId,
 };
 
 fn shop() -> ShopId {
@@ -29,6 +29,19 @@ fn sku(text: &str) -> Sku {
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_790_000_000 + seconds)
+}
+
+fn observed(at: Option<i64>, kind: Option<ListingKind>) -> ListingObserved {
+    ListingObserved {
+        shop: shop(),
+        listing: listing(20, Some(21)),
+        holder: at.map(holder),
+        sku: Some(sku("TEE-RED-M")),
+        name: NameText::clipped("Tee, red – M"),
+        status: StatusText::clipped("publish"),
+        kind,
+        number: ReadNumber::new(5),
+    }
 }
 
 fn listing(product: i64, variation: Option<i64>) -> ListingId {
@@ -128,19 +141,8 @@ fn facts() -> Vec<(&'static str, Message)> {
         ("stock.shown.v1.unmanaged", shown(None).into()),
         ("stock.shown.v1.dated", dated.into()),
         ("stock.edited.v1.lowered", edited.into()),
-        (
-            "listing.observed.v1.managed",
-            ListingObserved {
-                shop: shop(),
-                listing: listing(20, Some(21)),
-                holder: Some(holder(20)),
-                sku: Some(sku("TEE-RED-M")),
-                name: NameText::clipped("Tee, red – M"),
-                status: StatusText::clipped("publish"),
-                number: ReadNumber::new(5),
-            }
-            .into(),
-        ),
+        ("listing.observed.v1.managed", observed(Some(20), None).into()),
+        ("listing.observed.v1.kind", observed(None, Some(ListingKind::Variation)).into()),
         (
             "erp-stock.observed.v1.rows",
             ErpStockObserved {
@@ -201,6 +203,7 @@ fn requests() -> Vec<(&'static str, Message)> {
         ("read.wanted.v1.catalogue", wanted(Wanted::Catalogue)),
         ("shipment.made.v1.whole", shipment(Some("completed"), Some("Sent with DHL, tracking number 00340"))),
         ("shipment.made.v1.part", shipment(None, None)),
+        ("read.wanted.v1.listings", wanted(Wanted::Listings(vec![holder(20), holder(21)]))),
     ]
 }
 

@@ -169,6 +169,7 @@ fn seen(shop: ShopId, number: u32) -> anyhow::Result<ListingSeen> {
         sku: Some(sku(number)?),
         name: format!("Product {number}"),
         status: "publish".to_owned(),
+        kind: None,
         number: ReadNumber::new(1),
     })
 }

@@ -1,20 +1,20 @@
 //! Listings and the mapping of stocks to SKUs on PostgreSQL.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use values::{Sku, StockId, Timestamp};
+use values::{ShopId, Sku, StockId, Timestamp};
 
 use super::outbox::PUBLISH;
 use super::parameters::{all, rows, run, with};
 use super::{PgInventoryTx, Postgres, WriteTx, commit, locks, marks};
 use crate::error::Error;
-use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome};
-use crate::mapping::{ListingColumns, Mapping, listing_keys, owner_keys, stock_keys};
+use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome, TableEntry, TableOutcome};
+use crate::mapping::{Like, ListingColumns, Mapping, Named, Sold, listing_keys, stock_keys, table_keys};
 use crate::rows::batch::ToPublish;
 use crate::rows::{StockColumns, stock_columns};
 
 const LISTINGS: &str = "
-SELECT l.shop, l.product, l.variation, l.holder, l.sku, l.name, l.status, l.seen
+SELECT l.shop, l.product, l.variation, l.holder, l.sku, l.name, l.status, l.seen, l.kind, l.mapped
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w (shop, product, variation)
   JOIN inventory.listings AS l ON l.shop = w.shop AND l.product = w.product AND l.variation = w.variation";
 
@@ -33,13 +33,46 @@ SELECT s.shop, k.sku, s.holder
   JOIN inventory.stocks AS s ON s.sku_id = k.id AND NOT s.removed AND s.shop = w.shop";
 
 const SAVE_LISTINGS: &str = "
-INSERT INTO inventory.listings (shop, product, variation, holder, sku, name, status, seen)
-SELECT w.shop, w.product, w.variation, w.holder, w.sku, w.name, w.status, w.seen
-  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[])
-       AS w (shop, product, variation, holder, sku, name, status, seen)
+INSERT INTO inventory.listings (shop, product, variation, holder, sku, name, status, seen, kind, mapped)
+SELECT w.shop, w.product, w.variation, w.holder, w.sku, w.name, w.status, w.seen, w.kind, w.mapped
+  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+              $9::text[], $10::text[])
+       AS w (shop, product, variation, holder, sku, name, status, seen, kind, mapped)
     ON CONFLICT (shop, product, variation) DO UPDATE SET
        holder = excluded.holder, sku = excluded.sku, name = excluded.name, status = excluded.status,
-       seen = excluded.seen";
+       seen = excluded.seen, kind = excluded.kind, mapped = excluded.mapped";
+
+/// The one SKU that is written like a code which is none, case and blanks aside.
+const LIKES: &str = "
+SELECT w.code, min(k.sku)
+  FROM unnest($1::text[]) AS w (code)
+  JOIN inventory.skus AS k
+    ON lower(replace(k.sku, ' ', '') COLLATE \"C\") = lower(replace(w.code, ' ', '') COLLATE \"C\")
+ WHERE NOT EXISTS (SELECT 1 FROM inventory.skus AS e WHERE e.sku = w.code)
+ GROUP BY w.code HAVING count(*) = 1";
+
+/// The one SKU of a name, for shops that match names.
+const NAMED: &str = "
+SELECT s.id, w.name, min(k.sku)
+  FROM unnest($1::bigint[], $2::text[]) AS w (shop, name)
+  JOIN inventory.shops AS s ON s.id = w.shop AND s.matches_names
+  JOIN inventory.skus AS k
+    ON k.name IS NOT NULL AND lower(btrim(k.name) COLLATE \"C\") = lower(btrim(w.name) COLLATE \"C\")
+ GROUP BY s.id, w.name HAVING count(*) = 1";
+
+const SOLD_BY_CODE: &str = "
+SELECT l.shop, l.product, l.variation, l.sku
+  FROM unnest($1::bigint[], $2::text[]) AS w (shop, code)
+  JOIN inventory.listings AS l
+    ON l.shop = w.shop AND lower(replace(l.sku, ' ', '') COLLATE \"C\") = lower(replace(w.code, ' ', '') COLLATE \"C\")
+ WHERE l.sku IS NOT NULL AND l.holder = CASE WHEN l.variation = 0 THEN l.product ELSE l.variation END";
+
+const SOLD_BY_NAME: &str = "
+SELECT l.shop, l.product, l.variation, l.name
+  FROM unnest($1::bigint[], $2::text[]) AS w (shop, name)
+  JOIN inventory.listings AS l
+    ON l.shop = w.shop AND lower(btrim(l.name) COLLATE \"C\") = lower(btrim(w.name) COLLATE \"C\")
+ WHERE l.sku IS NULL AND l.holder = CASE WHEN l.variation = 0 THEN l.product ELSE l.variation END";
 
 /// In the order of the codes: two that add the same wait for each other here.
 const NEW_SKUS: &str = "
@@ -86,10 +119,8 @@ impl PgInventoryTx {
         locks::change_mapping(&mut self.tx, shops.into_iter().collect()).await?;
         self.kept.extend(seen.iter().map(|seen| (seen.shop, None)));
         let mut mapping = Mapping::default();
-        let listings: Vec<ListingColumns> =
-            all(&mut *self.tx, "load listings", LISTINGS, rows(&listing_keys(seen))).await?;
-        listings.into_iter().try_for_each(|row| mapping.know_listing(row))?;
-        load(&mut self.tx, &mut mapping, &stock_keys(seen), &owner_keys(seen)).await?;
+        load_listings(&mut self.tx, &mut mapping, &listing_keys(seen)).await?;
+        load_rest(&mut self.tx, &mut mapping, seen, None).await?;
         let outcomes = seen.iter().map(|seen| mapping.observe(seen)).collect();
         save(&mut self.tx, &mapping, now).await?;
         Ok(outcomes)
@@ -103,6 +134,25 @@ impl PgInventoryTx {
     ) -> Result<MapOutcome, Error> {
         self.kept.insert(stock.shop, None);
         map_stock(&mut self.tx, stock, sku, now).await
+    }
+
+    pub(crate) async fn map_listings(
+        &mut self,
+        shop: ShopId,
+        entries: &[TableEntry],
+        now: Timestamp,
+    ) -> Result<Vec<TableOutcome>, Error> {
+        locks::change_mapping(&mut self.tx, vec![shop.get()]).await?;
+        let mut mapping = Mapping::default();
+        load_listings(&mut self.tx, &mut mapping, &table_keys(shop, entries)).await?;
+        let known = mapping.known_listings();
+        let said = entries.iter().filter_map(|entry| Some((shop.get(), entry.sku.as_ref()?.to_string())));
+        load_rest(&mut self.tx, &mut mapping, &known, Some(said.collect())).await?;
+        let outcomes = mapping.apply_table(shop, entries);
+        if !outcomes.iter().any(TableOutcome::is_refused) {
+            save(&mut self.tx, &mapping, now).await?;
+        }
+        Ok(outcomes)
     }
 }
 
@@ -124,25 +174,69 @@ async fn map_stock(tx: &mut WriteTx, stock: StockId, sku: &Sku, now: Timestamp) 
     let (shop, holder) = (stock.shop.get(), stock.holder.get());
     locks::change_mapping(tx, vec![shop]).await?;
     let mut mapping = Mapping::default();
-    load(tx, &mut mapping, &[(shop, holder)], &[(shop, sku.as_str())]).await?;
+    load_stocks(tx, &mut mapping, &[(shop, holder)]).await?;
+    let own: Vec<_> = mapping.own_listing_of(stock).into_iter().collect();
+    load_listings(tx, &mut mapping, &own).await?;
+    load_owners(tx, &mut mapping, &[(shop, sku.to_string())]).await?;
     let outcome = mapping.map(stock, sku);
     save(tx, &mapping, now).await?;
     Ok(outcome)
 }
 
-/// Without a lock on the stocks: nobody else changes what a mapping is decided on.
-async fn load(
+async fn load_listings(
     tx: &mut WriteTx,
     mapping: &mut Mapping,
-    stocks: &[(i64, i64)],
-    owners: &[(i64, &str)],
+    keys: &[(i64, i64, i64)],
 ) -> Result<(), Error> {
-    let stocks: Vec<StockColumns> = all(&mut **tx, "load stocks", STOCKS, rows(stocks)).await?;
+    let listings: Vec<ListingColumns> = all(&mut **tx, "load listings", LISTINGS, rows(keys)).await?;
+    listings.into_iter().try_for_each(|row| mapping.know_listing(row))
+}
+
+/// What the listings, which are loaded, are decided on. `said`: the SKUs that a table says they are.
+async fn load_rest(
+    tx: &mut WriteTx,
+    mapping: &mut Mapping,
+    seen: &[ListingSeen],
+    said: Option<BTreeSet<(i64, String)>>,
+) -> Result<(), Error> {
+    load_stocks(tx, mapping, &stock_keys(seen)).await?;
+    let wanted = mapping.wanted(seen, said.is_some());
+    if !wanted.codes.is_empty() {
+        let likes: Vec<Like> = all(&mut **tx, "look for SKUs like codes", LIKES, with(&wanted.codes)).await?;
+        let like = mapping.know_likes(seen, likes)?;
+        if !like.is_empty() {
+            let sold: Vec<Sold> =
+                all(&mut **tx, "look for listings like codes", SOLD_BY_CODE, rows(&like)).await?;
+            mapping.know_codes(sold)?;
+        }
+    }
+    if !wanted.names.is_empty() {
+        let named: Vec<Named> = all(&mut **tx, "look for SKUs by name", NAMED, rows(&wanted.names)).await?;
+        let named = mapping.know_named(named)?;
+        if !named.is_empty() {
+            let sold: Vec<Sold> =
+                all(&mut **tx, "look for listings by name", SOLD_BY_NAME, rows(&named)).await?;
+            mapping.know_names(sold)?;
+        }
+    }
+    let mut candidates = mapping.candidates(seen)?;
+    candidates.extend(said.into_iter().flatten());
+    let candidates: Vec<_> = candidates.into_iter().collect();
+    load_owners(tx, mapping, &candidates).await
+}
+
+/// Without a lock on the stocks: nobody else changes what a mapping is decided on.
+async fn load_stocks(tx: &mut WriteTx, mapping: &mut Mapping, keys: &[(i64, i64)]) -> Result<(), Error> {
+    let stocks: Vec<StockColumns> = all(&mut **tx, "load stocks", STOCKS, rows(keys)).await?;
     for columns in stocks {
         mapping.know_stock(columns.row()?);
     }
+    Ok(())
+}
+
+async fn load_owners(tx: &mut WriteTx, mapping: &mut Mapping, wanted: &[(i64, String)]) -> Result<(), Error> {
     let owners: Vec<(i64, String, i64)> =
-        all(&mut **tx, "look up who has a SKU", OWNERS, rows(owners)).await?;
+        all(&mut **tx, "look up who has a SKU", OWNERS, rows(wanted)).await?;
     owners.into_iter().try_for_each(|row| mapping.know_owner(row))
 }
 
@@ -163,14 +257,19 @@ async fn save(tx: &mut WriteTx, mapping: &Mapping, now: Timestamp) -> Result<(),
     if !touched.is_empty() {
         locks::skus(tx, &touched).await?;
     }
-    let mut saved: Vec<(i64, i64, i64, i64)> = Vec::new();
+    // What gives its SKU up and gets another is saved twice: the last is what it is.
+    let mut last: BTreeMap<(i64, i64), (i64, i64)> = BTreeMap::new();
     for changed in mapping.mapping_growth() {
         if !changed.is_empty() {
             let rows: Vec<(i64, i64, i64, i64)> =
                 all(&mut **tx, "save the mapping of stocks", SAVE_STOCKS, rows(&changed)).await?;
-            saved.extend(rows);
+            last.extend(
+                rows.into_iter().map(|(shop, holder, epoch, revision)| ((shop, holder), (epoch, revision))),
+            );
         }
     }
+    let saved: Vec<(i64, i64, i64, i64)> =
+        last.into_iter().map(|((shop, holder), (epoch, revision))| (shop, holder, epoch, revision)).collect();
     if !saved.is_empty() {
         run(&mut **tx, "renew what is to be published", SAVE_WAITING, rows(&saved)).await?;
     }

@@ -43,6 +43,7 @@ DELETE FROM ingress.tasks WHERE id IN
 const SHOPS_TO_READ: &str = "
 SELECT shop FROM ingress.settles WHERE due_at <= $1
  UNION SELECT shop FROM ingress.rereads
+ UNION SELECT shop FROM ingress.listing_rereads
  UNION SELECT shop FROM ingress.tasks WHERE state IN ('waiting', 'running')
  ORDER BY shop";
 

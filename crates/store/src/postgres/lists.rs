@@ -1,14 +1,15 @@
 //! Readers of what needs somebody's attention, and of totals, on PostgreSQL.
 
-use values::{LineId, OrderId, ShopId, StockId};
+use values::{LineId, ListingId, OrderId, ShopId, StockId};
 
 use super::Postgres;
 use super::parameters::{all, none, one, page, with};
 use crate::error::Error;
-use crate::report::{Orphan, ParkedLine, UnmappedStock, Waiting, WarehouseTotal};
+use crate::report::{ListingRow, Orphan, ParkedLine, UnmappedStock, Waiting, WarehouseTotal};
+use crate::rows::listing_key;
 use crate::rows::lists::{
-    OrphanColumns, ParkedColumns, TotalColumns, UnmappedColumns, orphan, parked_line, unmapped_stock,
-    waiting, warehouse_total,
+    ListingRowColumns, OrphanColumns, ParkedColumns, TotalColumns, UnmappedColumns, listing_row, orphan,
+    parked_line, unmapped_stock, waiting, warehouse_total,
 };
 
 const PARKED: &str = "
@@ -39,6 +40,23 @@ SELECT s.shop, s.holder, l.name, l.sku,
     ON l.shop = s.shop AND l.product = coalesce(s.parent, s.holder)
    AND l.variation = CASE WHEN s.parent IS NULL THEN 0 ELSE s.holder END
  WHERE s.sku_id IS NULL AND NOT s.removed AND s.shop = $1 AND s.holder > $2 ORDER BY s.holder LIMIT $3";
+
+/// Who has the SKU that is meant, which is the mapped one, else the table's, else the code.
+const LISTINGS: &str = "
+SELECT l.product, l.variation, l.holder, l.sku, l.name, l.status, l.kind, l.mapped, k.sku, k.name,
+       (SELECT t.holder FROM inventory.skus AS u JOIN inventory.stocks AS t ON t.sku_id = u.id AND NOT t.removed
+         WHERE u.sku = coalesce(l.mapped, l.sku) AND t.shop = l.shop),
+       (SELECT e.balances FROM inventory.skus AS e WHERE e.sku = coalesce(k.sku, l.mapped, l.sku)),
+       (SELECT min(o.sku) FROM inventory.skus AS o
+         WHERE lower(replace(o.sku, ' ', '') COLLATE \"C\") = lower(replace(coalesce(k.sku, l.mapped, l.sku), ' ', '') COLLATE \"C\")
+           AND o.sku <> coalesce(k.sku, l.mapped, l.sku)),
+       EXISTS (SELECT 1 FROM inventory.listings AS v WHERE v.shop = l.shop AND v.product = l.product AND v.variation > 0),
+       (SELECT count(*) FROM inventory.listings AS v
+         WHERE v.shop = l.shop AND v.product = l.product AND v.variation > 0 AND v.holder = l.product
+           AND l.variation = 0)
+  FROM inventory.listings AS l LEFT JOIN inventory.stocks AS s ON s.shop = l.shop AND s.holder = l.holder AND NOT s.removed
+  LEFT JOIN inventory.skus AS k ON k.id = s.sku_id
+ WHERE l.shop = $1 AND (l.product, l.variation) > ($2, $3) ORDER BY l.product, l.variation LIMIT $4";
 
 const TOTALS: &str = "
 SELECT (b ->> 0)::bigint AS warehouse, count(*), sum((b ->> 1)::bigint)::bigint, sum((b ->> 2)::bigint)::bigint
@@ -90,6 +108,18 @@ impl Postgres {
         let rows: Vec<UnmappedColumns> =
             all(&self.pool, "list stocks without SKU", UNMAPPED, parameters).await?;
         rows.into_iter().map(unmapped_stock).collect()
+    }
+
+    pub(crate) async fn listings_of_shop(
+        &self,
+        shop: ShopId,
+        after: Option<ListingId>,
+        limit: u32,
+    ) -> Result<Vec<ListingRow>, Error> {
+        let (product, variation) = after.map_or((0, 0), listing_key);
+        let parameters = with(shop.get()).and(product).and(variation).and(page(limit));
+        let rows: Vec<ListingRowColumns> = all(&self.pool, "list a catalogue", LISTINGS, parameters).await?;
+        rows.into_iter().map(listing_row).collect()
     }
 
     pub(crate) async fn warehouse_totals(&self) -> Result<Vec<WarehouseTotal>, Error> {

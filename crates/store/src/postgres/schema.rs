@@ -32,6 +32,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("drift", include_str!("../../migrations/postgres/0015_drift.sql")),
     ("alerts", include_str!("../../migrations/postgres/0016_alerts.sql")),
     ("shipments", include_str!("../../migrations/postgres/0017_shipments.sql")),
+    ("mapping", include_str!("../../migrations/postgres/0018_mapping.sql")),
 ];
 
 /// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use values::{ShopId, Timestamp};
 
-use super::{id, stock_id, timestamp, unsigned};
+use super::{id, listing, stock_id, timestamp, unsigned};
 use crate::error::Error;
 use crate::ingress::{Cursor, SettleJob, SettleWanted};
 use crate::reading::{
-    BreakerWord, CallsMade, FAILURE_CHARS_MAX, Reading, Reread, TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX,
-    Task, TaskKind, TaskProgress, TaskState,
+    BreakerWord, CallsMade, FAILURE_CHARS_MAX, KnownListing, ListingReread, Reading, Reread,
+    TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
 };
 use crate::webhooks::{CONDITION_CHARS_MAX, Condition, ConditionKind, KeptWebhook};
 
@@ -43,6 +43,25 @@ pub(crate) fn settle_rows(wants: &[SettleWanted]) -> Vec<(i64, i64, &str, i64)> 
 }
 
 /// Order, wanted.
+/// Id, how often it was asked for, then product, variation, code and name of what is known.
+pub(crate) type ListingRereadColumns = (i64, i64, Option<i64>, Option<i64>, Option<String>, Option<String>);
+
+pub(crate) fn listing_reread(row: ListingRereadColumns) -> Result<ListingReread, Error> {
+    let (number, wanted, product, variation, code, name) = row;
+    let known = product.map(|product| {
+        Ok(KnownListing {
+            listing: listing(product, variation.unwrap_or(0))?,
+            sku: code.and_then(|code| code.parse().ok()),
+            name: name.unwrap_or_default(),
+        })
+    });
+    Ok(ListingReread {
+        id: id("product or variation", number)?,
+        wanted: unsigned("count", wanted)?,
+        known: known.transpose()?,
+    })
+}
+
 pub(crate) fn reread(row: (i64, i64)) -> Result<Reread, Error> {
     let (order, wanted) = row;
     Ok(Reread { order: id("order id", order)?, wanted: unsigned("count", wanted)? })

@@ -1,12 +1,14 @@
 //! What needs somebody's attention, and totals, as rows.
 
 use ledger::Balance;
-use values::LineFault;
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+use values::{LineFault, ListingKind, Sku};
 
-use super::{id, listing, quantity, sku, some_id, stock_id, timestamp, unsigned};
+use super::{id, listing, quantity, sku, sku_book, some_id, stock_id, timestamp, unsigned};
 use crate::error::Error;
 use crate::report::{
-    Orphan, OrphanCause, ParkedCause, ParkedLine, UnmappedCause, UnmappedStock, Waiting, WarehouseTotal,
+    ListingRow, Orphan, OrphanCause, ParkedCause, ParkedLine, UnmappedCause, UnmappedStock, Waiting,
+    WarehouseTotal,
 };
 
 /// Shop, order, line, product, variation, holder, quantity, fault.
@@ -50,6 +52,77 @@ pub(crate) fn unmapped_stock(row: UnmappedColumns) -> Result<UnmappedStock, Erro
         _ => UnmappedCause::NoSku,
     };
     Ok(UnmappedStock { stock: stock_id(shop, holder)?, name: name.unwrap_or_default(), cause })
+}
+
+/// Holder, code, name, status, kind, what a person said, mapped SKU with its name.
+type FirstOfListing = (
+    i64,
+    i64,
+    Option<i64>,
+    Option<String>,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
+
+/// What is [`FirstOfListing`], then who has the SKU, what there is of it, which other is written like it, whether there are
+/// variations, and how many share its stock.
+#[derive(Debug)]
+pub(crate) struct ListingRowColumns {
+    first: FirstOfListing,
+    owner: Option<i64>,
+    balances: Option<String>,
+    like: Option<String>,
+    is_parent: bool,
+    shared_by: i64,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for ListingRowColumns
+where
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            first: FromRow::from_row(row)?,
+            owner: row.try_get(10)?,
+            balances: row.try_get(11)?,
+            like: row.try_get(12)?,
+            is_parent: row.try_get(13)?,
+            shared_by: row.try_get(14)?,
+        })
+    }
+}
+
+pub(crate) fn listing_row(row: ListingRowColumns) -> Result<ListingRow, Error> {
+    let (product, variation, holder, code, name, status, kind, mapped, mapped_to, sku_name) = row.first;
+    // A code that cannot be a SKU is none.
+    let code: Option<Sku> = code.and_then(|code| code.parse().ok());
+    let mapped = mapped.as_deref().map(sku).transpose()?;
+    let mapped_to = mapped_to.as_deref().map(sku).transpose()?;
+    let book = row.balances.map(|balances| sku_book(0, None, &balances)).transpose()?;
+    let same_name = sku_name.is_some_and(|sku_name| sku_name.trim().eq_ignore_ascii_case(name.trim()));
+    Ok(ListingRow {
+        listing: listing(product, variation)?,
+        holder: some_id("stock", holder)?,
+        named_alike: same_name && code.is_none() && mapped.is_none(),
+        code,
+        name,
+        status,
+        kind: kind.as_deref().map(ListingKind::of_word),
+        mapped,
+        sku: mapped_to,
+        owner: some_id("stock", row.owner)?,
+        is_stocked: book.is_some_and(|book| !book.stocked.is_empty()),
+        like: row.like.as_deref().map(sku).transpose()?,
+        is_parent: row.is_parent,
+        shared_by: unsigned("count", row.shared_by)?,
+    })
 }
 
 /// Warehouse, SKUs, on hand, reserved.

@@ -16,6 +16,7 @@ pub(crate) fn wish(row: WishColumns) -> Result<(Wish, Timestamp), Error> {
         "stock" => Wanted::Stock(id("stock", number)?),
         "audit" => Wanted::Audit,
         "catalogue" => Wanted::Catalogue,
+        "listing" => Wanted::Listing(id("listing", number)?),
         _ => return Err(Error::damaged("kind of wish", kind)),
     };
     Ok((Wish { shop: id("shop", shop)?, what }, timestamp(at)))
@@ -28,6 +29,7 @@ pub(crate) fn wish_columns(wish: &Wish) -> (i64, &'static str, i64) {
         Wanted::Stock(holder) => ("stock", holder.get()),
         Wanted::Audit => ("audit", 0),
         Wanted::Catalogue => ("catalogue", 0),
+        Wanted::Listing(id) => ("listing", id.get()),
     };
     (wish.shop.get(), kind, number)
 }

@@ -1,16 +1,18 @@
 //! Listings and the mapping of stocks to SKUs on SQLite.
 
-use values::{Sku, StockId, Timestamp};
+use std::collections::BTreeSet;
+
+use values::{ShopId, Sku, StockId, Timestamp};
 
 use super::inventory::OUTBOX;
 use super::{Sqlite, SqliteInventoryTx, WriteTx, commit};
 use crate::error::{Error, failed};
-use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome};
-use crate::mapping::{ListingColumns, Mapping, listing_keys, owner_keys, stock_keys};
+use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome, TableEntry, TableOutcome};
+use crate::mapping::{Like, ListingColumns, Mapping, Named, Sold, listing_keys, stock_keys, table_keys};
 use crate::rows::{StockColumns, json, stock_columns};
 
 const LISTINGS: &str = "
-SELECT l.shop, l.product, l.variation, l.holder, l.sku, l.name, l.status, l.seen
+SELECT l.shop, l.product, l.variation, l.holder, l.sku, l.name, l.status, l.seen, l.kind, l.mapped
   FROM jsonb_each(?1) AS w CROSS JOIN registry_listings AS l
     ON l.shop = w.value ->> 0 AND l.product = w.value ->> 1 AND l.variation = w.value ->> 2";
 
@@ -28,12 +30,41 @@ SELECT s.shop, k.sku, s.holder
  CROSS JOIN inventory_stocks AS s ON s.sku_id = k.id AND s.removed = 0 AND s.shop = w.value ->> 0";
 
 const SAVE_LISTINGS: &str = "
-INSERT INTO registry_listings (shop, product, variation, holder, sku, name, status, seen)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+INSERT INTO registry_listings (shop, product, variation, holder, sku, name, status, seen, kind, mapped)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+       value ->> 8, value ->> 9
   FROM jsonb_each(?1) WHERE true
     ON CONFLICT (shop, product, variation) DO UPDATE SET
        holder = excluded.holder, sku = excluded.sku, name = excluded.name, status = excluded.status,
-       seen = excluded.seen";
+       seen = excluded.seen, kind = excluded.kind, mapped = excluded.mapped";
+
+/// The one SKU that is written like a code which is none, case and blanks aside.
+const LIKES: &str = "
+SELECT w.value, min(k.sku)
+  FROM jsonb_each(?1) AS w
+ CROSS JOIN inventory_skus AS k ON lower(replace(k.sku, ' ', '')) = lower(replace(w.value, ' ', ''))
+ WHERE NOT EXISTS (SELECT 1 FROM inventory_skus AS e WHERE e.sku = w.value)
+ GROUP BY w.value HAVING count(*) = 1";
+
+/// The one SKU of a name, for shops that match names.
+const NAMED: &str = "
+SELECT s.id, w.value ->> 1, min(k.sku)
+  FROM jsonb_each(?1) AS w
+ CROSS JOIN registry_shops AS s ON s.id = w.value ->> 0 AND s.matches_names = 1
+ CROSS JOIN inventory_skus AS k ON k.name IS NOT NULL AND lower(trim(k.name)) = lower(trim(w.value ->> 1))
+ GROUP BY s.id, w.value ->> 1 HAVING count(*) = 1";
+
+const SOLD_BY_CODE: &str = "
+SELECT l.shop, l.product, l.variation, l.sku
+  FROM jsonb_each(?1) AS w CROSS JOIN registry_listings AS l
+    ON l.shop = w.value ->> 0 AND lower(replace(l.sku, ' ', '')) = lower(replace(w.value ->> 1, ' ', ''))
+ WHERE l.sku IS NOT NULL AND l.holder = iif(l.variation = 0, l.product, l.variation)";
+
+const SOLD_BY_NAME: &str = "
+SELECT l.shop, l.product, l.variation, l.name
+  FROM jsonb_each(?1) AS w CROSS JOIN registry_listings AS l
+    ON l.shop = w.value ->> 0 AND lower(trim(l.name)) = lower(trim(w.value ->> 1))
+ WHERE l.sku IS NULL AND l.holder = iif(l.variation = 0, l.product, l.variation)";
 
 const NEW_SKUS: &str = "
 INSERT INTO inventory_skus (sku, movement_count, balances)
@@ -82,9 +113,8 @@ impl SqliteInventoryTx {
         now: Timestamp,
     ) -> Result<Vec<ListingOutcome>, Error> {
         let mut mapping = Mapping::default();
-        load_listings(&mut self.tx, &mut mapping, seen).await?;
-        load_stocks(&mut self.tx, &mut mapping, &stock_keys(seen)).await?;
-        load_owners(&mut self.tx, &mut mapping, &owner_keys(seen)).await?;
+        load_listings(&mut self.tx, &mut mapping, &listing_keys(seen)).await?;
+        load_rest(&mut self.tx, &mut mapping, seen, None).await?;
         let outcomes = seen.iter().map(|seen| mapping.observe(seen)).collect();
         save(&mut self.tx, &mapping, now).await?;
         Ok(outcomes)
@@ -99,6 +129,24 @@ impl SqliteInventoryTx {
         now: Timestamp,
     ) -> Result<MapOutcome, Error> {
         map_stock(&mut self.tx, stock, sku, now).await
+    }
+
+    pub(crate) async fn map_listings(
+        &mut self,
+        shop: ShopId,
+        entries: &[TableEntry],
+        now: Timestamp,
+    ) -> Result<Vec<TableOutcome>, Error> {
+        let mut mapping = Mapping::default();
+        load_listings(&mut self.tx, &mut mapping, &table_keys(shop, entries)).await?;
+        let known = mapping.known_listings();
+        let said = entries.iter().filter_map(|entry| Some((shop.get(), entry.sku.as_ref()?.to_string())));
+        load_rest(&mut self.tx, &mut mapping, &known, Some(said.collect())).await?;
+        let outcomes = mapping.apply_table(shop, entries);
+        if !outcomes.iter().any(TableOutcome::is_refused) {
+            save(&mut self.tx, &mapping, now).await?;
+        }
+        Ok(outcomes)
     }
 }
 
@@ -119,15 +167,66 @@ impl Sqlite {
 async fn map_stock(tx: &mut WriteTx, stock: StockId, sku: &Sku, now: Timestamp) -> Result<MapOutcome, Error> {
     let mut mapping = Mapping::default();
     load_stocks(tx, &mut mapping, &[(stock.shop.get(), stock.holder.get())]).await?;
-    load_owners(tx, &mut mapping, &[(stock.shop.get(), sku.as_str())]).await?;
+    let own: Vec<_> = mapping.own_listing_of(stock).into_iter().collect();
+    load_listings(tx, &mut mapping, &own).await?;
+    load_owners(tx, &mut mapping, &[(stock.shop.get(), sku.to_string())]).await?;
     let outcome = mapping.map(stock, sku);
     save(tx, &mapping, now).await?;
     Ok(outcome)
 }
 
-async fn load_listings(tx: &mut WriteTx, mapping: &mut Mapping, seen: &[ListingSeen]) -> Result<(), Error> {
+/// What the listings, which are loaded, are decided on. `said`: the SKUs that a table says they are.
+async fn load_rest(
+    tx: &mut WriteTx,
+    mapping: &mut Mapping,
+    seen: &[ListingSeen],
+    said: Option<BTreeSet<(i64, String)>>,
+) -> Result<(), Error> {
+    load_stocks(tx, mapping, &stock_keys(seen)).await?;
+    let wanted = mapping.wanted(seen, said.is_some());
+    if !wanted.codes.is_empty() {
+        let likes: Vec<Like> = read(tx, "look for SKUs like codes", LIKES, &wanted.codes).await?;
+        let like = mapping.know_likes(seen, likes)?;
+        if !like.is_empty() {
+            let sold: Vec<Sold> = read(tx, "look for listings like codes", SOLD_BY_CODE, &like).await?;
+            mapping.know_codes(sold)?;
+        }
+    }
+    if !wanted.names.is_empty() {
+        let named: Vec<Named> = read(tx, "look for SKUs by name", NAMED, &wanted.names).await?;
+        let named = mapping.know_named(named)?;
+        if !named.is_empty() {
+            let sold: Vec<Sold> = read(tx, "look for listings by name", SOLD_BY_NAME, &named).await?;
+            mapping.know_names(sold)?;
+        }
+    }
+    let mut candidates = mapping.candidates(seen)?;
+    candidates.extend(said.into_iter().flatten());
+    let candidates: Vec<_> = candidates.into_iter().collect();
+    load_owners(tx, mapping, &candidates).await
+}
+
+async fn read<T, R>(
+    tx: &mut WriteTx,
+    doing: &'static str,
+    statement: &'static str,
+    wanted: &[T],
+) -> Result<Vec<R>, Error>
+where
+    T: serde::Serialize,
+    R: for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> + Send + Unpin,
+{
+    let rows = sqlx::query_as(statement).bind(json(wanted)).fetch_all(&mut **tx).await;
+    rows.map_err(failed(doing))
+}
+
+async fn load_listings(
+    tx: &mut WriteTx,
+    mapping: &mut Mapping,
+    keys: &[(i64, i64, i64)],
+) -> Result<(), Error> {
     let rows: Vec<ListingColumns> = sqlx::query_as(LISTINGS)
-        .bind(json(&listing_keys(seen)))
+        .bind(json(keys))
         .fetch_all(&mut **tx)
         .await
         .map_err(failed("load listings"))?;
@@ -143,7 +242,7 @@ async fn load_stocks(tx: &mut WriteTx, mapping: &mut Mapping, keys: &[(i64, i64)
     Ok(())
 }
 
-async fn load_owners(tx: &mut WriteTx, mapping: &mut Mapping, wanted: &[(i64, &str)]) -> Result<(), Error> {
+async fn load_owners(tx: &mut WriteTx, mapping: &mut Mapping, wanted: &[(i64, String)]) -> Result<(), Error> {
     let rows: Vec<(i64, String, i64)> = sqlx::query_as(OWNERS)
         .bind(json(wanted))
         .fetch_all(&mut **tx)

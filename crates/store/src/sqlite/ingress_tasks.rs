@@ -35,6 +35,7 @@ DELETE FROM ingress_tasks WHERE id IN
 const SHOPS_TO_READ: &str = "
 SELECT DISTINCT shop FROM ingress_settles WHERE due_at <= ?1
  UNION SELECT DISTINCT shop FROM ingress_rereads
+ UNION SELECT DISTINCT shop FROM ingress_listing_rereads
  UNION SELECT DISTINCT shop FROM ingress_tasks WHERE state IN ('waiting', 'running')";
 
 const SAVE_READING: &str = "

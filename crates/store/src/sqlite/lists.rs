@@ -1,13 +1,14 @@
 //! Readers of what needs somebody's attention, and of totals, on SQLite.
 
-use values::{LineId, OrderId, ShopId, StockId};
+use values::{LineId, ListingId, OrderId, ShopId, StockId};
 
 use super::Sqlite;
 use crate::error::{Error, failed};
-use crate::report::{Orphan, PAGE_ROWS_MAX, ParkedLine, UnmappedStock, Waiting, WarehouseTotal};
+use crate::report::{ListingRow, Orphan, PAGE_ROWS_MAX, ParkedLine, UnmappedStock, Waiting, WarehouseTotal};
+use crate::rows::listing_key;
 use crate::rows::lists::{
-    OrphanColumns, ParkedColumns, TotalColumns, UnmappedColumns, orphan, parked_line, unmapped_stock,
-    waiting, warehouse_total,
+    ListingRowColumns, OrphanColumns, ParkedColumns, TotalColumns, UnmappedColumns, listing_row, orphan,
+    parked_line, unmapped_stock, waiting, warehouse_total,
 };
 
 const PARKED: &str = "
@@ -37,6 +38,23 @@ SELECT s.shop, s.holder, l.name, l.sku,
     ON l.shop = s.shop AND l.product = coalesce(s.parent, s.holder)
    AND l.variation = CASE WHEN s.parent IS NULL THEN 0 ELSE s.holder END
  WHERE s.sku_id IS NULL AND s.removed = 0 AND s.shop = ?1 AND s.holder > ?2 ORDER BY s.holder LIMIT ?3";
+
+/// Who has the SKU that is meant, which is the mapped one, else the table's, else the code.
+const LISTINGS: &str = "
+SELECT l.product, l.variation, l.holder, l.sku, l.name, l.status, l.kind, l.mapped, k.sku, k.name,
+       (SELECT t.holder FROM inventory_skus AS u JOIN inventory_stocks AS t ON t.sku_id = u.id AND t.removed = 0
+         WHERE u.sku = coalesce(l.mapped, l.sku) AND t.shop = l.shop),
+       (SELECT e.balances FROM inventory_skus AS e WHERE e.sku = coalesce(k.sku, l.mapped, l.sku)),
+       (SELECT min(o.sku) FROM inventory_skus AS o
+         WHERE lower(replace(o.sku, ' ', '')) = lower(replace(coalesce(k.sku, l.mapped, l.sku), ' ', ''))
+           AND o.sku <> coalesce(k.sku, l.mapped, l.sku)),
+       EXISTS (SELECT 1 FROM registry_listings AS v WHERE v.shop = l.shop AND v.product = l.product AND v.variation > 0),
+       (SELECT count(*) FROM registry_listings AS v
+         WHERE v.shop = l.shop AND v.product = l.product AND v.variation > 0 AND v.holder = l.product
+           AND l.variation = 0)
+  FROM registry_listings AS l LEFT JOIN inventory_stocks AS s ON s.shop = l.shop AND s.holder = l.holder AND s.removed = 0
+  LEFT JOIN inventory_skus AS k ON k.id = s.sku_id
+ WHERE l.shop = ?1 AND (l.product, l.variation) > (?2, ?3) ORDER BY l.product, l.variation LIMIT ?4";
 
 const TOTALS: &str = "
 SELECT b.value ->> 0 AS warehouse, count(*), sum(b.value ->> 1), sum(b.value ->> 2)
@@ -102,6 +120,24 @@ impl Sqlite {
             .await
             .map_err(failed("list stocks without SKU"))?;
         rows.into_iter().map(unmapped_stock).collect()
+    }
+
+    pub(crate) async fn listings_of_shop(
+        &self,
+        shop: ShopId,
+        after: Option<ListingId>,
+        limit: u32,
+    ) -> Result<Vec<ListingRow>, Error> {
+        let (product, variation) = after.map_or((0, 0), listing_key);
+        let rows: Vec<ListingRowColumns> = sqlx::query_as(LISTINGS)
+            .bind(shop.get())
+            .bind(product)
+            .bind(variation)
+            .bind(limit.min(PAGE_ROWS_MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failed("list a catalogue"))?;
+        rows.into_iter().map(listing_row).collect()
     }
 
     pub(crate) async fn warehouse_totals(&self) -> Result<Vec<WarehouseTotal>, Error> {

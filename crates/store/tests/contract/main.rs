@@ -18,6 +18,7 @@ mod ingress;
 mod ingress_tasks;
 mod ingress_webhooks;
 mod many_writers;
+mod mapping;
 mod orders;
 mod outbox;
 mod postgres_schema;
@@ -58,6 +59,12 @@ contract! {
         a_listing_maps_its_stock, a_sku_has_one_stock_a_shop, two_shops_may_sell_one_sku, a_renamed_sku_stays_mapped,
         variations_of_a_parent_share_its_stock, an_older_read_changes_nothing, an_unmanaged_stock_is_removed,
         mapping_by_hand_starts_an_epoch,
+    }
+    mapping {
+        a_table_says_what_a_listing_is, a_table_with_a_wrong_entry_changes_nothing,
+        what_nobody_says_any_more_goes_by_its_code, what_keeps_no_quantity_may_be_said_to_be_a_sku,
+        a_code_that_differs_in_case_and_blanks_is_matched_if_alone, a_hint_that_differs_is_told,
+        what_is_so_anyway_is_not_written_down, a_catalogue_is_told_with_how_it_stands,
     }
     orders {
         an_order_round_trips_with_everything, lines_that_go_are_gone, a_batch_of_500_is_one_transaction,

@@ -20,6 +20,7 @@ pub(crate) async fn a_wish_stays_until_it_is_asked_for<D: Database>() -> anyhow:
     let all = [
         wish(Wanted::Audit),
         wish(Wanted::Catalogue),
+        wish(Wanted::Listing(holder(7))),
         wish(Wanted::Order(order_id(7))),
         wish(Wanted::Stock(holder(1))),
     ];

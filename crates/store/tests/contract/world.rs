@@ -90,6 +90,7 @@ pub(crate) fn seen(shop: ShopId, listing: ListingId, holder: Option<i64>, code: 
         sku: code.map(sku),
         name: "A thing".to_owned(),
         status: "publish".to_owned(),
+        kind: None,
         number: ReadNumber::new(1),
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use connector::{
-    CallError, CataloguePage, KeepWebhooks, OrdersById, OrdersCursor, OrdersPage, ReadCatalogue, ReadOrders,
-    ReadStocks, Reply, StockRef, StocksRead, Webhook,
+    CallError, CataloguePage, KeepWebhooks, ListingShown, ManageStock, Managed, OrdersById, OrdersCursor,
+    OrdersPage, ReadCatalogue, ReadListings, ReadOrders, ReadStocks, Reply, StockRef, StocksRead, Webhook,
 };
 use process::error_chain;
 use secrecy::SecretString;
-use values::OrderId;
+use values::{HolderId, ListingId, OrderId, ProductId};
 
 use super::{CursorOf, ReadError, Reader};
 use crate::Connect;
@@ -45,6 +45,23 @@ impl<C: Connect> Reader<C> {
     ) -> Result<Reply<CataloguePage<CursorOf<C>>>, ReadError> {
         let connection = self.connection().await?;
         self.call(Read::Catalogue, async { connection.catalogue(cursor).await }).await
+    }
+
+    pub(super) async fn listings(
+        &mut self,
+        wanted: &[ListingId],
+    ) -> Result<Reply<Vec<ListingShown>>, ReadError> {
+        let connection = self.connection().await?;
+        self.call(Read::Listings, async { connection.listings(wanted).await }).await
+    }
+
+    pub(super) async fn manage_stock(
+        &mut self,
+        parent: Option<ProductId>,
+        listings: &[HolderId],
+    ) -> Result<Reply<Vec<Managed>>, ReadError> {
+        let connection = self.connection().await?;
+        self.call(Read::ManageStock, async { connection.manage_stock(parent, listings).await }).await
     }
 
     pub(super) async fn webhooks(&mut self) -> Result<Vec<Webhook>, ReadError> {

@@ -1,7 +1,10 @@
 //! Reading the catalogue, page by page.
 
+use std::collections::BTreeSet;
+
 use connector::CataloguePage;
 use proto::Message;
+use values::ListingId;
 
 use super::report::Report;
 use super::{CursorOf, ReadError, Reader};
@@ -12,10 +15,12 @@ impl<C: Connect> Reader<C> {
     pub(super) async fn read_catalogue(
         &mut self,
         cursor: CursorOf<C>,
+        seen: &mut BTreeSet<ListingId>,
         report: &mut Report,
     ) -> Result<(Option<CursorOf<C>>, u64, Option<u64>), ReadError> {
         let number = self.number().await?;
         let CataloguePage { listings, unusable, total, next } = self.catalogue_page(cursor).await?.value;
+        seen.extend(listings.iter().map(|fact| fact.listing));
         for item in &unusable {
             self.shared.observe.unusable(self.id, item.id, &item.reason);
             report.note_unusable_listing();

@@ -1,12 +1,12 @@
 //! Long jobs, done one call at a time, so that polls go on between: connecting a shop, testing it, reading everything again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use connector::{OrderSet, OrdersCursor, ReadOrders};
 use proto::ShopConnected;
 use store::{PAGE_ROWS_MAX, SettleWanted, ShopState, Task, TaskKind, TaskProgress, TaskState};
-use values::{OrderId, StockId, Timestamp};
+use values::{ListingId, OrderId, StockId, Timestamp};
 
 use super::cursor::Position;
 use super::orders::Told;
@@ -42,6 +42,8 @@ enum Phase<K> {
     Webhooks,
     /// Orders that broken webhooks may not have told of, of one set.
     Gap(OrderSet, Option<OrdersCursor>),
+    /// Stock management is switched on, from after this entry of the catalogue.
+    Manage(Option<ListingId>),
     /// Every stock.
     Settle(Option<StockId>),
 }
@@ -57,6 +59,7 @@ impl<K> Phase<K> {
             Self::Poll => "poll",
             Self::Webhooks => "webhooks",
             Self::Gap(..) => "gap",
+            Self::Manage(_) => "manage_stock",
             Self::Settle(_) => "settle",
         }
     }
@@ -70,6 +73,8 @@ pub(super) struct Job<K> {
     kind: TaskKind,
     phases: VecDeque<Phase<K>>,
     pub(super) report: Report,
+    /// What the catalogue has shown; as many as it has entries.
+    seen: BTreeSet<ListingId>,
     done: u64,
     total: Option<u64>,
     /// Where polls begin once the baseline is read.
@@ -86,6 +91,7 @@ impl<K: Default> Job<K> {
             TaskKind::Test => vec![Phase::Test],
             TaskKind::Catalogue => vec![catalogue()],
             TaskKind::Audit => vec![Phase::Audit(None)],
+            TaskKind::ManageStock => vec![Phase::Manage(None)],
             TaskKind::Sync if is_active => {
                 vec![Phase::Poll, catalogue(), Phase::Audit(None), Phase::Webhooks, Phase::Settle(None)]
             }
@@ -116,6 +122,7 @@ impl<K: Default> Job<K> {
             kind,
             phases: phases.into(),
             report: Report::default(),
+            seen: BTreeSet::new(),
             done: 0,
             total: None,
             begun: None,
@@ -270,10 +277,12 @@ impl<C: Connect> Reader<C> {
                 why => return Ok(why),
             },
             Phase::Catalogue(cursor) => {
-                let (next, count, total) = self.read_catalogue(cursor, &mut job.report).await?;
+                let (next, count, total) =
+                    self.read_catalogue(cursor, &mut job.seen, &mut job.report).await?;
                 job.done += count;
                 job.total = total;
                 if next.is_none() {
+                    self.want_missed(&std::mem::take(&mut job.seen)).await?;
                     self.reading.catalogued_at = Some(self.now());
                     self.save_reading().await?;
                 }
@@ -305,6 +314,9 @@ impl<C: Connect> Reader<C> {
                     self.gap_read();
                 }
                 next.map(|next| Phase::Gap(set, Some(next)))
+            }
+            Phase::Manage(after) => {
+                self.manage_some(after, &mut job.report).await?.map(|last| Phase::Manage(Some(last)))
             }
             Phase::Settle(after) => self.step_settle(job, after).await?,
         };

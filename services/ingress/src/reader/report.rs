@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use connector::{Diagnosis, ListingFact, ListingKind, Severity};
 use serde::Serialize;
+use store::ListingRow;
 use values::{HolderId, Sku};
 
 use super::guard::Looked;
@@ -56,6 +57,15 @@ struct FindingText {
     todo: String,
 }
 
+/// An entry of the catalogue that was to be changed in the shop and was not.
+#[derive(Debug, Clone, Serialize)]
+struct NotFixed {
+    product: i64,
+    variation: Option<i64>,
+    name: String,
+    why: String,
+}
+
 /// The report of one task. Written as JSON into the task's row.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
@@ -72,6 +82,14 @@ pub(super) struct Report {
     problem_counts: BTreeMap<ProblemKind, u64>,
     problems: Vec<Problem>,
     findings: Vec<FindingText>,
+    /// Entries that keep a quantity from now on; nothing if none was to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixed: Option<u64>,
+    /// Entries that were to, and do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_fixed: Vec<NotFixed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_fixed_count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
     /// Codes by stock; as many as the shop has stocks.
@@ -123,6 +141,25 @@ impl Report {
     /// An entry that makes no sense.
     pub(super) fn note_unusable_listing(&mut self) {
         *self.problem_counts.entry(ProblemKind::Unusable).or_default() += 1;
+    }
+
+    pub(super) fn note_fixed(&mut self) {
+        *self.fixed.get_or_insert_default() += 1;
+    }
+
+    /// An entry that the shop did not change, and its word for why.
+    pub(super) fn note_not_fixed(&mut self, row: Option<&ListingRow>, id: HolderId, why: &str) {
+        *self.not_fixed_count.get_or_insert_default() += 1;
+        if self.not_fixed.len() < PROBLEMS_MAX {
+            let clipped =
+                |text: &str| text.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+            self.not_fixed.push(NotFixed {
+                product: row.map_or(id.get(), |row| row.listing.product.get()),
+                variation: row.and_then(|row| row.listing.variation).map(values::VariationId::get),
+                name: row.map_or_else(String::new, |row| clipped(&row.name)),
+                why: clipped(why),
+            });
+        }
     }
 
     pub(super) fn note_orders(&mut self, orders: usize, unusable: usize) {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hashlink::LruCache;
-use proto::ListingObserved;
+use proto::{ListingObserved, Message};
 use values::{ListingId, ShopId};
 
 /// Most listings remembered, some 100 bytes each.
@@ -32,21 +32,23 @@ impl ToldListings {
     }
 
     /// Whether just this was told a short while before `now`.
-    pub(super) fn contains(&self, listing: &ListingObserved, now: Instant) -> bool {
+    pub(super) fn contains(&self, message: &Message, now: Instant) -> bool {
+        let Message::ListingObserved(listing) = message else { return false };
         self.lock().get(&(listing.shop, listing.listing)).is_some_and(|(what, at)| {
             *what == self.digest(listing) && now.saturating_duration_since(*at) < TOLD_AGAIN_AFTER
         })
     }
 
     /// It was told, and is safe.
-    pub(super) fn add(&self, listing: &ListingObserved, now: Instant) {
+    pub(super) fn add(&self, message: &Message, now: Instant) {
+        let Message::ListingObserved(listing) = message else { return };
         let told = (self.digest(listing), now);
         self.lock().insert((listing.shop, listing.listing), told);
     }
 
     fn digest(&self, listing: &ListingObserved) -> u64 {
-        let ListingObserved { shop: _, listing: _, holder, sku, name, status, number: _ } = listing;
-        self.hasher.hash_one((holder, sku, name.as_str(), status.as_str()))
+        let ListingObserved { shop: _, listing: _, holder, sku, name, status, kind, number: _ } = listing;
+        self.hasher.hash_one((holder, sku, name.as_str(), status.as_str(), kind))
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<(ShopId, ListingId), (u64, Instant)>> {
@@ -60,17 +62,18 @@ mod tests {
 
     use super::*;
 
-    fn listing(product: i64, sku: &str) -> ListingObserved {
+    fn listing(product: i64, sku: &str) -> Message {
         let product = ProductId::new(product).unwrap();
-        ListingObserved {
+        Message::from(ListingObserved {
             shop: ShopId::new(1).unwrap(),
             listing: ListingId { product, variation: None },
             holder: Some(product.into()),
             sku: Some(sku.parse().unwrap()),
             name: "Lamp".parse().unwrap(),
             status: "publish".parse().unwrap(),
+            kind: None,
             number: ReadNumber::ZERO,
-        }
+        })
     }
 
     #[test]

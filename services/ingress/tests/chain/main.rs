@@ -10,6 +10,7 @@
 mod guard;
 mod health;
 mod http;
+mod listings;
 mod polls;
 mod settles;
 mod tasks;

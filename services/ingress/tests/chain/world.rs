@@ -51,6 +51,7 @@ impl Handler for Taker {
                         sku: seen.sku.clone(),
                         name: seen.name.to_string(),
                         status: seen.status.to_string(),
+                        kind: seen.kind,
                         number: seen.number,
                     };
                     tx.observe_listings(&[seen], process::clock::now()).await.unwrap();
@@ -284,6 +285,21 @@ impl World {
             WarehouseAdded::Added(warehouse) => warehouse.id,
             WarehouseAdded::NameTaken => self.store.warehouses().await.unwrap()[0].id,
         }
+    }
+
+    /// So much of a SKU is received.
+    pub(crate) async fn stock(&self, code: &str, units: i64) {
+        let sku: values::Sku = code.parse().unwrap();
+        let (warehouse, now) = (self.warehouse().await, process::clock::now());
+        let mut tx = self.store.begin_inventory().await.unwrap();
+        let mut book = tx.load_books(std::slice::from_ref(&sku)).await.unwrap();
+        let quantity = values::Quantity::from_units(units);
+        ledger::operate(&ledger::Operation::Receive { sku, warehouse, quantity }, now, &mut book);
+        let posted = |movement| store::Posted { movement, posting: store::Posting::default() };
+        let movements: Vec<_> = book.take_movements().into_iter().map(posted).collect();
+        let changes = store::Changes { book: Some(&book), movements: &movements, now, ..Default::default() };
+        tx.save(&changes).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Asks for reads as inventory does.

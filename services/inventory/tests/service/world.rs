@@ -404,6 +404,7 @@ pub(crate) fn listing(shop: ShopId, listing: ListingId, holder: Option<i64>, cod
         sku: code.map(sku),
         name: "A thing".parse().unwrap(),
         status: "publish".parse().unwrap(),
+        kind: None,
         number: ReadNumber::new(1),
     })
 }

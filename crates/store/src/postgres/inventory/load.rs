@@ -55,7 +55,7 @@ SELECT l.shop, l.product, l.variation, l.holder, k.id, k.sku, s.sku_id
     ON k.id = coalesce(s.sku_id,
                        CASE WHEN coalesce(l.holder = CASE WHEN l.variation = 0 THEN l.product ELSE l.variation END,
                                           true)
-                            THEN (SELECT u.id FROM inventory.skus AS u WHERE u.sku = l.sku) END)";
+                            THEN (SELECT u.id FROM inventory.skus AS u WHERE u.sku = coalesce(l.mapped, l.sku)) END)";
 
 const SKU_IDS: &str = "SELECT k.sku, k.id FROM inventory.skus AS k WHERE k.sku = ANY ($1)";
 

@@ -39,7 +39,7 @@ SELECT l.shop, l.product, l.variation, l.holder, k.id, k.sku
   LEFT JOIN inventory_skus AS k
     ON k.id = coalesce(s.sku_id,
                        CASE WHEN coalesce(l.holder = iif(l.variation = 0, l.product, l.variation), true)
-                            THEN (SELECT u.id FROM inventory_skus AS u WHERE u.sku = l.sku) END)";
+                            THEN (SELECT u.id FROM inventory_skus AS u WHERE u.sku = coalesce(l.mapped, l.sku)) END)";
 
 const SKU_IDS: &str = "
 SELECT k.sku, k.id FROM jsonb_each(?1) AS w CROSS JOIN inventory_skus AS k ON k.sku = w.value";
