@@ -17,6 +17,7 @@ mod extract;
 mod health;
 mod imports;
 mod keys;
+mod mappings;
 mod movements;
 mod names;
 mod observe;
@@ -138,6 +139,9 @@ fn read_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(orders::orphans))
         .routes(routes!(parked::list))
         .routes(routes!(shipments::untold))
+        .routes(routes!(mappings::export))
+        .routes(routes!(mappings::list))
+        .routes(routes!(shops::doctor::examine))
         .routes(routes!(shops::list))
         .routes(routes!(shops::read))
         .routes(routes!(shops::unmapped))
@@ -151,6 +155,8 @@ fn operate_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(alerts::acknowledge))
         .routes(routes!(approvals::decide))
         .routes(routes!(imports::import))
+        .routes(routes!(mappings::import))
+        .routes(routes!(mappings::set))
         .routes(routes!(operations::operate))
         .routes(routes!(orders::release))
         .routes(routes!(parked::map))

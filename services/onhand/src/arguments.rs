@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    alerts, approve, drift, explain, movements, order, parked, shop, stock, token, warehouse,
+    alerts, approve, doctor, drift, explain, movements, order, parked, shop, stock, token, warehouse,
 };
 use crate::failure::EXIT_CODES_HELP;
 use crate::{demo, distributed, up};
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     /// Shops and their connections.
     #[command(subcommand)]
     Shop(shop::Shop),
+    /// What of a shop's products is not kept in agreement, why, and what to do.
+    Doctor(doctor::Doctor),
     /// What there is, and moving it.
     #[command(subcommand)]
     Stock(stock::Stock),

@@ -3,6 +3,7 @@
 pub(crate) mod alerts;
 pub(crate) mod approve;
 mod check;
+pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod explain;
 pub(crate) mod movements;
@@ -32,6 +33,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Migrate(migrate) => migrate.run(screen).await,
         Command::Warehouse(warehouse) => warehouse.run(&api()?, screen).await,
         Command::Shop(shop) => shop.run(&api()?, screen).await,
+        Command::Doctor(doctor) => doctor.run(&api()?, screen).await,
         Command::Stock(stock) => stock.run(&api()?, screen).await,
         Command::Order(order) => order.run(&api()?, screen).await,
         Command::Drift(drift) => drift.run(&api()?, screen).await,

@@ -108,6 +108,8 @@ pub enum Failure {
     ShopUnusable { shop: String },
     #[error("{count} lines cannot be imported; nothing was changed")]
     ImportRefused { count: u64 },
+    #[error("{count} products could not be changed in the shop; see above")]
+    NotFixed { count: u64 },
     #[error(
         "the ledger is broken in {count} places; stop onhand, keep a copy of its data, and look into it before you go on"
     )]
@@ -178,6 +180,7 @@ impl Failure {
             | Self::NotConnected { .. }
             | Self::ShopUnusable { .. }
             | Self::ImportRefused { .. }
+            | Self::NotFixed { .. }
             | Self::Broken { .. }
             | Self::Disagree => REFUSED,
         }

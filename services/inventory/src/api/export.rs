@@ -80,9 +80,9 @@ async fn page(
     Ok(Some((text.map_err(ExportError::Csv)?, next)))
 }
 
-type Writer = csv::Writer<Vec<u8>>;
+pub(super) type Writer = csv::Writer<Vec<u8>>;
 
-fn lines(write: impl FnOnce(&mut Writer) -> csv::Result<()>) -> csv::Result<Bytes> {
+pub(super) fn lines(write: impl FnOnce(&mut Writer) -> csv::Result<()>) -> csv::Result<Bytes> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     write(&mut writer)?;
     let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
@@ -105,6 +105,6 @@ fn write(writer: &mut Writer, row: &SkuStock, warehouses: &Warehouses) -> csv::R
 }
 
 /// Text as a spreadsheet shows it, instead of calculating it.
-fn inert(text: &str) -> String {
+pub(super) fn inert(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\'']) { format!("'{text}") } else { text.to_owned() }
 }

@@ -36,7 +36,9 @@ use super::operations::{REPLAYED, key_reused, reason_of, reason_text};
 use super::problem::{Kind, Problem, Reason};
 use super::{Served, Shared};
 use crate::{OPERATIONS_MAX, Operated, OperationRequest, OperationRow};
-use checked::{Checked, refusal};
+use checked::Checked;
+pub(super) use checked::refusal;
+pub(super) use lines::inert;
 use lines::{Line, Lines, Terms};
 use progress::{Claim, Progress};
 
@@ -110,10 +112,10 @@ pub(super) struct ImportReport {
 pub(super) struct LineProblem {
     /// The line, as an editor counts.
     #[schema(example = 7)]
-    line: u64,
+    pub(super) line: u64,
     /// What is wrong.
     #[schema(example = "\"abc\" is not a quantity: digits with at most one decimal point are wanted")]
-    problem: String,
+    pub(super) problem: String,
 }
 
 /// What all imports share.

@@ -67,6 +67,11 @@ impl Asked {
         self.after.as_deref().map(|key| parse(key).ok_or_else(bad_cursor)).transpose()
     }
 
+    /// A cursor to what follows the row with this key.
+    pub(super) fn cursor(&self, key: &str) -> String {
+        seal(self.list, key)
+    }
+
     /// The page of these rows, of which `key` names each; there may be more if it is full.
     pub(super) fn page<R, T: ToSchema>(
         &self,

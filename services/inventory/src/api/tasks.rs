@@ -28,6 +28,8 @@ pub(super) enum Job {
     Catalogue,
     /// Reads every open order.
     Audit,
+    /// Switches stock management on for products that have stock in the ledger; they start with nothing.
+    ManageStock,
 }
 
 impl From<Job> for TaskKind {
@@ -37,6 +39,7 @@ impl From<Job> for TaskKind {
             Job::Sync => Self::Sync,
             Job::Catalogue => Self::Catalogue,
             Job::Audit => Self::Audit,
+            Job::ManageStock => Self::ManageStock,
         }
     }
 }
@@ -58,7 +61,7 @@ pub(super) struct Task {
     /// The shop.
     #[schema(example = "berlin")]
     shop: String,
-    /// What it does: `connect`, `test`, `sync`, `catalogue` or `audit`.
+    /// What it does: `connect`, `test`, `sync`, `catalogue`, `audit` or `manage_stock`.
     #[schema(example = "connect")]
     kind: &'static str,
     /// `waiting`, `running`, `done` or `failed`.

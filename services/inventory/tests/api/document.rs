@@ -34,6 +34,11 @@ const ROUTES: &str = "
     delete /shops/{name}
     get /shops/{name}
     patch /shops/{name}
+    get /shops/{name}/doctor
+    get /shops/{name}/mappings
+    post /shops/{name}/mappings
+    get /shops/{name}/mappings/export
+    post /shops/{name}/mappings/import
     post /shops/{name}/republish
     get /shops/{name}/unmapped
     post /shops/{name}/{job}
@@ -101,7 +106,8 @@ fn words_are_those_of_their_own_type() {
         words.as_array().unwrap().len()
     };
     assert_eq!((words("WarehouseKind"), words("OperationKind"), words("Scope")), (2, 4, 3));
-    assert_eq!((words("ImportMode"), words("Job"), words("StatusRule")), (3, 4, 6));
+    assert_eq!((words("ImportMode"), words("Job"), words("StatusRule")), (3, 5, 6));
+    assert_eq!((words("DoctorKind"), words("DoctorSeverity"), words("MappingMatched")), (13, 3, 7));
 }
 
 /// An example that its own schema refuses helps nobody.

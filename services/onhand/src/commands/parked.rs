@@ -156,9 +156,9 @@ fn listing(line: &Value) -> String {
     }
 }
 
-fn parse_listing(text: &str) -> Result<(i64, Option<i64>), Failure> {
+pub(crate) fn parse_listing(text: &str) -> Result<(i64, Option<i64>), Failure> {
     let wrong = |_| Failure::Listing { text: text.to_owned() };
-    match text.split_once(':') {
+    match text.split_once([':', '/']) {
         Some((product, variation)) => {
             Ok((product.parse().map_err(wrong)?, Some(variation.parse().map_err(wrong)?)))
         }
@@ -174,6 +174,7 @@ mod tests {
     fn a_listing_is_a_product_or_a_variation_of_one() {
         assert_eq!(parse_listing("12").unwrap(), (12, None));
         assert_eq!(parse_listing("12:34").unwrap(), (12, Some(34)));
+        assert_eq!(parse_listing("12/34").unwrap(), (12, Some(34)));
         for wrong in ["", "tee", "12:", ":34"] {
             assert!(matches!(parse_listing(wrong), Err(Failure::Listing { .. })), "{wrong}");
         }

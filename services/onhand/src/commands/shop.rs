@@ -2,8 +2,9 @@
 
 mod access;
 mod add;
+mod mapping;
 mod set;
-mod task;
+pub(crate) mod task;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -25,6 +26,9 @@ pub(crate) enum Shop {
     },
     /// Changes how a shop is called, believed and supplied; what is not given stays.
     Set(Box<set::Set>),
+    /// Which SKUs its products are.
+    #[command(subcommand)]
+    Mapping(mapping::Mapping),
     /// Says in plain words whether the shop can be used, and what is in the way.
     Test {
         /// Its name.
@@ -70,6 +74,7 @@ impl Shop {
                 screen.show(&shop, |screen| show(screen, &shop))
             }
             Self::Set(set) => set.run(api, screen).await,
+            Self::Mapping(mapping) => mapping.run(api, screen).await,
             Self::Test { name } => {
                 let started = api.post(&["shops", &name, "test"], &json!({})).await?;
                 let task = task::ended(api, &started, &name).await?;

@@ -1,7 +1,7 @@
 //! `onhand stock`: what there is, and moving it.
 
-mod export;
-mod import;
+pub(crate) mod export;
+pub(crate) mod import;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};

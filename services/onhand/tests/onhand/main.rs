@@ -9,6 +9,7 @@ mod connecting;
 mod demo;
 mod deployment;
 mod distributed;
+mod doctor;
 mod exit_codes;
 mod harness;
 mod kills;

@@ -80,7 +80,7 @@ impl Checked {
     }
 }
 
-pub(super) fn refusal(kind: Kind, reasons: Vec<Reason>, count: usize) -> Problem {
+pub(in super::super) fn refusal(kind: Kind, reasons: Vec<Reason>, count: usize) -> Problem {
     let told: Vec<String> =
         reasons.iter().take(3).map(|wrong| format!("line {}: {}", wrong.row, wrong.problem)).collect();
     let more = if count > told.len() { format!("; and {} more", count - told.len()) } else { String::new() };

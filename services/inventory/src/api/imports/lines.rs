@@ -138,6 +138,6 @@ fn reader(mut file: File, start: u64, columns: &Columns) -> Result<csv::Reader<F
 }
 
 /// The text as it was before an export made it safe for spreadsheets.
-fn inert(text: &str) -> &str {
+pub(in super::super) fn inert(text: &str) -> &str {
     text.strip_prefix('\'').filter(|rest| rest.starts_with(FORMULA_STARTS)).unwrap_or(text)
 }

@@ -1,16 +1,24 @@
 //! `onhand shop add`: from an address, and two keys or the shop's own grant of them, to a shop in service.
 
+use std::time::Duration;
+
 use clap::{Args, ValueEnum};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use values::Quantity;
 
 use super::access::{Secrets, SignIn};
 use super::task;
 use crate::api::Api;
+use crate::commands::doctor;
 use crate::failure::Failure;
 use crate::quantity;
 use crate::screen::{Screen, text};
+
+/// What was read is taken in by another part of onhand: so long that is waited for.
+const TAKEN_IN_MAX: Duration = Duration::from_secs(15);
+const TAKEN_IN_PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Args)]
 pub(crate) struct Add {
@@ -93,7 +101,7 @@ impl Add {
             if shop.get("returned") == Some(&Value::Bool(true)) {
                 screen.line("it was connected before: its orders go on where they were")?;
             }
-            task::report(screen, &done)?;
+            task::read(screen, &done)?;
             screen.line(format!("shop {} is in service", self.name))?;
             match self.opening {
                 Opening::None => Ok(()),
@@ -103,7 +111,23 @@ impl Add {
                     self.name
                 )),
             }
-        })
+        })?;
+        if screen.json { Ok(()) } else { self.examined(api, screen, &done).await }
+    }
+
+    /// The doctor's word on a catalogue that was just read, once all of it was taken in.
+    async fn examined(&self, api: &Api, screen: Screen, done: &Value) -> Result<(), Failure> {
+        let read = done.pointer("/report/listings").and_then(Value::as_u64).unwrap_or(0);
+        let deadline = Instant::now() + TAKEN_IN_MAX;
+        while Instant::now() < deadline {
+            let totals = doctor::totals(api, &self.name).await?;
+            if totals.get("listings").and_then(Value::as_u64).unwrap_or(0) >= read {
+                break;
+            }
+            tokio::time::sleep(TAKEN_IN_PAUSE).await;
+        }
+        screen.line("")?;
+        doctor::short_form(api, screen, &self.name).await
     }
 
     /// Without keys the shop is asked to grant them: its owner has to agree on a page of it. The shop, once it has; `None` if

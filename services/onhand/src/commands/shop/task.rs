@@ -17,7 +17,7 @@ const POLL_PAUSE: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_hours(2);
 
 /// Waits until the task that `started` names is done; the task as it is then.
-pub(super) async fn wait(api: &Api, started: &Value, shop: &str) -> Result<Value, Failure> {
+pub(crate) async fn wait(api: &Api, started: &Value, shop: &str) -> Result<Value, Failure> {
     let task = ended(api, started, shop).await?;
     if is_done(&task) { Ok(task) } else { Err(failed(&task, shop)) }
 }
@@ -88,8 +88,8 @@ pub(super) fn works(task: &Value) -> bool {
     !rows(report, "findings").iter().any(|finding| text(finding, "severity") == "fatal")
 }
 
-/// What was read, what was found, and what cannot be mapped.
-pub(super) fn report(screen: Screen, task: &Value) -> Result<(), Failure> {
+/// What was read, and what was found.
+pub(super) fn read(screen: Screen, task: &Value) -> Result<(), Failure> {
     let report = task.get("report").unwrap_or(&Value::Null);
     for found in rows(report, "findings") {
         screen.line(format!("{}: {}", text(found, "severity"), finding(found)))?;
@@ -110,6 +110,13 @@ pub(super) fn report(screen: Screen, task: &Value) -> Result<(), Failure> {
         let unusable = number("unusable_orders");
         screen.line(format!("{unusable} orders cannot be used; the log says why"))?;
     }
+    Ok(())
+}
+
+/// The same, and what cannot be mapped.
+pub(super) fn report(screen: Screen, task: &Value) -> Result<(), Failure> {
+    read(screen, task)?;
+    let report = task.get("report").unwrap_or(&Value::Null);
     for (kind, count) in report.get("problem_counts").and_then(Value::as_object).into_iter().flatten() {
         screen.line(format!("{count} {}", problem(kind)))?;
         for product in rows(report, "problems").iter().filter(|problem| text(problem, "kind") == *kind) {

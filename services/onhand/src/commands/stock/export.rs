@@ -1,16 +1,23 @@
-//! `onhand stock export`: all stock as CSV, written while it comes.
+//! `onhand stock export`: all stock as CSV, written while it comes, and so any other export.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 
 use crate::api::Api;
 use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
+    #[command(flatten)]
+    to: Output,
+}
+
+/// Where an export goes.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
     /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -18,7 +25,13 @@ pub(crate) struct Export {
 
 impl Export {
     pub(super) async fn run(self, api: &Api) -> Result<(), Failure> {
-        let request = api.request(Method::GET, &["stock", "export"]);
+        self.to.save(api, api.request(Method::GET, &["stock", "export"])).await
+    }
+}
+
+impl Output {
+    /// What is asked for, as it comes.
+    pub(crate) async fn save(&self, api: &Api, request: RequestBuilder) -> Result<(), Failure> {
         let mut response = api.send(request).await?;
         match &self.output {
             None => {

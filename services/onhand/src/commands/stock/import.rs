@@ -100,7 +100,7 @@ impl Import {
 }
 
 /// The report of a file of which nothing was imported, as a dry run would have given it.
-fn refusal(rows: &[RefusedRow]) -> Value {
+pub(crate) fn refusal(rows: &[RefusedRow]) -> Value {
     let problems: Vec<Value> =
         rows.iter().map(|row| json!({ "line": row.row, "problem": row.problem })).collect();
     json!({ "refused": problems.len(), "changed": 0, "problems": problems })
