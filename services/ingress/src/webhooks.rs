@@ -215,7 +215,9 @@ impl Inner {
         }
         match self.outbound.publish_once(&messages).await {
             Ok(()) => {
-                messages.iter().for_each(|message| self.told.add(message, now));
+                for message in &messages {
+                    self.told.add(message, now);
+                }
                 heard
             }
             Err(error) => {

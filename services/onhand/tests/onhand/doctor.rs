@@ -126,7 +126,6 @@ async fn it_tells_what_is_wrong(bench: &Bench, goods: &Goods) {
         assert_eq!(told(bench, product).await, kinds, "{product}");
     }
     let people = bench.run(&["doctor", "north"]).await.good();
-    println!("{people}");
     let nameless = format!("`onhand shop mapping set north {} SKU`", goods.nameless);
     assert!(
         people.contains(&nameless) && people.contains("2 of its variations sell from its stock"),

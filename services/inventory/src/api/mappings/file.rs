@@ -183,8 +183,8 @@ impl Place<'_> {
             record.position().and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.byte);
         let rest = self.text.as_bytes().get(from..).unwrap_or_default();
         let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        let before = self.text.as_bytes().get(self.byte..from + blank).unwrap_or_default();
-        self.line += u64::try_from(before.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(u64::MAX);
+        let before = self.text.get(self.byte..from + blank).unwrap_or_default();
+        self.line += u64::try_from(before.matches('\n').count()).unwrap_or(u64::MAX);
         self.byte = from + blank;
         self.line
     }
@@ -241,7 +241,11 @@ impl Columns {
 mod tests {
     use super::*;
 
-    fn lines(text: &str) -> (Vec<(u64, String, Option<String>)>, Vec<u64>) {
+    /// Number, listing, SKU.
+    type Right = (u64, String, Option<String>);
+
+    /// The lines that are right, and the numbers of those that are not.
+    fn lines(text: &str) -> (Vec<Right>, Vec<u64>) {
         let table = read(text).unwrap();
         let line = |line: Line| {
             let sku = line.entry.sku.map(|sku| sku.to_string());
