@@ -10,6 +10,7 @@ mod demo;
 mod deployment;
 mod distributed;
 mod doctor;
+mod drift;
 mod exit_codes;
 mod harness;
 mod kills;
