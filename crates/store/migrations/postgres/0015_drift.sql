@@ -27,7 +27,7 @@ CREATE INDEX drifts_of_read ON egress.drifts (shop, number);
 -- `base` of egress.stocks is [epoch, quantity, slack, withheld, date of the product or null, 1 if a push since was doubtful,
 -- null or the read, the difference and the next asking of an edit that the ledger is to take over] from now on; what was
 -- written before is the first four of these. Older programs cannot read that.
-UPDATE onhand.contract SET oldest = 13;
+UPDATE onhand.contract SET oldest = 15;
 
 -- What the shop wants done about differences.
 ALTER TABLE inventory.shops ADD COLUMN drift TEXT NOT NULL DEFAULT 'correct';

@@ -185,7 +185,7 @@ fn target_of(text: &str) -> Result<Target, Error> {
 
 fn base_of(text: &str) -> Result<Base, Error> {
     type Whole = (u64, i64, i64, i64, Option<i64>, i64, Option<(u64, i64, i64)>);
-    // As it was written before 0013 on PostgreSQL, and 0019 on SQLite.
+    // As it was written before the migration `drift`.
     type First = (u64, i64, i64, i64);
     let whole = parse::<Whole>("base of a stock", text).or_else(|_| {
         let (epoch, base, slack, withheld) = parse::<First>("base of a stock", text)?;

@@ -342,6 +342,10 @@ fn unsettled(
         let (delta, since) = (signed(intent.delta), text_of(intent.started_at));
         reasons.push(format!("a change of {delta} is being pushed since {since}"));
     }
+    if let Some(adopting) = row.push.adopting() {
+        let change = signed(adopting.difference);
+        reasons.push(format!("an edit of {change} in the shop waits for the ledger to take it over"));
+    }
     if let Some(wish) = notes.and_then(|notes| notes.wish.as_ref()) {
         reasons.push(format!("it is to be compared with the shop ({})", wish.why));
     }

@@ -1,6 +1,6 @@
 //! What is told of stock, orders and what waits, after a shop has sold something.
 
-use push::{Base, DriftAction, DriftClass, Target};
+use push::{Adopting, Base, DriftAction, DriftClass, Target};
 use reqwest::Method;
 use serde_json::{Value, json};
 use store::{Changes, DriftRow, NewDead, Told};
@@ -211,14 +211,18 @@ async fn what_a_shop_was_told_and_what_is_not_settled() {
     ] {
         assert_eq!(*settled.get(field).unwrap(), expected, "{field} {settled}");
     }
-    push.push.base = Some(Base::proven(epoch, units(8)));
+    let adopting = Adopting { number: ReadNumber::new(7), difference: units(1), ask_at: at(300) };
+    push.push.base = Some(Base { adopting: Some(adopting), ..Base::proven(epoch, units(8)) });
     push.blocked = Some("manage-stock-off".to_owned());
     let mut tx = api.world.store.begin_egress().await.unwrap();
     tx.load(&[stock]).await.unwrap();
     tx.save(&[push]).await.unwrap();
     tx.commit().await.unwrap();
-    let expected =
-        json!(["nothing can be pushed to it: manage-stock-off", "a change of +2 is due to be pushed"]);
+    let expected = json!([
+        "nothing can be pushed to it: manage-stock-off",
+        "an edit of +1 in the shop waits for the ledger to take it over",
+        "a change of +3 is due to be pushed"
+    ]);
     assert_eq!(*shop().await.get("unsettled").unwrap(), expected);
     api.end().await;
 }

@@ -107,18 +107,23 @@ fn found(drift: &Value) -> String {
 fn show_shop(screen: Screen, shop: &Value) -> Result<(), Failure> {
     screen.line(format!("\nat {}, product {}", text(shop, "shop"), text(shop, "stock")))?;
     let mut table = Table::new(&["", ">"]);
-    let mut sum = |label: &str, name: &str| {
+    let sum = |table: &mut Table, label: &str, name: &str| {
         if shop.get(name).is_some_and(|value| !value.is_null()) {
             table.row([label.to_owned(), text(shop, name)]);
         }
     };
-    sum(&format!("  available in {}", text(shop, "warehouses")), "available");
-    sum("  − buffer", "buffer");
-    sum("  = level, never shown below 0", "level");
-    sum("  + ordered there, not yet taken by the shop", "untaken");
-    sum("  − withheld: somebody took it out of the shop", "withheld");
-    sum("  = should show", "goal");
-    sum("  shows, if every order is known", "shows");
+    sum(&mut table, &format!("  available in {}", text(shop, "warehouses")), "available");
+    sum(&mut table, "  − buffer", "buffer");
+    sum(&mut table, "  = level, never shown below 0", "level");
+    sum(&mut table, "  + ordered there, not yet taken by the shop", "untaken");
+    let withheld = quantity::of(shop, "withheld");
+    if withheld.is_negative() {
+        table.row(["  + left in: somebody put it into the shop".to_owned(), (-withheld).to_string()]);
+    } else {
+        sum(&mut table, "  − withheld: somebody took it out of the shop", "withheld");
+    }
+    sum(&mut table, "  = should show", "goal");
+    sum(&mut table, "  shows, if every order is known", "shows");
     screen.table(&table, "")?;
     match shop.get("opening").and_then(Value::as_str) {
         Some("opened") => screen.line("  opened the SKU with what it showed when it was connected")?,

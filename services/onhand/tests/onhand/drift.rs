@@ -348,6 +348,8 @@ async fn told_to_people(bench: &Bench) {
     let said =
         "it showed 3 more than it should: somebody raised it in the shop; the shop is told the difference";
     assert!(explained.contains(said), "{explained}");
+    let kept = bench.run(&["explain", &sku("withhold", Case::Raised)]).await.good();
+    assert!(kept.contains("left in: somebody put it into the shop"), "{kept}");
     let listed = bench.run(&["drift", "list", "--since", "1h"]).await.good();
     assert_eq!(listed.lines().filter(|line| line.contains("bulk_edit")).count(), POLICIES.len(), "{listed}");
     let none = bench.run(&["drift", "list", "--since", "2100-01-01T00:00:00Z"]).await.good();
