@@ -138,9 +138,9 @@ struct Told {
 }
 
 impl Told {
-    /// Nothing, if the shop does not know the order, or is not in service.
+    /// Nothing, if the shop does not know the order, or was removed.
     fn of(shop: &Shop, row: &OrderRow, complete: bool, carriage: &Carriage) -> Self {
-        if row.order.gone || shop.state != ShopState::Active {
+        if row.order.gone || shop.state == ShopState::Removed {
             return Self::default();
         }
         let shipping = &shop.settings.shipping;

@@ -13,7 +13,7 @@ use crate::rows::unsigned;
 /// Every row is written: whoever is at work waits, instead of meeting this in the middle.
 const LOCK: &str = "
 LOCK TABLE inventory.stocks, inventory.outbox, inventory.rereads, inventory.wishes, egress.stocks, egress.notes,
-           ingress.cursors IN SHARE ROW EXCLUSIVE MODE";
+           egress.reports, ingress.cursors IN SHARE ROW EXCLUSIVE MODE";
 
 /// Levels of the new epoch are newer than all before, and the last proof was of another.
 const STOCKS: &str = "UPDATE inventory.stocks SET epoch = epoch + 1, settle = NULL";
@@ -25,6 +25,12 @@ UPDATE egress.stocks
  WHERE known";
 
 /// Whatever was asked for, the answer is lost.
+/// A note may have been written since the copy was made: it is looked for before it is written.
+const NOTES: &str = "
+UPDATE egress.reports
+   SET intent_at = $1, intent_owner = 'restored', version = version + 1, due_at = $1
+ WHERE note IS NOT NULL AND note_state = 'waiting' AND intent_at IS NULL";
+
 const FORGET_ASKED: &str = "UPDATE egress.notes SET wish = NULL WHERE wish IS NOT NULL";
 const ASK_AGAIN: &str = "UPDATE inventory.rereads SET asked_at = NULL WHERE asked_at IS NOT NULL";
 
@@ -59,12 +65,13 @@ impl Postgres {
     ) -> Result<EpochBegun, Error> {
         let back = now.micros() - (now - read_again).micros();
         let mut tx = self.write().await?;
-        let steps: [(&'static str, Parameters); 9] = [
+        let steps: [(&'static str, Parameters); 10] = [
             (NO_HURRY, none()),
             (LOCK, none()),
             (STOCKS, none()),
             (outbox::PUBLISH_ALL, with(now.micros()).and(None::<i64>)),
             (PUSHES, with((now + in_flight).micros())),
+            (NOTES, with(now.micros())),
             (FORGET_ASKED, none()),
             (ASK_AGAIN, none()),
             (WANT_ALL, with(now.micros())),

@@ -123,7 +123,7 @@ contract! {
     }
     shipments {
         shipments_are_numbered_by_order, a_shipment_is_published_until_it_was, what_a_shop_is_told_round_trips,
-        tags_go_with_the_movements_of_their_time,
+        after_a_restore_a_note_is_looked_for_first, tags_go_with_the_movements_of_their_time,
     }
     shards {
         a_member_alone_has_everything, members_share, a_member_that_leaves_keeps_what_it_has_yet_to_end,

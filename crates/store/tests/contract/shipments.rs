@@ -149,6 +149,27 @@ pub(crate) async fn what_a_shop_is_told_round_trips<D: Database>() -> anyhow::Re
     Ok(())
 }
 
+pub(crate) async fn after_a_restore_a_note_is_looked_for_first<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let wanted = |order, note: Option<&str>| ReportWanted {
+        id: id(order, 1),
+        revision: 1,
+        status: Some("completed".to_owned()),
+        note: note.map(str::to_owned),
+    };
+    store.take_reports(&[wanted(7, Some("Sent")), wanted(8, None)], at(10)).await?;
+    let shop = id(7, 1).shop;
+    let read = store.reports(shop, id(7, 1).order).await?.remove(0);
+    store.begin_epoch(at(50), std::time::Duration::ZERO, std::time::Duration::ZERO).await?;
+    let row = store.reports(shop, id(7, 1).order).await?.remove(0);
+    assert_eq!(row.intent.as_ref().map(|(begun, _)| *begun), Some(at(50)));
+    assert!(!store.save_report(&read).await?, "what was read before is not saved over it");
+    let without = store.reports(shop, id(8, 1).order).await?.remove(0);
+    assert_eq!(without.intent, None);
+    Ok(())
+}
+
 pub(crate) async fn tags_go_with_the_movements_of_their_time<D: Database>() -> anyhow::Result<()> {
     let database = D::fresh().await?;
     let store = database.open().await?;

@@ -20,6 +20,7 @@ fn operations() -> Vec<(Method, String, Scope)> {
                 ("{action}", "replay"),
                 ("{id}", "99"),
                 ("{name}", "nowhere"),
+                ("{number}", "1"),
                 ("{shop}", "nowhere"),
                 ("{sku}", "NOTHING"),
             ]
