@@ -15,6 +15,7 @@ pub(crate) const GROUPS: &[Group] = &[
     ingress::GROUP,
     inventory::Settings::GROUP,
     inventory::AlertSettings::GROUP,
+    notices::Channels::GROUP,
     egress::Settings::GROUP,
 ];
 

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use connector::{Finding, Severity, Tried};
+use connector::{Finding, Severity, Tried, may_call};
 use reqwest::{Url, header, redirect};
 
-use crate::address::{ShopUrl, may_call};
+use crate::address::ShopUrl;
 use crate::transport::{install_provider, origin};
 
 /// The ports WordPress delivers to, besides the one the shop itself is at.

@@ -64,6 +64,7 @@ async fn main() -> anyhow::Result<()> {
         member: "test".to_owned(),
         health: Health::new(),
         settings: Settings::for_testing(),
+        channels: notices::Channels::default(),
     };
     let tasks = Tasks::new();
     let inventory = inventory::start(parts(), &tasks, &Metrics::new());

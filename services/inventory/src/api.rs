@@ -153,6 +153,7 @@ fn read_routes() -> OpenApiRouter<Shared> {
 fn operate_routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(alerts::acknowledge))
+        .routes(routes!(alerts::test))
         .routes(routes!(approvals::decide))
         .routes(routes!(imports::import))
         .routes(routes!(mappings::import))

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::{Bus, ConsumeError, Flow};
+use notices::{Channels, SendError};
 use process::clock;
 use process::health::Health;
 use process::metrics::Metrics;
 use process::tasks::{Stage, Tasks};
 use shards::{Held, Member};
 use store::{
-    Broken, Changed, Explanation, MapOutcome, NewShop, OpenOrders, ShipmentId, ShopAdded, ShopRemoved,
-    ShopSettings, Store, TableEntry, TableOutcome, WarehouseAdded, WarehouseKind, Wish,
+    Broken, Changed, Channel, Explanation, MapOutcome, NewShop, OpenOrders, ShipmentId, ShopAdded,
+    ShopRemoved, ShopSettings, Store, TableEntry, TableOutcome, WarehouseAdded, WarehouseKind, Wish,
 };
 use tokio::sync::Notify;
 use values::{OrderId, Quantity, ShopId, Sku, StockId};
@@ -50,6 +51,8 @@ pub struct Parts {
     pub health: Health,
     /// What can be set.
     pub settings: Settings,
+    /// How people are told of alerts.
+    pub channels: Channels,
 }
 
 /// Starts to apply the facts of the shards that this process holds, to publish what changes and to look after the rest, until
@@ -60,6 +63,7 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
         store: parts.store,
         bus: parts.bus,
         settings: parts.settings,
+        channels: Arc::new(parts.channels),
         observer: Observer::new(metrics),
         wake_relay: Notify::new(),
         fresh: Fresh::default(),
@@ -93,10 +97,8 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
     tasks.spawn_in(Stage::Intake, "inventory check", keeps_up);
     let stop = tasks.stopping(Stage::Work);
     tasks.spawn_in(Stage::Work, "inventory upkeep", upkeep::run(Arc::clone(&shared), stop));
-    let stop = tasks.stopping(Stage::Work);
-    let (store, settings) = (Arc::clone(&shared.store), shared.settings.alerts.clone());
-    let watch = alerts::run(store, parts.member, settings, metrics.clone(), stop);
-    tasks.spawn_in(Stage::Work, "inventory alerts", watch);
+    let settings = &shared.settings.alerts;
+    alerts::start(&shared.store, parts.member, &shared.channels, settings, (tasks, metrics));
     let stop = tasks.stopping(Stage::Relay);
     let pulse = parts.health.check("inventory.relay").pulse(RELAY_PATIENCE);
     tasks.spawn_in(Stage::Relay, "inventory relay", relay::run(Arc::clone(&shared), pulse, stop));
@@ -125,6 +127,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) bus: Bus,
     pub(crate) settings: Settings,
+    pub(crate) channels: Arc<Channels>,
     pub(crate) observer: Observer,
     pub(crate) wake_relay: Notify,
     pub(crate) fresh: Fresh,
@@ -383,6 +386,11 @@ impl Inventory {
     /// Checks the ledger against itself; empty if it is sound.
     pub async fn check(&self) -> Result<Vec<Broken>, Error> {
         Ok(self.shared.store.check().await?)
+    }
+
+    /// Tells people by each way that is set up that this is a test; what came of it.
+    pub async fn test_alerts(&self) -> Vec<(Channel, Result<(), SendError>)> {
+        alerts::send_test(&self.shared.channels).await
     }
 
     /// All that makes a SKU's numbers what they are; `None` if it was never heard of.

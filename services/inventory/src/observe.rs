@@ -95,6 +95,7 @@ pub const METRICS: &[Description] = &[
     WAITING.description(),
     OUTBOX_AGE.description(),
     crate::alerts::OPEN.description(),
+    crate::alerts::NOTICES.description(),
 ];
 
 /// Counts and logs.

@@ -28,6 +28,8 @@ mod operations;
 mod removal;
 #[path = "service/settles.rs"]
 mod settles;
+#[path = "service/telling.rs"]
+mod telling;
 #[path = "service/upkeep.rs"]
 mod upkeep;
 #[path = "service/world.rs"]

@@ -106,6 +106,12 @@ pub enum Failure {
     TaskFailed { kind: String, shop: String, cause: String },
     #[error("shop {shop} cannot be used yet; see the findings above")]
     ShopUnusable { shop: String },
+    #[error(
+        "nobody is told of alerts: set ONHAND_ALERT_WEBHOOK_URL or ONHAND_ALERT_SMTP_URL where `onhand up` or `onhand serve inventory` runs"
+    )]
+    NobodyIsTold,
+    #[error("{count} of the ways above did not take the test")]
+    NotTold { count: usize },
     #[error("{count} lines cannot be imported; nothing was changed")]
     ImportRefused { count: u64 },
     #[error("{count} products could not be changed in the shop; see above")]
@@ -181,6 +187,8 @@ impl Failure {
             | Self::ShopUnusable { .. }
             | Self::ImportRefused { .. }
             | Self::NotFixed { .. }
+            | Self::NobodyIsTold
+            | Self::NotTold { .. }
             | Self::Broken { .. }
             | Self::Disagree => REFUSED,
         }

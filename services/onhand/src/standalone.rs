@@ -49,6 +49,8 @@ pub(crate) struct ServiceSettings {
     pub(crate) ingress: ingress::Settings,
     pub(crate) inventory: inventory::Settings,
     pub(crate) egress: egress::Settings,
+    /// How people are told of alerts.
+    pub(crate) channels: notices::Channels,
 }
 
 /// All of onhand, running.
@@ -118,6 +120,7 @@ impl ServiceSettings {
         ingress::GROUP,
         inventory::Settings::GROUP,
         inventory::AlertSettings::GROUP,
+        notices::Channels::GROUP,
         egress::Settings::GROUP,
     ];
 
@@ -126,6 +129,7 @@ impl ServiceSettings {
             ingress: ingress::Settings::from_source(reader),
             inventory: inventory::Settings::from_source(reader),
             egress: egress::Settings::from_source(reader),
+            channels: notices::Channels::from_source(reader),
         }
     }
 }
@@ -190,6 +194,7 @@ fn services(parts: Common<'_>, settings: ServiceSettings, public: Public) -> Res
         member: MEMBER.to_owned(),
         health: health.clone(),
         settings: settings.inventory,
+        channels: settings.channels,
     };
     let inventory = inventory::start(inventory, tasks, metrics);
     egress::start(

@@ -31,9 +31,15 @@ const FENCES: &[Fence] = &[
     },
     Fence {
         library: "reqwest",
-        only: &["onhand-connector-*", "onhand-testkit", "onhand-tests", "onhand"],
+        only: &["onhand-connector-*", "onhand-notices", "onhand-testkit", "onhand-tests", "onhand"],
         in_tests: &["onhand-inventory"],
         why: "calls to shops are paced, timed out and signed by their connector",
+    },
+    Fence {
+        library: "lettre",
+        only: &["onhand-notices"],
+        in_tests: &[],
+        why: "who is told of what is decided elsewhere",
     },
 ];
 

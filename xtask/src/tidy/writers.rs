@@ -22,6 +22,8 @@ const WRITES: &[&str] = &[
     "map_stock",
     "mark_recompute",
     "mark_published",
+    "save_alerts",
+    "acknowledge_alert",
 ];
 
 /// Where the statements are.

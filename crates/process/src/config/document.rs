@@ -90,6 +90,7 @@ fn unit(kind: &Kind) -> &'static str {
         Kind::Address => "address:port",
         Kind::Url(_) => "URL",
         Kind::Path => "path",
+        Kind::Text => "text",
         Kind::Secret => "secret",
         Kind::Words(_) => "word",
     }
@@ -105,7 +106,7 @@ fn bounds(kind: &Kind) -> String {
         }
         Kind::Words(words) => words().iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Kind::Switch => "`true`, `false`".to_owned(),
-        Kind::Address | Kind::Path | Kind::Secret => String::new(),
+        Kind::Address | Kind::Path | Kind::Text | Kind::Secret => String::new(),
     }
 }
 

@@ -85,6 +85,8 @@ pub enum Kind {
     /// A URL with one of these schemes.
     Url(&'static [&'static str]),
     Path,
+    /// Any text, in one line.
+    Text,
     Secret,
     Words(fn() -> Vec<&'static str>),
 }
@@ -158,6 +160,14 @@ impl Setting<String> {
     /// A URL without credentials in it; one that has them is a [`Setting::secret`].
     pub const fn url(name: &'static str, meaning: &'static str, schemes: &'static [&'static str]) -> Self {
         Self::declare(name, meaning, Kind::Url(schemes), Fallback::Required, parse_url, String::new)
+    }
+}
+
+/// A text that has no form of its own is checked by whoever reads it.
+impl Setting<String> {
+    /// Any text in one line, that is no secret.
+    pub const fn text(name: &'static str, meaning: &'static str) -> Self {
+        Self::declare(name, meaning, Kind::Text, Fallback::Required, parse_text, String::new)
     }
 }
 
@@ -298,6 +308,7 @@ impl fmt::Display for Kind {
             Self::Address => f.write_str("an IP address and port, as in 127.0.0.1:8080"),
             Self::Url(schemes) => write!(f, "a URL starting with {}", join_or(schemes, "://")),
             Self::Path => f.write_str("a path"),
+            Self::Text => f.write_str("text in one line"),
             Self::Secret => f.write_str("a secret"),
             Self::Words(words) => write!(f, "{}", join_or(&words(), "")),
         }
@@ -339,6 +350,10 @@ fn parse_number(kind: &Kind, text: &str) -> Option<usize> {
 
 fn parse_switch(_: &Kind, text: &str) -> Option<bool> {
     text.parse().ok()
+}
+
+fn parse_text(_: &Kind, text: &str) -> Option<String> {
+    (!text.contains(char::is_control)).then(|| text.to_owned())
 }
 
 fn parse_url(kind: &Kind, text: &str) -> Option<String> {

@@ -84,6 +84,7 @@ pub(crate) async fn run(
         member: "bench".to_owned(),
         health: Health::new(),
         settings: settings(setting),
+        channels: notices::Channels::default(),
     };
     let cpu_before = Cpu::now(server)?;
     let began = Instant::now();

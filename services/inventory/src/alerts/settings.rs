@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use process::backoff::Backoff;
 use process::config::{Group, Reader, Setting, Within};
 
 const PERIOD: Setting<Duration> = Setting::duration(
@@ -20,7 +21,16 @@ const CLEAR: Setting<Duration> = Setting::duration(
     Within { default: 120, min: 0, max: 3_600 },
 );
 
-/// When alerts begin and end.
+const DIGEST: Setting<Duration> = Setting::duration(
+    "ONHAND_ALERT_DIGEST_SECONDS",
+    "How long what is to be told is gathered, so that one notice tells of all of it.",
+    Within { default: 30, min: 0, max: 3_600 },
+);
+
+/// Before a notice that was not taken is sent again.
+const RETRY: Backoff = Backoff { first: Duration::from_secs(5), max: Duration::from_mins(30) };
+
+/// When alerts begin and end, and are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertSettings {
     /// How often everything is looked at.
@@ -29,6 +39,10 @@ pub struct AlertSettings {
     pub patience: Duration,
     /// How long something has to stay away before its alert is over.
     pub clear: Duration,
+    /// How long what is to be told is gathered.
+    pub digest: Duration,
+    /// Before a notice that was not taken is sent again.
+    pub retry: Backoff,
 }
 
 impl Default for AlertSettings {
@@ -37,6 +51,8 @@ impl Default for AlertSettings {
             period: Duration::from_secs(15),
             patience: Duration::from_mins(5),
             clear: Duration::from_mins(2),
+            digest: Duration::from_secs(30),
+            retry: RETRY,
         }
     }
 }
@@ -46,17 +62,29 @@ impl AlertSettings {
     pub const GROUP: Group = Group {
         title: "Alerts",
         about: "For `onhand up` and `onhand serve inventory`. [alerts.md](alerts.md) says more.",
-        settings: &[PERIOD.declaration(), PATIENCE.declaration(), CLEAR.declaration()],
+        settings: &[PERIOD.declaration(), PATIENCE.declaration(), CLEAR.declaration(), DIGEST.declaration()],
     };
 
     /// As the source says.
     pub fn from_source(reader: &mut Reader<'_>) -> Self {
-        Self { period: reader.get(&PERIOD), patience: reader.get(&PATIENCE), clear: reader.get(&CLEAR) }
+        Self {
+            period: reader.get(&PERIOD),
+            patience: reader.get(&PATIENCE),
+            clear: reader.get(&CLEAR),
+            digest: reader.get(&DIGEST),
+            retry: RETRY,
+        }
     }
 
     /// Without waiting, so that tests are quick.
     pub const fn for_testing() -> Self {
-        Self { period: Duration::from_millis(20), patience: Duration::ZERO, clear: Duration::ZERO }
+        Self {
+            period: Duration::from_millis(20),
+            patience: Duration::ZERO,
+            clear: Duration::ZERO,
+            digest: Duration::ZERO,
+            retry: Backoff { first: Duration::from_millis(20), max: Duration::from_millis(100) },
+        }
     }
 }
 

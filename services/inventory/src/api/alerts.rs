@@ -129,6 +129,37 @@ pub(super) async fn acknowledge(
     Ok(Json(AlertBody::new(alert, &shops)))
 }
 
+/// Whether people can be told.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AlertTest {
+    /// Each way that is set up; none if there is none.
+    channels: Vec<ChannelTest>,
+}
+
+/// Whether people can be told by one way.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ChannelTest {
+    /// `webhook` or `smtp`.
+    #[schema(example = "webhook")]
+    channel: &'static str,
+    /// Why the test was not taken; `null` if it was.
+    failure: Option<String>,
+}
+
+/// Test whether alerts arrive
+///
+/// A notice that tells of nothing is sent by each way that is set up, once.
+#[utoipa::path(post, path = "/alerts/test", tag = "service", operation_id = "test_alerts",
+    responses((status = 200, body = AlertTest)))]
+pub(super) async fn test(State(parts): State<Shared>) -> Json<AlertTest> {
+    let outcomes = parts.inventory.test_alerts().await;
+    let channels = outcomes.into_iter().map(|(channel, outcome)| ChannelTest {
+        channel: channel.as_str(),
+        failure: outcome.err().map(|error| process::error_chain(&error)),
+    });
+    Json(AlertTest { channels: channels.collect() })
+}
+
 async fn shops_of(store: &Store, alerts: &[Alert]) -> Result<Shops, Problem> {
     let shops: Vec<ShopId> = alerts.iter().filter_map(|alert| alert.key.shop).collect();
     Shops::load(store, shops).await

@@ -53,6 +53,8 @@ pub(super) struct Waiting {
     recompute: u64,
     /// What waits for a person's consent.
     approvals: u64,
+    /// Alerts that are open.
+    alerts: u64,
 }
 
 /// How the service is
@@ -60,6 +62,7 @@ pub(super) struct Waiting {
 pub(super) async fn health(State(parts): State<Shared>) -> Result<Json<Health>, Problem> {
     let report = parts.health.report();
     let waiting = parts.store.waiting().await?;
+    let alerts = parts.store.alert_counts().await?.iter().map(|(_, count)| *count).sum();
     let checks = report.checks.into_iter();
     Ok(Json(Health {
         ready: report.ready,
@@ -74,6 +77,7 @@ pub(super) async fn health(State(parts): State<Shared>) -> Result<Json<Health>, 
             dead: waiting.dead_count,
             recompute: waiting.recompute_count,
             approvals: waiting.approval_count,
+            alerts,
         },
     }))
 }

@@ -27,6 +27,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Every route there is, without the prefix; a test compares it with the OpenAPI document.
 pub(super) const ROUTES: &[&str] = &[
     "/alerts",
+    "/alerts/test",
     "/alerts/{id}/acknowledge",
     "/approvals",
     "/approvals/{id}/{decision}",

@@ -8,6 +8,7 @@ use serde_json::Value;
 /// Method and path of every route.
 const ROUTES: &str = "
     get /alerts
+    post /alerts/test
     post /alerts/{id}/acknowledge
     get /approvals
     post /approvals/{id}/{decision}

@@ -74,6 +74,7 @@ async fn killed_between_commit_and_ack_nothing_is_applied_twice() {
         member: "test".to_owned(),
         health: Health::new(),
         settings: Settings::for_testing(),
+        channels: notices::Channels::default(),
     };
     inventory::start(parts, &tasks, &metrics);
     until("all is acknowledged again", async || {

@@ -166,6 +166,7 @@ async fn a_letter_is_kept_once() {
         member: "test".to_owned(),
         health: Health::new(),
         settings: Settings::for_testing(),
+        channels: notices::Channels::default(),
     };
     inventory::start(parts, &tasks, &metrics);
     until("both are taken again", async || (bus.depth(world.facts()).await.unwrap().dead == 0).then_some(()))

@@ -16,5 +16,6 @@ mod meeting;
 mod operations;
 mod removal;
 mod settles;
+mod telling;
 mod upkeep;
 mod world;

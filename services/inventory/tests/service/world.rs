@@ -61,6 +61,8 @@ pub(crate) struct World {
     pub(crate) health: Health,
     /// Of a batch, from the next start on.
     pub(crate) batch_messages_max: usize,
+    /// How people are told of alerts, from the next start on.
+    pub(crate) told_by: Vec<(&'static str, String)>,
     inventory: Option<Inventory>,
     told: Arc<Mutex<Vec<Envelope>>>,
     gives_up: Arc<AtomicBool>,
@@ -105,6 +107,7 @@ impl World {
             metrics: Metrics::new(),
             health: Health::new(),
             batch_messages_max: Settings::for_testing().batch_messages_max,
+            told_by: Vec::new(),
             inventory: None,
             told: Arc::default(),
             gives_up: Arc::default(),
@@ -124,8 +127,17 @@ impl World {
             member: "test".to_owned(),
             health: self.health.clone(),
             settings: Settings { batch_messages_max: self.batch_messages_max, ..Settings::for_testing() },
+            channels: self.channels(),
         };
         self.inventory = Some(inventory::start(parts, &self.tasks, &self.metrics));
+    }
+
+    /// The ways to people, as they are set.
+    pub(crate) fn channels(&self) -> notices::Channels {
+        let pairs = self.told_by.iter().map(|(name, value)| (*name, value.as_str()));
+        let source = process::config::Source::from_pairs(pairs);
+        let groups = [notices::Channels::GROUP];
+        process::config::read(&source, &groups, notices::Channels::from_source).unwrap()
     }
 
     pub(crate) fn inventory(&self) -> &Inventory {

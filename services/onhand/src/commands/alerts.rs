@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::failure::Failure;
-use crate::screen::{Screen, Table, as_text, text};
+use crate::screen::{Screen, Table, as_text, rows, text};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -26,6 +26,8 @@ enum What {
         /// Its number.
         id: u64,
     },
+    /// Sends a test by each way that is set up, and says whether it was taken.
+    Test,
 }
 
 impl Alerts {
@@ -38,6 +40,7 @@ impl Alerts {
                     screen.line(format!("{id} acknowledged by {}", text(&answer, "acknowledged_by")))
                 })
             }
+            Some(What::Test) => test(api, screen).await,
         }
     }
 }
@@ -60,6 +63,32 @@ async fn list(api: &Api, screen: Screen, shop: Option<String>, all: bool) -> Res
         }
         Ok(())
     })
+}
+
+async fn test(api: &Api, screen: Screen) -> Result<(), Failure> {
+    let answer = api.post(&["alerts", "test"], &json!({})).await?;
+    let channels = rows(&answer, "channels");
+    let failed: Vec<&Value> = channels.iter().filter(|tried| !is_null(tried, "failure")).collect();
+    screen.show(&answer, |screen| {
+        for tried in channels {
+            let channel = text(tried, "channel");
+            if is_null(tried, "failure") {
+                screen.line(format!("{channel}: taken"))?;
+            } else {
+                screen.line(format!("{channel}: not taken: {}", text(tried, "failure")))?;
+            }
+        }
+        Ok(())
+    })?;
+    match (channels.len(), failed.len()) {
+        (0, _) => Err(Failure::NobodyIsTold),
+        (_, 0) => Ok(()),
+        (_, count) => Err(Failure::NotTold { count }),
+    }
+}
+
+fn is_null(value: &Value, name: &str) -> bool {
+    value.get(name).is_none_or(Value::is_null)
 }
 
 /// Whether it is over, or somebody looks after it.

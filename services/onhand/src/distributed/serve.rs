@@ -138,7 +138,7 @@ impl Serve {
                 let hints = open::broker(broker, topology, Some(&spool), tasks).await?;
                 ingress_routes(parts, bus, hints, snapshot, public.for_webhooks(), services.ingress)?
             }
-            Service::Inventory => inventory_routes(parts, bus, services.inventory, public),
+            Service::Inventory => inventory_routes(parts, bus, services, public),
             Service::Egress => egress_routes(parts, bus, services.egress),
         };
         let (listener, address) = open::listen(listen).await?;
@@ -179,11 +179,18 @@ fn ingress_routes(
     Ok(pages.nest(READING, process::health::router(reading, metrics.clone())).merge(webhooks))
 }
 
-fn inventory_routes(parts: Parts<'_>, bus: Bus, settings: inventory::Settings, public: Public) -> Router {
+fn inventory_routes(parts: Parts<'_>, bus: Bus, services: ServiceSettings, public: Public) -> Router {
     let Parts { store, tasks, health, metrics, member } = parts;
     checks::database(store, tasks, health);
     checks::broker(&bus, tasks, health);
-    let parts = inventory::Parts { store: Arc::clone(store), bus, member, health: health.clone(), settings };
+    let parts = inventory::Parts {
+        store: Arc::clone(store),
+        bus,
+        member,
+        health: health.clone(),
+        settings: services.inventory,
+        channels: services.channels,
+    };
     let inventory = inventory::start(parts, tasks, metrics);
     let api = inventory::api::router(inventory::api::Parts {
         inventory,

@@ -6,6 +6,8 @@ const SETTINGS: AlertSettings = AlertSettings {
     period: Duration::from_secs(15),
     patience: Duration::from_mins(5),
     clear: Duration::from_mins(2),
+    digest: Duration::ZERO,
+    retry: process::backoff::Backoff { first: Duration::ZERO, max: Duration::ZERO },
 };
 
 fn at(seconds: i64) -> Timestamp {

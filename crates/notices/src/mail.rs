@@ -1,0 +1,197 @@
+//! Mail by a server that an operator gave: encrypted unless he says otherwise, and for no longer than its time.
+
+use std::time::Duration;
+
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Mailboxes};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
+
+use crate::digest::Digest;
+use crate::webhook::ID_HEADER;
+
+/// Most people that a digest goes to.
+const RECIPIENTS_MAX: usize = 20;
+/// Answers of a server to a mail that are told, in characters.
+const ANSWER_CHARS_MAX: usize = 200;
+
+/// Where mail is handed over, who sends it and who gets it.
+#[derive(Clone)]
+pub struct Sender {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    /// How long handing a mail over may take.
+    time_max: Duration,
+}
+
+impl std::fmt::Debug for Sender {
+    /// The transport holds a password, and addresses are nobody else's business.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender").field("recipients", &self.to.len()).finish_non_exhaustive()
+    }
+}
+
+/// A way to people: mail.
+#[derive(Debug)]
+pub struct Mail {
+    sender: Sender,
+}
+
+/// The server did not take it.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// The mail cannot be written.
+    #[error("the mail cannot be written")]
+    Message(#[source] lettre::error::Error),
+    /// The server did, or said, something else than that it took it.
+    #[error("the mail server did not take it: {0}")]
+    Server(String),
+    /// It took too long.
+    #[error("the mail server did not answer within {} s", .0.as_secs())]
+    TooLong(Duration),
+}
+
+/// What was given cannot be used. No text holds the password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoSender {
+    #[error(
+        "must be smtps://user:password@host (TLS from the start) or smtp://user:password@host (STARTTLS), with %-escapes in user \
+         and password; add ?tls=none for a server that knows no encryption"
+    )]
+    Address,
+    #[error("must hold certificates in PEM")]
+    Certificate,
+    #[error("must be one address, as in onhand@example.com")]
+    From,
+    #[error("must be 1 to {RECIPIENTS_MAX} addresses with commas between them")]
+    To,
+}
+
+impl Sender {
+    pub(crate) fn new(
+        url: &SecretString,
+        certificates: Option<&[u8]>,
+        from: &str,
+        to: &str,
+        time_max: Duration,
+    ) -> Result<Self, NoSender> {
+        let mut url = Url::parse(url.expose_secret()).map_err(|_| NoSender::Address)?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(NoSender::Address)?.to_owned();
+        let encrypted = match url.query() {
+            None => true,
+            Some("tls=none") if url.scheme() == "smtp" => false,
+            Some(_) => return Err(NoSender::Address),
+        };
+        url.set_query(None);
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.as_str());
+        let builder = builder.map_err(|_may_hold_the_password| NoSender::Address)?;
+        let tls = match url.scheme() {
+            "smtps" => Tls::Wrapper(parameters(host, certificates)?),
+            "smtp" if encrypted => Tls::Required(parameters(host, certificates)?),
+            "smtp" => Tls::None,
+            _ => return Err(NoSender::Address),
+        };
+        let transport = builder.tls(tls).timeout(Some(time_max)).build();
+        let from = from.parse().map_err(|_| NoSender::From)?;
+        let to: Mailboxes = to.parse().map_err(|_| NoSender::To)?;
+        let to: Vec<Mailbox> = to.into_iter().collect();
+        if to.is_empty() || to.len() > RECIPIENTS_MAX {
+            return Err(NoSender::To);
+        }
+        Ok(Self { transport, from, to, time_max })
+    }
+}
+
+fn parameters(host: String, certificates: Option<&[u8]>) -> Result<TlsParameters, NoSender> {
+    let mut parameters = TlsParameters::builder(host);
+    if let Some(pem) = certificates {
+        let certificate = Certificate::from_pem(pem).map_err(|_| NoSender::Certificate)?;
+        parameters = parameters.add_root_certificate(certificate);
+    }
+    parameters.build().map_err(|_| NoSender::Certificate)
+}
+
+impl Mail {
+    /// A way by the sender.
+    pub const fn new(sender: Sender) -> Self {
+        Self { sender }
+    }
+
+    /// Sends a digest. A mail that comes twice has the same `Message-ID`.
+    pub async fn send(&self, digest: &Digest) -> Result<(), MailError> {
+        let Sender { transport, from, to, time_max } = &self.sender;
+        let message = message(digest, from, to).map_err(MailError::Message)?;
+        match timeout(*time_max, transport.send(message)).await {
+            Ok(Ok(_accepted)) => Ok(()),
+            Ok(Err(error)) => Err(MailError::Server(answer(&error))),
+            Err(_elapsed) => Err(MailError::TooLong(*time_max)),
+        }
+    }
+}
+
+fn message(digest: &Digest, from: &Mailbox, to: &[Mailbox]) -> Result<Message, lettre::error::Error> {
+    let header = |name: &'static str, value: &str| {
+        HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+    };
+    let mut message = Message::builder()
+        .from(from.clone())
+        .subject(digest.subject())
+        .message_id(Some(format!("<{}@onhand>", digest.id)))
+        .raw_header(header("Auto-Submitted", "auto-generated"))
+        .raw_header(header(ID_HEADER, &digest.id))
+        .header(ContentType::TEXT_PLAIN);
+    for mailbox in to {
+        message = message.to(mailbox.clone());
+    }
+    message.body(digest.text())
+}
+
+/// What the server said, or what came in between.
+fn answer(error: &lettre::transport::smtp::Error) -> String {
+    process::error_chain(error).chars().take(ANSWER_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sender(url: &str, from: &str, to: &str) -> Result<Sender, NoSender> {
+        process::install_tls_provider();
+        Sender::new(&url.into(), None, from, to, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said() {
+        let (from, to) = ("onhand@example.com", "boss@example.com, Ops <ops@example.com>");
+        for good in
+            ["smtps://u:p%40ss@mail.example", "smtp://mail.example:2525", "smtp://10.0.0.1:25?tls=none"]
+        {
+            assert_eq!(sender(good, from, to).unwrap().to.len(), 2, "{good}");
+        }
+        for wrong in [
+            "",
+            "mail.example",
+            "https://mail.example",
+            "smtps://mail.example?tls=none",
+            "smtp://mail.example?tls=opportunistic",
+            "smtp://",
+        ] {
+            assert_eq!(sender(wrong, from, to).err(), Some(NoSender::Address), "{wrong}");
+        }
+        assert_eq!(sender("smtp://mail.example", "nobody", to).err(), Some(NoSender::From));
+        assert_eq!(sender("smtp://mail.example", from, "").err(), Some(NoSender::To));
+        let crowd = vec!["a@example.com"; RECIPIENTS_MAX + 1].join(",");
+        assert_eq!(sender("smtp://mail.example", from, &crowd).err(), Some(NoSender::To));
+    }
+
+    #[test]
+    fn nothing_printed_holds_the_password() {
+        let sender = sender("smtps://u:hunter2@mail.example", "a@example.com", "b@example.com").unwrap();
+        let shown = format!("{:?}", Mail::new(sender));
+        assert!(!shown.contains("hunter2") && !shown.contains("b@example.com"), "{shown}");
+    }
+}
