@@ -1,4 +1,7 @@
-//! Alerts from end to end, in every form: what is wrong is told, taken note of, and over once it is mended.
+//! Alerts from end to end, in every form: what is wrong is told, taken note of, and over once it is mended, and both are told
+//! once.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use testkit::fake_shop::{FakeShop, FakeShopOptions};
@@ -7,6 +10,7 @@ use values::ProductId;
 
 use crate::deployment::{Deployment, Form, Servers};
 use crate::harness::{Bench, PROOF_PATIENCE, until};
+use crate::told::{Hearing, Receiver, SECRET};
 use crate::walk::shop_with;
 use crate::world::hasty_bench;
 
@@ -38,6 +42,8 @@ async fn run(form: Form) {
     ] {
         bench.set(name, value);
     }
+    let receiver = Receiver::start(Hearing::Refuses(2)).await;
+    receiver.is_told_by(&mut bench);
     let mut deployment = Deployment::start(&mut bench, form, servers).await;
     // Here onhand makes the webhooks and keeps them.
     deployment.stop(&bench).await;
@@ -56,9 +62,85 @@ async fn run(form: Form) {
     assert_eq!(bench.run(&["alerts"]).await.good(), "there are no alerts\n");
     let all = bench.run(&["alerts", "berlin", "--all"]).await.good();
     assert!(all.contains("webhooks_mended") && all.contains("over since"), "{all}");
+    all_was_told_once(&bench, &receiver).await;
+    let tested = bench.run(&["alerts", "test"]).await.good();
+    assert_eq!(tested, "webhook: taken\n");
+    receiver.hears(Hearing::Refuses(1));
+    let tested = bench.run(&["alerts", "test"]).await;
+    assert!(tested.code == Some(1) && tested.out.contains("status 503"), "{} {}", tested.out, tested.err);
+    assert!(!bench.log().contains(SECRET), "no secret in the log");
     let unknown = bench.run(&["alerts", "ack", "999"]).await;
     assert!(unknown.code == Some(1) && unknown.err.contains("there is no alert 999"), "{}", unknown.err);
     deployment.stop(&bench).await;
+}
+
+/// Each alert was told of when it began and when it was over, however many replicas looked.
+async fn all_was_told_once(bench: &Bench, receiver: &Receiver) {
+    let alerts = bench.run(&["alerts", "--all", "--json"]).await.json();
+    let mut expected = BTreeMap::new();
+    for alert in alerts["items"].as_array().unwrap() {
+        let (id, count) = (alert["id"].as_i64().unwrap(), alert["count"].as_i64().unwrap());
+        // What returned was told of under each count.
+        for times in 1..=count {
+            expected.insert((id, times, false), 1);
+            expected.insert((id, times, true), 1);
+        }
+    }
+    until(&format!("all is told: {alerts}"), PROOF_PATIENCE, async || {
+        let told = receiver.told();
+        assert!(told.values().all(|times| *times == 1), "{told:?}");
+        (told == expected).then_some(())
+    })
+    .await;
+}
+
+/// Killed after the receiver read a notice and before it answered: nobody knows whether it was taken, so it is sent again under
+/// the same id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_outlives_its_process() {
+    let mut bench = Bench::new();
+    bench.set("ONHAND_ALERT_PERIOD_SECONDS", "1");
+    bench.set("ONHAND_ALERT_PATIENCE_SECONDS", "0");
+    let receiver = Receiver::start(Hearing::Hangs).await;
+    receiver.is_told_by(&mut bench);
+    let up = bench.up("127.0.0.1:0").await;
+    bench.set("ONHAND_URL", &up.url);
+    bench.run(&["warehouse", "add", "main"]).await.good();
+    let add = [
+        &["shop", "add", "berlin", "--url", "http://127.0.0.1:1", "--warehouses", "main"][..],
+        &["--private-addresses", "--consumer-key-file", "-", "--consumer-secret-file", "-", "--no-wait"],
+    ];
+    let keys = format!("{}\n{}\n", FakeShopOptions::KEY, FakeShopOptions::SECRET);
+    bench.run_with(&add.concat(), &keys).await.good();
+    let first = until("it is heard", PROOF_PATIENCE, async || receiver.heard().first().cloned()).await;
+    assert_eq!(first.digest["raised"][0]["kind"], "shop_unreachable", "{first:?}");
+    up.kill(&bench).await;
+    receiver.hears(Hearing::Takes);
+    let up = bench.up("127.0.0.1:0").await;
+    bench.set("ONHAND_URL", &up.url);
+    let again =
+        until("it is taken", PROOF_PATIENCE, async || receiver.heard().into_iter().find(|heard| heard.taken))
+            .await;
+    assert_eq!((&again.id, &again.digest), (&first.id, &first.digest));
+    assert_eq!(up.terminate().await, Some(0));
+}
+
+#[tokio::test]
+async fn without_a_way_to_people_the_test_says_so() {
+    let mut bench = Bench::new();
+    let up = bench.up("127.0.0.1:0").await;
+    bench.set("ONHAND_URL", &up.url);
+    let tested = bench.run(&["alerts", "test"]).await;
+    assert!(tested.code == Some(1) && tested.err.contains("ONHAND_ALERT_SMTP_URL"), "{}", tested.err);
+    drop(up);
+    bench.set("ONHAND_ALERT_WEBHOOK_URL", "https://ops.example/token-in-it");
+    let refused = bench.run(&["up", "--listen", "127.0.0.1:0"]).await;
+    assert!(
+        refused.code == Some(64) && refused.err.contains("ONHAND_ALERT_WEBHOOK_SECRET"),
+        "{}",
+        refused.err
+    );
+    assert!(!refused.err.contains("token-in-it"), "{}", refused.err);
 }
 
 async fn connect(bench: &Bench, shop: &FakeShop) {

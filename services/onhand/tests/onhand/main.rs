@@ -27,6 +27,7 @@ mod shipping;
 mod sink;
 mod situations;
 mod suite;
+mod told;
 mod traces;
 mod truth;
 mod walk;
