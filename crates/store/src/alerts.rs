@@ -253,7 +253,8 @@ pub struct AlertFilter {
 /// What waits of one shop, of a kind that is counted and not told one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShopWaiting {
-    /// What waits: [`AlertKind::ParkedLines`], [`AlertKind::DeadMessages`] or [`AlertKind::OrphanedOrders`].
+    /// What waits: [`AlertKind::ParkedLines`], [`AlertKind::DeadMessages`], [`AlertKind::OrphanedOrders`] or
+    /// [`AlertKind::ShipmentsGivenUp`].
     pub kind: AlertKind,
     /// Whose; `None`: it is not known.
     pub shop: Option<ShopId>,

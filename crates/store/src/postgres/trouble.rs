@@ -55,7 +55,11 @@ SELECT 'orphaned_orders', shop, count(*), min(order_id)
 SELECT 'orphaned_orders', shop, count(*), min(order_id)
   FROM (SELECT o.shop, o.order_id
           FROM inventory.shops AS s JOIN inventory.orders AS o ON o.shop = s.id AND o.open
-         WHERE s.state = 'removed' LIMIT $1) AS w GROUP BY shop";
+         WHERE s.state = 'removed' LIMIT $1) AS w GROUP BY shop
+ UNION ALL
+SELECT 'shipments_given_up', shop, count(*), min(order_id)
+  FROM (SELECT shop, order_id FROM egress.reports WHERE status_state = 'given_up' OR note_state = 'given_up' LIMIT $1) AS w
+ GROUP BY shop";
 
 impl Postgres {
     pub(crate) async fn conditions_open(&self, limit: u32) -> Result<Vec<Condition>, Error> {

@@ -55,7 +55,11 @@ SELECT 'orphaned_orders', shop, count(*), min(order_id)
 SELECT 'orphaned_orders', shop, count(*), min(order_id)
   FROM (SELECT o.shop, o.order_id
           FROM registry_shops AS s CROSS JOIN inventory_orders AS o ON o.shop = s.id AND o.open = 1
-         WHERE s.state = 'removed' LIMIT ?1) GROUP BY shop";
+         WHERE s.state = 'removed' LIMIT ?1) GROUP BY shop
+ UNION ALL
+SELECT 'shipments_given_up', shop, count(*), min(order_id)
+  FROM (SELECT shop, order_id FROM egress_reports WHERE status_state = 'given_up' OR note_state = 'given_up' LIMIT ?1)
+ GROUP BY shop";
 
 impl Sqlite {
     pub(crate) async fn conditions_open(&self, limit: u32) -> Result<Vec<Condition>, Error> {

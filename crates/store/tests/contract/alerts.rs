@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use store::{
     Alert, AlertChanges, AlertFilter, AlertKey, AlertKind, BreakerWord, Changes, Channel, ConditionKind,
-    NewDead, News, Notice, PushRow, Reading, ShopLane, ShopWaiting, Store,
+    NewDead, News, Notice, PushRow, Reading, ReportState, ReportWanted, ShipmentId, ShopLane, ShopWaiting,
+    Store,
 };
 use values::{ShopId, Timestamp};
 
@@ -269,6 +270,16 @@ pub(crate) async fn what_waits_is_counted_by_shop<D: Database>() -> anyhow::Resu
     let nobodys = ShopWaiting { kind: AlertKind::DeadMessages, shop: None, count: 1, first: 2 };
     let dead = ShopWaiting { kind: AlertKind::DeadMessages, shop: Some(shop.id), count: 2, first: 1 };
     assert_eq!(found, [parked, nobodys, dead]);
+    let id = ShipmentId { shop: shop.id, order: order_id(7), number: 1 };
+    let wanted = ReportWanted { id, revision: 1, status: Some("completed".to_owned()), note: None };
+    store.take_reports(&[wanted], NOW).await?;
+    let mut report = store.reports(shop.id, order_id(7)).await?.remove(0);
+    report.status.as_mut().unwrap().state = ReportState::GivenUp;
+    assert!(store.save_report(&report).await?);
+    let given_up: Vec<_> = store.waiting_by_shop(100).await?;
+    let given_up = given_up.iter().find(|waiting| waiting.kind == AlertKind::ShipmentsGivenUp);
+    let expected = ShopWaiting { kind: AlertKind::ShipmentsGivenUp, shop: Some(shop.id), count: 1, first: 7 };
+    assert_eq!(given_up, Some(&expected));
     assert!(store.waiting_by_shop(1).await?.iter().all(|waiting| waiting.count == 1), "it is bounded");
 
     let gone = ledger::Snapshot::gone(order_id(8), values::ReadNumber::new(9), NOW);

@@ -1,5 +1,7 @@
 //! Looks for all that can be an alert: in indices of what is wrong, and never at more than a bounded part of it.
 
+mod drifts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use values::{HolderId, ShopId, Sku, StockId, Timestamp, WarehouseId};
 
 use super::decide::{Finding, Found};
 use super::words;
+use drifts::Drifts;
 
 /// Most shops of which one kind of trouble is looked at.
 const SHOPS_MAX: u32 = 10_000;
@@ -29,6 +32,10 @@ const BLIND_FOR: Duration = Duration::from_hours(24);
 /// A lane that was to be tried again so long ago has had nothing to do since, and says nothing of its shop any more.
 const LANE_SAYS_FOR: Duration = Duration::from_mins(15);
 
+/// What is counted by shop.
+const COUNTED: [AlertKind; 4] =
+    [AlertKind::ParkedLines, AlertKind::DeadMessages, AlertKind::OrphanedOrders, AlertKind::ShipmentsGivenUp];
+
 /// Everything that is the case. `known` are the alerts there are: what is open is looked at again, even where there is too
 /// much to look at all of it.
 pub(super) async fn look(store: &Store, known: &[Alert], now: Timestamp) -> Result<Found, store::Error> {
@@ -40,6 +47,7 @@ pub(super) async fn look(store: &Store, known: &[Alert], now: Timestamp) -> Resu
         approvals: store.approvals_waiting(APPROVALS_MAX).await?,
         blocked: blocked(store, known).await?,
         short: short(store, known).await?,
+        drifts: drifts::look(store, known, now).await?,
     };
     let names = Names::load(store, &looked).await?;
     let mut found = Found { partial: looked.partial(), ..Found::default() };
@@ -52,6 +60,7 @@ pub(super) async fn look(store: &Store, known: &[Alert], now: Timestamp) -> Resu
     }
     looked.blocked(&mut found, &names, now);
     looked.short(&mut found, &names, now);
+    looked.drifts(&mut found, &names, now);
     Ok(found)
 }
 
@@ -64,6 +73,7 @@ struct Looked {
     approvals: Vec<Approval>,
     blocked: Blocked,
     short: Short,
+    drifts: Drifts,
 }
 
 struct Blocked {
@@ -89,7 +99,10 @@ impl Looked {
         if full(self.readings.len()) || full(self.lanes.len()) {
             partial.extend([AlertKind::ShopUnreachable, AlertKind::ShopRefuses, AlertKind::WebhooksBlind]);
         }
-        for kind in [AlertKind::ParkedLines, AlertKind::DeadMessages, AlertKind::OrphanedOrders] {
+        if self.drifts.partial {
+            partial.insert(AlertKind::Drift);
+        }
+        for kind in COUNTED {
             let rows: u64 = self.waiting.iter().filter(|row| row.kind == kind).map(|row| row.count).sum();
             if rows >= u64::from(WAITING_ROWS_MAX) {
                 partial.insert(kind);
@@ -156,6 +169,23 @@ impl Looked {
         if self.short.more {
             let finding = finding(words::more_short(SKUS_MAX), now);
             found.findings.insert(key(AlertKind::Shortfall, None, ""), finding);
+        }
+    }
+}
+
+/// The differences between what shops showed and what they should have.
+impl Looked {
+    fn drifts(&self, found: &mut Found, names: &Names, now: Timestamp) {
+        for (stock, row) in &self.drifts.stocks {
+            let Some(name) = names.in_service(stock.shop) else { continue };
+            let subject = stock.holder.to_string();
+            let finding = Finding { sku: row.sku.clone(), ..finding(words::drift(name, row), row.at) };
+            found.findings.insert(key(AlertKind::Drift, Some(stock.shop), &subject), finding);
+        }
+        for shop in &self.drifts.more {
+            let Some(name) = names.in_service(*shop) else { continue };
+            let finding = finding(words::more_drifts(name, STOCKS_PER_SHOP_MAX), now);
+            found.findings.insert(key(AlertKind::Drift, Some(*shop), ""), finding);
         }
     }
 }
@@ -236,6 +266,7 @@ impl Names {
         ids.extend(looked.lanes.iter().map(|lane| lane.shop));
         ids.extend(looked.waiting.iter().filter_map(|waiting| waiting.shop));
         ids.extend(looked.blocked.stocks.keys().map(|stock| stock.shop));
+        ids.extend(looked.drifts.stocks.keys().map(|stock| stock.shop));
         let ids: Vec<ShopId> = ids.into_iter().collect();
         let shops = if ids.is_empty() { Vec::new() } else { store.shops(Some(&ids)).await? };
         let warehouses = if looked.short.skus.is_empty() { Vec::new() } else { store.warehouses().await? };

@@ -1,6 +1,7 @@
 //! What alerts say: what is the case and what to do about it, in plain words.
 
-use store::{AlertKind, Approval, ShopWaiting};
+use push::{DriftAction, DriftClass};
+use store::{AlertKind, Approval, DriftRow, ShopWaiting};
 use values::{HolderId, Quantity, Sku};
 
 /// A webhook says that its owner sees no orders.
@@ -101,6 +102,50 @@ pub(super) fn more_blocked(shop: &str, told: usize) -> String {
     )
 }
 
+/// A shop showed something that neither its orders nor onhand made it show.
+pub(super) fn drift(shop: &str, row: &DriftRow) -> String {
+    let of = row.sku.as_ref().map_or_else(String::new, |sku| format!(" ({sku})"));
+    let numbers = match (row.shown, row.expected) {
+        (Some(shown), Some(expected)) => format!("showed {shown} where it should have shown {expected}"),
+        (Some(shown), None) => format!("showed {shown}"),
+        (None, _) => "keeps no quantity any more".to_owned(),
+    };
+    let why = match row.class {
+        DriftClass::EditUp => "somebody, or another program, raised it in the shop",
+        DriftClass::EditDown => "somebody, or another program, lowered it in the shop",
+        DriftClass::BulkEdit => "an import, or many edits at once, changed it in the shop",
+        DriftClass::Unmanaged => "`Manage stock?` was switched off",
+        DriftClass::Unsettled => {
+            "it could not be compared with proof for long, so what it shows is not certain"
+        }
+        DriftClass::LostUpdate | DriftClass::DoubtfulCall => {
+            "a sale fell into a push, or a push was never answered"
+        }
+    };
+    let done = match row.action {
+        DriftAction::Corrected => " onhand puts it right.",
+        DriftAction::Withheld => " It stays as it was set.",
+        DriftAction::Adopting | DriftAction::Adopted => " The ledger takes it over.",
+        DriftAction::Alerted => {
+            " Nothing was changed: correct it in the shop, or count it with `onhand stock count`."
+        }
+        DriftAction::None => "",
+    };
+    format!(
+        "Stock {}{of} of shop {shop} {numbers}: {why}.{done} Stock is best changed with `onhand stock`; `onhand drift list {shop}` \
+         lists what was found.",
+        row.stock.holder
+    )
+}
+
+/// More stocks than have an alert of their own.
+pub(super) fn more_drifts(shop: &str, told: usize) -> String {
+    format!(
+        "More than {told} stocks of shop {shop} showed something else than they should have within a day; the first have alerts \
+         of their own. `onhand drift list {shop}` lists all."
+    )
+}
+
 /// More of a SKU was sold than there is.
 pub(super) fn short(sku: &Sku, missing: impl Iterator<Item = (String, Quantity)>) -> String {
     let missing: Vec<String> =
@@ -138,6 +183,12 @@ pub(super) fn waiting(waiting: &ShopWaiting, shop: Option<&str>) -> String {
              comparison of stock is trusted. `onhand parked list` lists them; try again with `onhand parked replay {first}`, or \
              give it up with `onhand parked discard {first}`.",
             if one { "message" } else { "messages" },
+            if one { "was" } else { "were" },
+        ),
+        AlertKind::ShipmentsGivenUp => format!(
+            "{count} {}{of} {} sent and the shop could not be told; one is of order {first}. `onhand order show {name} {first}` says \
+             why; set the order's status in the shop, or have it told once more.",
+            if one { "shipment" } else { "shipments" },
             if one { "was" } else { "were" },
         ),
         _ => format!(

@@ -2,9 +2,10 @@
 
 use process::clock;
 use proto::Source;
+use push::{DriftAction, DriftClass};
 use store::{
-    Alert, AlertFilter, AlertKind, BreakerWord, Changes, ConditionKind, Decided, NewDead, OpenOrders,
-    PushRow, Reading, ShopLane,
+    Alert, AlertFilter, AlertKind, BreakerWord, Changes, ConditionKind, Decided, DriftRow, NewDead,
+    OpenOrders, PushRow, Reading, ShopLane,
 };
 use values::{ReadNumber, ShopId};
 
@@ -245,5 +246,51 @@ async fn what_waits_for_a_person_is_an_alert_for_each_shop() {
     over(&world, AlertKind::ApprovalsWaiting).await;
     let gauges = world.metrics.render();
     assert!(gauges.contains(r#"onhand_alerts_open{kind="dead_messages"}"#), "{gauges}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_edit_in_a_shop_is_an_alert_and_our_own_doing_is_none() {
+    let world = World::running().await;
+    let shop = shop(&world, "berlin").await;
+    let row = |holder, class, action, number, at| DriftRow {
+        stock: stock_id(shop, holder),
+        number: ReadNumber::new(number),
+        at,
+        class,
+        expected: Some(crate::world::units(15)),
+        shown: Some(crate::world::units(12)),
+        action,
+        why: None,
+        sku: Some(crate::world::sku("A")),
+    };
+    let save = async |rows: &[DriftRow]| {
+        let mut tx = world.store.begin_egress().await.unwrap();
+        tx.save_drifts(rows).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let (now, long_ago) = (clock::now(), crate::world::at(0));
+    save(&[
+        row(1, DriftClass::LostUpdate, DriftAction::Corrected, 1, now),
+        row(2, DriftClass::EditDown, DriftAction::Withheld, 1, long_ago),
+        row(3, DriftClass::EditDown, DriftAction::Withheld, 2, now),
+        // Of the newest that concerns anybody.
+        row(3, DriftClass::EditUp, DriftAction::Corrected, 1, now - std::time::Duration::from_secs(60)),
+        row(4, DriftClass::DoubtfulCall, DriftAction::Alerted, 2, now),
+    ])
+    .await;
+    let subjects = async || {
+        let alerts = open(&world, AlertKind::Drift).await;
+        alerts.into_iter().map(|alert| alert.key.subject).collect::<std::collections::BTreeSet<_>>()
+    };
+    let expected = ["3", "4"].map(str::to_owned).into();
+    until("two are alerts", async || (subjects().await == expected).then_some(())).await;
+    let alerts = open(&world, AlertKind::Drift).await;
+    let edit = alerts.iter().find(|alert| alert.key.subject == "3").unwrap();
+    assert!(
+        edit.what.starts_with("Stock 3 (A) of shop berlin showed 12 where it should have shown 15: somebody"),
+        "{edit:?}"
+    );
+    assert_eq!(edit.first_seen, now);
     world.stop().await;
 }
