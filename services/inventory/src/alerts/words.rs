@@ -186,8 +186,8 @@ pub(super) fn waiting(waiting: &ShopWaiting, shop: Option<&str>) -> String {
             if one { "was" } else { "were" },
         ),
         AlertKind::ShipmentsGivenUp => format!(
-            "{count} {}{of} {} sent and the shop could not be told; one is of order {first}. `onhand order show {name} {first}` says \
-             why; set the order's status in the shop, or have it told once more.",
+            "{count} {}{of} {} sent and the shop could not be told; one is of order {first}. `onhand order untold` says why; tell the \
+             shop again with `onhand order retry {name} {first}`, or set the order's status there.",
             if one { "shipment" } else { "shipments" },
             if one { "was" } else { "were" },
         ),
@@ -234,6 +234,7 @@ mod tests {
             of(AlertKind::DeadMessages, 1)
                 .starts_with("1 message of shop berlin could not be applied and was")
         );
+        assert!(of(AlertKind::ShipmentsGivenUp, 1).contains("`onhand order retry berlin 17`"));
         let orphaned = of(AlertKind::OrphanedOrders, 3);
         assert!(orphaned.starts_with("3 orders of shop berlin still hold stock"), "{orphaned}");
         assert!(orphaned.contains("onhand order release berlin 17"), "{orphaned}");
