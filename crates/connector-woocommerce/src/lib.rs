@@ -16,6 +16,7 @@ mod diagnose;
 mod hooks;
 mod json;
 mod listings;
+mod notices;
 mod oauth1;
 mod order;
 mod orders;

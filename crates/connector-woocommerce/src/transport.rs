@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use values::Timestamp;
 
 use crate::address::{AddressRefused, GuardedResolver, ShopUrl};
+use crate::notices::json_in;
 use crate::oauth1::{self, Stamp, encode};
 use crate::reply::{Answer, Purpose, http_date, retry_after};
 
@@ -222,9 +223,7 @@ impl Transport {
             }
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         };
-        // Some shops put a byte order mark, or blank lines, before the JSON.
-        let body = body.trim_start_matches('\u{feff}').trim().to_owned();
-        Ok(answer(status, &headers, body, started.elapsed()))
+        Ok(answer(status, &headers, json_in(&body).to_owned(), started.elapsed()))
     }
 
     fn prepare(&self, request: Request<'_>, signed_in: bool) -> Result<reqwest::Request, CallError> {

@@ -138,8 +138,9 @@ struct Wrapped<'a> {
 }
 
 #[derive(Deserialize)]
-struct ErrorData {
-    status: Option<u16>,
+struct ErrorData<'a> {
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
 }
 
 /// What a signed body holds.
@@ -170,10 +171,10 @@ pub fn content(body: &[u8]) -> Content {
     }
     let id = json::id::<i64>(outline.id, "id").ok().flatten().filter(|id| *id > 0);
     if outline.code.is_some() && outline.message.is_some() && id.is_none() {
-        let data = outline.data.and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
+        let data = outline.data.and_then(|data| serde_json::from_str::<ErrorData<'_>>(data.get()).ok());
         return Content::Error(SignedError {
             code: json::words(outline.code),
-            status: data.and_then(|data| data.status),
+            status: data.and_then(|data| json::parsed(data.status)),
         });
     }
     match id {

@@ -1,20 +1,32 @@
 //! Replays the recorded REST transcripts against a shop and says where it answers otherwise.
 //!
-//! The shop is written to: orders are made and changed, quantities set. Point it at a shop that is there for tests, with the
-//! recorded catalogue (by SKU, or by name).
-#![expect(clippy::print_stdout, reason = "a command line tool speaks to its user")]
+//! It writes to the shop: it makes goods, orders and webhooks of its own, and deletes them at the end. Ends with 0 if all
+//! answers agree, with 1 if some differ or something was left behind, with 2 if the shop cannot be asked.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks to its user")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use onhand_testkit::conformance::{Credentials, Target, Transcript, fixtures, load, replay};
+use onhand_testkit::conformance::{
+    Credentials, Outcome, ReplayError, Report, Target, Transcript, census, fixtures, load, replay_anywhere,
+};
+use serde_json::{Value, json};
+
+/// Some answer differs, or something was left in the shop.
+const DIFFERS: u8 = 1;
+/// Nothing can be said of the shop.
+const CANNOT: u8 = 2;
 
 #[derive(Debug, Parser)]
-#[command(about = "Replays the recorded WooCommerce transcripts against a shop")]
+#[command(
+    about = "Replays the recorded WooCommerce transcripts against a shop",
+    after_help = "It makes products, orders and webhooks, and deletes what it made. Orders send e-mails as the shop is set up \
+                  to send them. Use a shop that is there for tests."
+)]
 struct Arguments {
-    /// The shop's address over https (or where Basic authentication works), without a trailing slash.
+    /// The shop's address, without a trailing slash.
     #[arg(long)]
     url: String,
     /// Consumer key that may read and write.
@@ -29,40 +41,143 @@ struct Arguments {
     /// The shop's address over plain http, for what is answered otherwise there.
     #[arg(long)]
     plain_url: Option<String>,
-    /// Only transcripts whose name begins so.
+    /// Goes on though the shop has orders or products of its own.
+    #[arg(long)]
+    yes: bool,
+    /// Only transcripts whose name begins so. Most build on those before them, and are skipped without.
     #[arg(long)]
     only: Vec<String>,
+    /// Prints one JSON object with every check.
+    #[arg(long)]
+    json: bool,
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
-    let secret = secret(&arguments)?;
-    let target = Target {
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(CANNOT)
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let transcripts = transcripts(&arguments.only)?;
+    let target = target(&arguments)?;
+    let (target, there) = match census(&target).await {
+        // Over plain http WooCommerce believes no key but in a signature, and says no more than that.
+        Err(ReplayError::Refused { status: 401, .. }) if target.base_url.starts_with("http://") => {
+            let plain_url = target.plain_url.clone().or_else(|| Some(target.base_url.clone()));
+            let target = Target { oauth: true, plain_url, ..target };
+            let there = census(&target).await?;
+            (target, there)
+        }
+        there => (target, there?),
+    };
+    if !arguments.yes && (there.order_count > 0 || there.other_product_count > 0) {
+        bail!(
+            "the shop has {} orders and {} products of its own: this is for shops that are there for tests. It would touch \
+             nothing of theirs, but its orders count, and send e-mails. With --yes it goes on",
+            there.order_count,
+            there.other_product_count
+        );
+    }
+    let stop = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Then there is no other end than its own.
+            std::future::pending::<()>().await;
+        }
+    };
+    let report = replay_anywhere(&target, &transcripts, stop).await?;
+    if arguments.json {
+        println!("{}", as_json(&target, &transcripts, &report));
+    } else {
+        print(&report, &transcripts);
+    }
+    let agrees = report.differing().next().is_none() && report.left.is_empty();
+    Ok(if agrees && !report.outcomes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+}
+
+fn target(arguments: &Arguments) -> anyhow::Result<Target> {
+    Ok(Target {
         base_url: arguments.url.trim_end_matches('/').to_owned(),
-        plain_url: arguments.plain_url,
-        full: Credentials { key: arguments.key, secret },
+        plain_url: arguments.plain_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+        oauth: false,
+        full: Credentials { key: arguments.key.clone(), secret: secret(arguments)? },
         read_only: None,
         write_only: None,
         same_history: false,
-    };
+    })
+}
+
+fn transcripts(only: &[String]) -> anyhow::Result<Vec<Transcript>> {
     let wanted = |transcript: &Transcript| {
-        arguments.only.is_empty() || arguments.only.iter().any(|start| transcript.name.starts_with(start))
+        only.is_empty() || only.iter().any(|start| transcript.name.starts_with(start))
     };
     let transcripts: Vec<Transcript> = load(&fixtures("rest"))?.into_iter().filter(wanted).collect();
     if transcripts.is_empty() {
-        bail!("no transcript begins with {}", arguments.only.join(" or "));
+        bail!("no transcript begins with {}", only.join(" or "));
     }
-    let report = replay(&target, &transcripts, &mut |_| {}).await?;
+    Ok(transcripts)
+}
+
+fn request<'a>(transcripts: &'a [Transcript], name: &str) -> (&'a str, &'a str) {
+    let found = transcripts.iter().find(|transcript| transcript.name == name);
+    found.map_or(("", ""), |transcript| (&transcript.method, &transcript.path))
+}
+
+fn print(report: &Report, transcripts: &[Transcript]) {
     for (name, reason) in report.skipped() {
         println!("skipped  {name}: {reason}");
     }
     for (name, places) in report.differing() {
-        println!("differs  {name}\n    {}", places.join("\n    "));
+        let (method, path) = request(transcripts, name);
+        println!("differs  {name}  {method} {path}");
+        for place in places {
+            println!("    {place}");
+        }
+    }
+    for path in &report.left {
+        println!("left     {path}: it could not be deleted; do it by hand");
     }
     let (agreed, differing) = (report.agreed(), report.differing().count());
     println!("{agreed} agree, {differing} differ, {} skipped", report.skipped().count());
-    Ok(if differing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if report.outcomes.is_empty() {
+        println!("interrupted; what had been made was deleted");
+    }
+}
+
+fn as_json(target: &Target, transcripts: &[Transcript], report: &Report) -> Value {
+    let check = |(name, outcome): &(String, Outcome)| {
+        let (method, path) = request(transcripts, name);
+        let mut check = json!({ "name": name, "method": method, "path": path });
+        let word = match outcome {
+            Outcome::Agrees => "agrees",
+            Outcome::Differs(places) => {
+                let places = places
+                    .iter()
+                    .map(|place| json!({ "at": place.at, "recorded": place.recorded, "found": place.found }));
+                check["differences"] = places.collect();
+                "differs"
+            }
+            Outcome::Skipped(reason) => {
+                check["reason"] = reason.as_str().into();
+                "skipped"
+            }
+        };
+        check["outcome"] = word.into();
+        check
+    };
+    json!({
+        "url": target.base_url,
+        "agree": report.agreed(),
+        "differ": report.differing().count(),
+        "skipped": report.skipped().count(),
+        "left": report.left,
+        "checks": report.outcomes.iter().map(check).collect::<Vec<_>>(),
+    })
 }
 
 fn secret(arguments: &Arguments) -> anyhow::Result<String> {

@@ -20,6 +20,7 @@ mod body;
 mod counts;
 mod dates;
 mod deliver;
+mod dialect;
 mod faults;
 mod json;
 mod notes;
@@ -45,8 +46,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use values::{OrderId, Timestamp};
 
+pub(crate) use auth::oauth;
 pub use auth::{ApiKey, Permissions};
 pub use counts::Counts;
+pub use dialect::Dialect;
 pub use faults::{Fault, FaultKind, RetryAfter};
 
 use crate::shop::{Change, Outcome, Payload, Refusal, Shop, ShopOptions};
@@ -87,6 +90,8 @@ pub struct FakeShopOptions {
     pub step_pause: Duration,
     /// Requests worked on at once; others wait.
     pub workers: usize,
+    /// How plugins and hosts change what it says.
+    pub dialect: Dialect,
 }
 
 impl FakeShopOptions {
@@ -118,6 +123,7 @@ impl Default for FakeShopOptions {
             item_latency: Duration::ZERO,
             step_pause: Duration::ZERO,
             workers: 10,
+            dialect: Dialect::default(),
         }
     }
 }
@@ -284,7 +290,7 @@ impl FakeShop {
     /// What a webhook says of an order as it is now, and its signature under a secret. `None`: there is no such order.
     pub fn webhook_of(&self, order: OrderId, secret: &str) -> Option<(String, String)> {
         let view = self.with_model(|model, _| model.order(order))?;
-        let body = self.inner.renderer.payload(&Payload::Order(Box::new(view))).to_text();
+        let body = deliver::text(&self.inner, &Payload::Order(Box::new(view)));
         let signature = deliver::signature(secret, &body);
         Some((body, signature))
     }

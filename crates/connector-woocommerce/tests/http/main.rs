@@ -5,6 +5,7 @@
 mod changes;
 mod connection;
 mod diagnosis;
+mod dialects;
 mod listings;
 mod model;
 mod reads;

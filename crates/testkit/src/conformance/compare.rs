@@ -1,6 +1,7 @@
 //! What of two answers has to agree.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -52,6 +53,33 @@ const FACTS: [&str; 3] = ["_reduced_stock", "_restock_refunded_items", "_refunde
 /// How far apart recorded and actual dates may be where both shops lived the same history.
 const DATES_APART_MAX_SECONDS: i64 = 2;
 
+/// A place in which two answers do not agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Where in the answer: `.line_items[0].quantity`, or `status` and a header's name.
+    pub at: String,
+    /// What was recorded there.
+    pub recorded: String,
+    /// What the shop said.
+    pub found: String,
+}
+
+impl Difference {
+    pub(super) fn new(
+        at: impl Into<String>,
+        recorded: &(impl ToString + ?Sized),
+        found: &(impl ToString + ?Sized),
+    ) -> Self {
+        Self { at: at.into(), recorded: recorded.to_string(), found: found.to_string() }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: recorded {}, found {}", self.at, self.recorded, self.found)
+    }
+}
+
 /// What is compared and how closely.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Compare<'a> {
@@ -64,7 +92,7 @@ pub(super) struct Compare<'a> {
 
 impl Compare<'_> {
     /// Empty if the answers agree.
-    pub(super) fn answers(&self, recorded: &Value, actual: &Value) -> Vec<String> {
+    pub(super) fn answers(&self, recorded: &Value, actual: &Value) -> Vec<Difference> {
         let mut differences = Vec::new();
         match (recorded, actual) {
             (Value::Array(_), Value::Array(found)) if !self.same_history => {
@@ -79,19 +107,27 @@ impl Compare<'_> {
         differences
     }
 
-    fn values(&self, recorded: &Value, actual: &Value, at: &str, numbering: Numbering, to: &mut Vec<String>) {
+    fn values(
+        &self,
+        recorded: &Value,
+        actual: &Value,
+        at: &str,
+        numbering: Numbering,
+        to: &mut Vec<Difference>,
+    ) {
         match (recorded, actual) {
             (Value::Object(_), Value::Object(_)) => self.objects(recorded, actual, at, numbering, to),
             (Value::Array(wanted), Value::Array(found)) => {
                 if wanted.len() != found.len() {
-                    to.push(format!("{at}: {} items recorded, {} found", wanted.len(), found.len()));
+                    let items = |list: &[Value]| format!("{} items", list.len());
+                    to.push(Difference::new(at, &items(wanted), &items(found)));
                 }
                 for (index, (recorded, actual)) in wanted.iter().zip(found).enumerate() {
                     self.values(recorded, actual, &format!("{at}[{index}]"), numbering, to);
                 }
             }
             _ if recorded == actual => {}
-            _ => to.push(format!("{at}: recorded {recorded}, found {actual}")),
+            _ => to.push(Difference::new(at, recorded, actual)),
         }
     }
 
@@ -101,7 +137,7 @@ impl Compare<'_> {
         actual: &Value,
         at: &str,
         numbering: Numbering,
-        to: &mut Vec<String>,
+        to: &mut Vec<Difference>,
     ) {
         self.fields(recorded, actual, at, to);
         let numbering = if recorded.get("delivery_url").is_some() { Numbering::Webhook } else { numbering };
@@ -140,7 +176,7 @@ impl Compare<'_> {
     }
 
     /// Both have the same fields.
-    fn fields(&self, recorded: &Value, actual: &Value, at: &str, to: &mut Vec<String>) {
+    fn fields(&self, recorded: &Value, actual: &Value, at: &str, to: &mut Vec<Difference>) {
         if !self.shape {
             return;
         }
@@ -149,10 +185,10 @@ impl Compare<'_> {
         };
         let (wanted, found) = (names(recorded), names(actual));
         for missing in wanted.difference(&found) {
-            to.push(format!("{at}: {missing} is missing"));
+            to.push(Difference::new(format!("{at}.{missing}"), "a field", "none"));
         }
         for surplus in found.difference(&wanted) {
-            to.push(format!("{at}: {surplus} was not recorded"));
+            to.push(Difference::new(format!("{at}.{surplus}"), "no field", "one"));
         }
     }
 
@@ -171,7 +207,7 @@ impl Compare<'_> {
     }
 }
 
-fn dates(recorded: &Value, actual: &Value, at: &str, to: &mut Vec<String>) {
+fn dates(recorded: &Value, actual: &Value, at: &str, to: &mut Vec<Difference>) {
     let seconds = |value: &Value| {
         let civil: jiff::civil::DateTime = value.as_str()?.parse().ok()?;
         Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
@@ -179,6 +215,6 @@ fn dates(recorded: &Value, actual: &Value, at: &str, to: &mut Vec<String>) {
     let apart =
         seconds(recorded).zip(seconds(actual)).map_or(0, |(recorded, actual)| (recorded - actual).abs());
     if apart > DATES_APART_MAX_SECONDS || recorded.is_null() != actual.is_null() {
-        to.push(format!("{at}: recorded {recorded}, found {actual}"));
+        to.push(Difference::new(at, recorded, actual));
     }
 }

@@ -96,6 +96,53 @@ impl Ids {
         ids.collect::<Vec<_>>().join(",")
     }
 
+    /// Numbers in a request that are of nothing known here: they would be somebody else's at the shop at hand.
+    pub(super) fn strangers(&self, path: &str, body: Option<&Value>) -> Vec<i64> {
+        let mut strangers = Vec::new();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut before = "";
+        for segment in path.split('/') {
+            let numbering = if before == "webhooks" { Numbering::Webhook } else { Numbering::Thing };
+            strangers.extend(segment.parse().ok().filter(|id| !self.knows(numbering, *id)));
+            before = segment;
+        }
+        let included = query.split('&').filter_map(|pair| pair.strip_prefix("include="));
+        let included = included.flat_map(|ids| ids.split(',')).filter_map(|id| id.parse().ok());
+        strangers.extend(included.filter(|id| !self.knows(Numbering::Thing, *id)));
+        if let Some(body) = body {
+            self.strangers_in(body, Numbering::Thing, &mut strangers);
+        }
+        strangers
+    }
+
+    fn knows(&self, numbering: Numbering, recorded: i64) -> bool {
+        self.of(numbering).contains_key(&recorded)
+    }
+
+    fn strangers_in(&self, value: &Value, numbering: Numbering, to: &mut Vec<i64>) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.strangers_in(item, numbering, to)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let of = match name.as_str() {
+                        "line_items" => Numbering::Line,
+                        "product_id" | "variation_id" => Numbering::Thing,
+                        "id" | "create" | "update" | "delete" => numbering,
+                        _ => continue,
+                    };
+                    match value.as_i64() {
+                        // Zero is nobody's.
+                        Some(0) => {}
+                        Some(id) if self.knows(of, id) => {}
+                        Some(id) => to.push(id),
+                        None => self.strangers_in(value, of, to),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// A request body with the ids at hand.
     pub(super) fn body(&self, body: &mut Value) {
         self.rewrite(body, Numbering::Thing);
@@ -140,5 +187,24 @@ mod tests {
         let mut body = json!({"update": [{"id": 63}], "line_items": [{"id": 1, "product_id": 1}]});
         ids.body(&mut body);
         assert_eq!(body, json!({"update": [{"id": 163}], "line_items": [{"id": 7, "product_id": 101}]}));
+    }
+
+    #[test]
+    fn whoever_is_not_known_is_a_stranger() {
+        let mut ids = Ids::default();
+        ids.learn(Numbering::Thing, 63, 163);
+        ids.learn(Numbering::Line, 1, 7);
+        ids.learn(Numbering::Webhook, 1, 9);
+        let none: Vec<i64> = Vec::new();
+        assert_eq!(ids.strangers("/wp-json/wc/v3/orders/63", None), none);
+        assert_eq!(ids.strangers("/wp-json/wc/v3/webhooks/1?force=true", None), none);
+        assert_eq!(ids.strangers("/wp-json/wc/v3/webhooks/63", None), [63]);
+        assert_eq!(ids.strangers("/wp-json/wc/v3/orders?include=63,64&page=2", None), [64]);
+        let known = json!({"line_items": [{"id": 1, "product_id": 63, "quantity": 5}], "stock_quantity": 5});
+        assert_eq!(ids.strangers("/wp-json/wc/v3/orders/63", Some(&known)), none);
+        let foreign = json!({"update": [{"id": 63}, {"id": 8}], "line_items": [{"id": 63, "product_id": 1}]});
+        let mut found = ids.strangers("/wp-json/wc/v3/products/batch", Some(&foreign));
+        found.sort_unstable();
+        assert_eq!(found, [1, 8, 63]);
     }
 }

@@ -169,6 +169,30 @@ fn by_oauth<'k>(
     Ok(Some(known))
 }
 
+/// A request as somebody signs it who is believed only so: what is added to the query it has.
+pub(crate) fn oauth(
+    method: &str,
+    address: &str,
+    query: &str,
+    (key, secret): (&str, &str),
+    (now, nonce): (Timestamp, &str),
+) -> String {
+    let mut added = vec![
+        ("oauth_consumer_key", key.to_owned()),
+        ("oauth_nonce", nonce.to_owned()),
+        ("oauth_signature_method", "HMAC-SHA256".to_owned()),
+        ("oauth_timestamp", now.seconds().to_string()),
+    ];
+    let query = Query::parse(query);
+    let mut params = query.pairs().to_vec();
+    params.extend(added.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let address = address.to_owned();
+    let claim = Claim { method, address, query: &query, authorization: None, https: false, now };
+    added.extend(signature(&claim, &params, secret, "HMAC-SHA256").map(|made| ("oauth_signature", made)));
+    let pairs: Vec<String> = added.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    pairs.join("&")
+}
+
 /// `None` if the method is neither HMAC-SHA1 nor HMAC-SHA256.
 fn signature(claim: &Claim<'_>, params: &[(String, String)], secret: &str, method: &str) -> Option<String> {
     let mut encoded: Vec<(String, String)> = params

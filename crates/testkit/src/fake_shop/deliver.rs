@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::Inner;
 use super::auth::hmac_sha256;
-use crate::shop::{Delivery, WebhookId};
+use crate::shop::{Delivery, Payload, WebhookId};
 
 /// How long the creation of a webhook waits for the answer to its ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,8 +69,13 @@ pub(super) async fn run_queue(inner: &Inner) -> usize {
     sent
 }
 
+/// The body of a webhook, as it is signed.
+pub(super) fn text(inner: &Inner, payload: &Payload) -> String {
+    inner.options.dialect.body(inner.renderer.payload(payload).to_text())
+}
+
 async fn deliver(inner: &Inner, delivery: &Delivery) {
-    let body = inner.renderer.payload(&delivery.payload).to_text();
+    let body = text(inner, &delivery.payload);
     let head = delivery_head(inner, delivery, &body);
     let (lost, repeated) = {
         let mut way = inner.way();

@@ -319,11 +319,12 @@ fn respond(inner: &Inner, reply: &Reply) -> Response<Full<Bytes>> {
         .header("X-Content-Type-Options", "nosniff")
         .header("Access-Control-Expose-Headers", "X-WP-Total, X-WP-TotalPages, Link")
         .header("Cache-Control", "no-cache, must-revalidate, max-age=0, no-store, private");
-    for (name, value) in &reply.headers {
+    let dialect = inner.options.dialect;
+    for (name, value) in reply.headers.iter().filter(|(name, _)| !dialect.drops(name)) {
         builder = builder.header(*name, value);
     }
 
     builder
-        .body(Full::new(Bytes::from(reply.body.to_text())))
+        .body(Full::new(Bytes::from(dialect.answer(reply.body.to_text()))))
         .expect("statuses and headers of the fake shop are well-formed")
 }

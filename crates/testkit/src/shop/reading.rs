@@ -219,15 +219,18 @@ impl Shop {
     }
 
     fn list_rows(&self, filter: &ProductFilter, takes: impl Fn(&Product) -> bool) -> Page<ProductView> {
-        let mut found: Vec<&Product> = self
-            .products
-            .values()
+        // Asked for by number: a shop of a hundred thousand products is read so, a hundred in a call.
+        let mut wanted = filter.include.clone();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let every = wanted.is_empty().then(|| self.products.values()).into_iter().flatten();
+        let mut found: Vec<&Product> = every
+            .chain(wanted.iter().filter_map(|id| self.products.get(id)))
             .filter(|row| takes(row))
             .filter(|row| match filter.status {
                 Some(status) => row.status == status,
                 None => row.status != ProductStatus::Trash,
             })
-            .filter(|row| filter.include.is_empty() || filter.include.contains(&row.id))
             .filter(|row| filter.kind.is_none_or(|kind| row.kind == kind))
             .filter(|row| filter.modified_after.is_none_or(|after| row.modified.seconds() > after.seconds()))
             .collect();
