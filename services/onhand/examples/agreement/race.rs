@@ -39,7 +39,7 @@ const STEP: Duration = Duration::from_millis(20);
 /// How long until shops are connected; until all that was sold is known and told; until all is proven.
 const CONNECTED_WITHIN: Duration = Duration::from_mins(4);
 const KNOWN_WITHIN: Duration = Duration::from_secs(90);
-const SETTLED_WITHIN: Duration = Duration::from_mins(6);
+const SETTLED_WITHIN: Duration = Duration::from_mins(4);
 
 /// What onhand may put back right after, as a part of what an absolute writer does.
 const RIGHT_AFTER_PART: f64 = 0.5;
@@ -59,7 +59,8 @@ struct Truth {
     sku: String,
     place: usize,
     product: ProductId,
-    shown: i64,
+    /// What is left to sell; below nothing if more was sold than there was.
+    level: i64,
 }
 
 /// What the rounds came to.
@@ -205,7 +206,7 @@ impl World {
         let should = true_of(three?, third);
         self.known(&sku, should).await?;
         seen.onhand.push(Self::shown(&self.place(0).shop, product) - should);
-        self.truths.push(Truth { sku, place: 0, product, shown: should });
+        self.truths.push(Truth { sku, place: 0, product, level: should });
         Ok(())
     }
 
@@ -260,13 +261,14 @@ impl World {
         seen.shared.push(shared.oversold);
         seen.shared_after_last = seen.shared_after_last.max(shared.after_last);
         seen.kept.push(kept.oversold);
-        let shown = (UNITS + alone.added - alone.sold).max(0);
-        self.truths.push(Truth { sku: sku_scarce, place: 0, product: scarce, shown });
+        let level = UNITS + alone.added - alone.sold;
+        self.truths.push(Truth { sku: sku_scarce, place: 0, product: scarce, level });
         for (first, sold) in [(1, shared.sold), (3, kept.sold)] {
             for place in [first, first + 1] {
                 let (product, left) = (self.product(place, round)?, self.place(place));
-                let shown = (SHARED - sold - left.buffer).max(0);
-                self.truths.push(Truth { sku: sku(left.prefix, round), place, product, shown });
+                let available = SHARED - sold;
+                let level = if available > 0 { (available - left.buffer).max(0) } else { available };
+                self.truths.push(Truth { sku: sku(left.prefix, round), place, product, level });
             }
         }
         Ok(())
@@ -289,6 +291,7 @@ impl World {
             }
             if started.elapsed() > SETTLED_WITHIN {
                 println!("not proven within {SETTLED_WITHIN:?}: {open:?}\n{}", self.onhand.log());
+                self.tell().await?;
                 ensure!(open.is_empty(), "some stocks stay unproven");
                 return Ok(wrong);
             }
@@ -296,8 +299,24 @@ impl World {
         }
     }
 
+    /// What is wrong, for people to look into.
+    async fn tell(&self) -> anyhow::Result<()> {
+        for truth in self.truths.iter().filter(|truth| self.wrong(truth) != 0) {
+            let explained = self.onhand.explain(&truth.sku).await?;
+            let (shop, wrong) = (self.place(truth.place).name, self.wrong(truth));
+            println!(
+                "{} in {shop} has a level of {} and shows {wrong:+}: {explained:?}",
+                truth.sku, truth.level
+            );
+        }
+        Ok(())
+    }
+
+    /// By how much a stock shows something else than it should. Where there are too few, a shop that shows less than nothing
+    /// is not told more.
     fn wrong(&self, truth: &Truth) -> i64 {
-        Self::shown(&self.place(truth.place).shop, truth.product) - truth.shown
+        let above = Self::shown(&self.place(truth.place).shop, truth.product) - truth.level.max(0);
+        if truth.level < 0 { above.max(0) } else { above }
     }
 }
 
