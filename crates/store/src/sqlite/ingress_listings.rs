@@ -26,7 +26,8 @@ SELECT r.id, r.wanted, coalesce(p.product, v.product), coalesce(p.variation, v.v
 /// What was asked for again meanwhile stays.
 const DONE: &str = "
 DELETE FROM ingress_listing_rereads
- WHERE shop = ?1 AND EXISTS (SELECT 1 FROM jsonb_each(?2) AS w WHERE id = w.value ->> 0 AND wanted = w.value ->> 1)";
+ WHERE shop = ?1 AND EXISTS (SELECT 1 FROM jsonb_each(?2) AS w
+         WHERE ingress_listing_rereads.id = w.value ->> 0 AND ingress_listing_rereads.wanted = w.value ->> 1)";
 
 const THERE: &str = "
 SELECT product, variation FROM registry_listings

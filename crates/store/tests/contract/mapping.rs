@@ -199,6 +199,38 @@ pub(crate) async fn a_hint_that_differs_is_told<D: Database>() -> anyhow::Result
     Ok(())
 }
 
+pub(crate) async fn what_is_to_be_read_again_is_named_with_what_is_known<D: Database>() -> anyhow::Result<()>
+{
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let shop = shop(&store, "shop", main).await?.id;
+    observe(&store, &[seen(shop, product(1), Some(1), Some("A")), seen(shop, variation(2, 20), None, None)])
+        .await?;
+    let wanted = |id| (shop, holder(id));
+    store.want_listings(&[wanted(1), wanted(20), wanted(9)]).await?;
+    store.want_listings(&[wanted(20)]).await?;
+    assert_eq!(store.shops_to_read(NOW).await?, [shop]);
+    let due = store.listings_wanted(shop, 10).await?;
+    let known = |id: i64| due.iter().find(|due| due.id == holder(id)).and_then(|due| due.known.clone());
+    assert_eq!(known(1).map(|known| (known.listing, known.sku)), Some((product(1), Some(sku("A")))));
+    assert_eq!(known(20).map(|known| known.listing), Some(variation(2, 20)));
+    assert_eq!((known(9), due.len()), (None, 3), "it is nothing of the catalogue");
+    store.want_listings(&[wanted(1)]).await?;
+    store.listings_done(shop, &due).await?;
+    let left = store.listings_wanted(shop, 10).await?;
+    assert_eq!(left.iter().map(|left| left.id).collect::<Vec<_>>(), [holder(1)], "asked for again meanwhile");
+    store.listings_done(shop, &left).await?;
+    assert_eq!(store.shops_to_read(NOW).await?, []);
+
+    let mut gone = seen(shop, product(1), None, Some("A"));
+    assert_eq!(store.listings_there(shop, None, 10).await?, [product(1), variation(2, 20)]);
+    store::STATUS_GONE.clone_into(&mut gone.status);
+    observe(&store, &[gone]).await?;
+    assert_eq!(store.listings_there(shop, None, 10).await?, [variation(2, 20)]);
+    Ok(())
+}
+
 pub(crate) async fn a_catalogue_is_told_with_how_it_stands<D: Database>() -> anyhow::Result<()> {
     let database = D::fresh().await?;
     let store = database.open().await?;

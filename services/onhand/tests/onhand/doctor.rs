@@ -10,7 +10,7 @@ use crate::deployment::{Deployment, Form, Servers};
 use crate::harness::{Bench, PROOF_PATIENCE, until};
 use crate::world::{all_is_sound, hasty_bench, hasty_shop};
 
-const STOCK: &str = "sku,quantity\nTEE-RED,10\nMUG,20\nCAP,30\nBAG,40\n";
+const STOCK: &str = "sku,quantity,name\nTEE-RED,10,\nMUG,20,\nCAP,30,\nBAG,40,\nKEY,50,Key ring\n";
 const TOPICS: [Topic; 4] =
     [Topic::OrderCreated, Topic::ProductUpdated, Topic::ProductDeleted, Topic::ProductRestored];
 
