@@ -182,6 +182,12 @@ on_every_backend! {
     fn grant(id: i64) -> Option<Grant>;
     /// Maps a stock to a SKU by hand; a SKU never heard of is made.
     fn map_stock(stock: StockId, sku: &Sku, now: Timestamp) -> MapOutcome;
+    /// Whether listings of a shop without a code are the SKU of their name, where there is but one of each.
+    fn matches_names(shop: ShopId) -> bool;
+    /// Has them matched so from the next time they are read, or not any more.
+    fn set_matches_names(shop: ShopId, on: bool) -> Changed;
+    /// Gives SKUs that are known their names, for people and for listings without a code.
+    fn name_skus(names: &[(Sku, String)]) -> ();
     /// Stocks of a shop without SKU, by holder, and why.
     fn unmapped(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<UnmappedStock>;
 }

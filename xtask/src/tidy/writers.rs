@@ -20,6 +20,8 @@ const WRITES: &[&str] = &[
     "create_token",
     "revoke_token",
     "map_stock",
+    "set_matches_names",
+    "name_skus",
     "mark_recompute",
     "mark_published",
     "save_alerts",

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use values::{ShopId, Sku, StockId, Timestamp};
 
 use super::outbox::PUBLISH;
-use super::parameters::{all, rows, run, with};
+use super::parameters::{all, maybe, rows, run, with};
 use super::{PgInventoryTx, Postgres, WriteTx, commit, locks, marks};
 use crate::error::Error;
 use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome, TableEntry, TableOutcome};
 use crate::mapping::{Like, ListingColumns, Mapping, Named, Sold, listing_keys, stock_keys, table_keys};
+use crate::registry::Changed;
 use crate::rows::batch::ToPublish;
 use crate::rows::{StockColumns, stock_columns};
 
@@ -59,6 +60,19 @@ SELECT s.id, w.name, min(k.sku)
   JOIN inventory.skus AS k
     ON k.name IS NOT NULL AND lower(btrim(k.name) COLLATE \"C\") = lower(btrim(w.name) COLLATE \"C\")
  GROUP BY s.id, w.name HAVING count(*) = 1";
+
+const MATCHES_NAMES: &str = "SELECT matches_names FROM inventory.shops WHERE id = $1";
+
+const SET_MATCHES_NAMES: &str =
+    "UPDATE inventory.shops SET matches_names = $2 WHERE id = $1 AND state <> 'removed'";
+
+/// Locked in the order of their ids, as everywhere.
+const NAME_SKUS: &str = "
+WITH wanted AS MATERIALIZED
+  (SELECT k.id, w.name FROM unnest($1::text[], $2::text[]) AS w (sku, name)
+     JOIN inventory.skus AS k ON k.sku = w.sku WHERE k.name IS DISTINCT FROM w.name
+    ORDER BY k.id FOR NO KEY UPDATE OF k)
+UPDATE inventory.skus AS k SET name = w.name FROM wanted AS w WHERE k.id = w.id";
 
 const SOLD_BY_CODE: &str = "
 SELECT l.shop, l.product, l.variation, l.sku
@@ -167,6 +181,27 @@ impl Postgres {
         let outcome = map_stock(&mut tx, stock, sku, now).await?;
         commit(tx).await?;
         Ok(outcome)
+    }
+}
+
+impl Postgres {
+    pub(crate) async fn matches_names(&self, shop: ShopId) -> Result<bool, Error> {
+        let found: Option<(bool,)> =
+            maybe(&self.pool, "look whether names match", MATCHES_NAMES, with(shop.get())).await?;
+        Ok(found.is_some_and(|(matches,)| matches))
+    }
+
+    pub(crate) async fn set_matches_names(&self, shop: ShopId, on: bool) -> Result<Changed, Error> {
+        let parameters = with(shop.get()).and(on);
+        let changed = run(&self.pool, "set whether names match", SET_MATCHES_NAMES, parameters).await?;
+        Ok(if changed > 0 { Changed::Done } else { Changed::Unknown })
+    }
+
+    pub(crate) async fn name_skus(&self, names: &[(Sku, String)]) -> Result<(), Error> {
+        let names: Vec<(&str, &str)> =
+            names.iter().map(|(sku, name)| (sku.as_str(), name.as_str())).collect();
+        run(&self.pool, "name SKUs", NAME_SKUS, rows(&names)).await?;
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Sqlite, SqliteInventoryTx, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::inventory::{ListingOutcome, ListingSeen, MapOutcome, TableEntry, TableOutcome};
 use crate::mapping::{Like, ListingColumns, Mapping, Named, Sold, listing_keys, stock_keys, table_keys};
+use crate::registry::Changed;
 use crate::rows::{StockColumns, json, stock_columns};
 
 const LISTINGS: &str = "
@@ -53,6 +54,15 @@ SELECT s.id, w.value ->> 1, min(k.sku)
  CROSS JOIN registry_shops AS s ON s.id = w.value ->> 0 AND s.matches_names = 1
  CROSS JOIN inventory_skus AS k ON k.name IS NOT NULL AND lower(trim(k.name)) = lower(trim(w.value ->> 1))
  GROUP BY s.id, w.value ->> 1 HAVING count(*) = 1";
+
+const MATCHES_NAMES: &str = "SELECT matches_names FROM registry_shops WHERE id = ?1";
+
+const SET_MATCHES_NAMES: &str =
+    "UPDATE registry_shops SET matches_names = ?2 WHERE id = ?1 AND state <> 'removed'";
+
+const NAME_SKUS: &str = "
+UPDATE inventory_skus SET name = w.value ->> 1 FROM jsonb_each(?1) AS w
+ WHERE inventory_skus.sku = w.value ->> 0 AND name IS NOT w.value ->> 1";
 
 const SOLD_BY_CODE: &str = "
 SELECT l.shop, l.product, l.variation, l.sku
@@ -161,6 +171,36 @@ impl Sqlite {
         let outcome = map_stock(&mut tx, stock, sku, now).await?;
         commit(tx).await?;
         Ok(outcome)
+    }
+}
+
+impl Sqlite {
+    pub(crate) async fn matches_names(&self, shop: ShopId) -> Result<bool, Error> {
+        let matches: Option<bool> = sqlx::query_scalar(MATCHES_NAMES)
+            .bind(shop.get())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failed("look whether names match"))?;
+        Ok(matches.unwrap_or_default())
+    }
+
+    pub(crate) async fn set_matches_names(&self, shop: ShopId, on: bool) -> Result<Changed, Error> {
+        let mut tx = self.write().await?;
+        let done = sqlx::query(SET_MATCHES_NAMES)
+            .bind(shop.get())
+            .bind(on)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("set whether names match"))?;
+        commit(tx).await?;
+        Ok(if done.rows_affected() > 0 { Changed::Done } else { Changed::Unknown })
+    }
+
+    pub(crate) async fn name_skus(&self, names: &[(Sku, String)]) -> Result<(), Error> {
+        let rows: Vec<(&str, &str)> = names.iter().map(|(sku, name)| (sku.as_str(), name.as_str())).collect();
+        let mut tx = self.write().await?;
+        write(&mut tx, "name SKUs", NAME_SKUS, &rows).await?;
+        commit(tx).await
     }
 }
 

@@ -184,6 +184,41 @@ pub(crate) async fn what_is_so_anyway_is_not_written_down<D: Database>() -> anyh
     Ok(())
 }
 
+pub(crate) async fn a_listing_without_a_code_is_the_sku_of_its_name_if_asked_for<D: Database>()
+-> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    for code in ["A", "B", "C", "D"] {
+        receive(&store, code, main, 1).await?;
+    }
+    let names = [("A", "Red tee"), ("B", "Mug"), ("C", "mug "), ("D", "Cap"), ("E", "Nobody knows it")];
+    store.name_skus(&names.map(|(code, name)| (sku(code), name.to_owned()))).await?;
+    let shop = shop(&store, "shop", main).await?.id;
+    let nameless = |id: i64, name: &str| store::ListingSeen {
+        name: name.to_owned(),
+        ..seen(shop, product(id), Some(id), None)
+    };
+    let entries = [
+        nameless(1, " RED tee"),
+        nameless(2, "Mug"),
+        nameless(3, "cap"),
+        nameless(4, "Cap"),
+        nameless(5, ""),
+    ];
+    observe(&store, &entries).await?;
+    assert!(!store.matches_names(shop).await?);
+    assert!(mapped(&store, shop).await?.iter().all(|(_, sku)| sku.is_none()), "nobody asked for it");
+    assert_eq!(store.set_matches_names(shop, true).await?, store::Changed::Done);
+    assert!(store.matches_names(shop).await?);
+    observe(&store, &entries).await?;
+    let expected = [(1, Some("A".to_owned())), (2, None), (3, None), (4, None), (5, None)];
+    assert_eq!(mapped(&store, shop).await?, expected, "two of a name on either side are none");
+    let row = store.listings_of_shop(shop, None, 1).await?.remove(0);
+    assert!(row.named_alike && row.is_stocked);
+    Ok(())
+}
+
 pub(crate) async fn a_hint_that_differs_is_told<D: Database>() -> anyhow::Result<()> {
     let database = D::fresh().await?;
     let store = database.open().await?;

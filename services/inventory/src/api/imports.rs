@@ -14,7 +14,7 @@ mod number;
 mod progress;
 mod spill;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -133,7 +133,8 @@ impl Default for Imports {
 /// The first line names the columns, in any order and in any case: `sku` (or `code`, `item`, `item_code`, `product_code`,
 /// `article`, `article_number`, `artikelnummer`, `артикул`), `quantity` (or `qty`, `amount`, `stock`, `counted`, `on_hand`,
 /// `menge`, `количество`), and, unless all lines are of one warehouse, `warehouse` (or `location`, `stock_location`,
-/// `lager`, `склад`). Other columns are ignored. Separated by `;`, `,` or tab; UTF-8 with or without a byte order mark; at
+/// `lager`, `склад`). A `name` (or `title`, `product_name`, `bezeichnung`, `название`) is kept with the SKU. Other columns are
+/// ignored. Separated by `;`, `,` or tab; UTF-8 with or without a byte order mark; at
 /// most 16 MiB and 250000 lines. Decimals have a point or a comma; thousands have no separator.
 ///
 /// All lines are checked before any is applied. If one is wrong nothing is imported, and each wrong line is named in `rows`.
@@ -250,9 +251,12 @@ async fn apply(
         }
         let changes = changes(parts, query.mode, &chunk).await?;
         match operate(parts, caller, query, &format!("import:{key}:{number}"), &chunk).await? {
-            Operated::Applied(_) => changed += changes,
+            Operated::Applied(_) => {
+                changed += changes;
+                name(parts, &chunk).await?;
+            }
             // It was done before the import was cut off.
-            Operated::Repeated(_) => {}
+            Operated::Repeated(_) => name(parts, &chunk).await?,
             Operated::Conflict => return Err(key_reused(key)),
             Operated::Refused(refusals) => {
                 let reasons = refused(&chunk, &refusals).into_iter();
@@ -265,6 +269,17 @@ async fn apply(
         }
     }
     Ok(changed)
+}
+
+/// Names go with the SKUs they were said of, the last one where several were.
+async fn name(parts: &Served, chunk: &[Line]) -> Result<(), Problem> {
+    let named = chunk.iter().filter_map(|line| Some((line.sku.clone(), line.name.clone()?)));
+    let names: BTreeMap<Sku, String> = named.collect();
+    if !names.is_empty() {
+        let names: Vec<_> = names.into_iter().collect();
+        parts.store.name_skus(&names).await?;
+    }
+    Ok(())
 }
 
 fn unexpected() -> Problem {

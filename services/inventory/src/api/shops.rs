@@ -65,6 +65,7 @@ pub(super) async fn read(
     let reading = parts.store.reading(shop.id).await?;
     body.reading_calls = reading.as_ref().map(|reading| ReadingCalls::of(reading, clock::now()));
     body.reading = reading.map(Into::into);
+    body.match_names = Some(parts.store.matches_names(shop.id).await?);
     let conditions = parts.store.conditions(shop.id).await?;
     body.conditions = Some(conditions.into_iter().map(Into::into).collect());
     if shop.opening == Opening::Take {
@@ -168,6 +169,14 @@ pub(super) async fn change(
     let secrets = change.secrets(parts.store.shop_secrets(shop.id).await?)?;
     if let Some(secrets) = secrets {
         done(parts.store.set_shop_secrets(shop.id, &secrets).await?, &name)?;
+    }
+    if let Some(on) = change.match_names
+        && on != parts.store.matches_names(shop.id).await?
+    {
+        done(parts.store.set_matches_names(shop.id, on).await?, &name)?;
+        if on && shop.state == ShopState::Active {
+            tasks::add(&parts.store, shop.id, TaskKind::Catalogue).await?;
+        }
     }
     if !same_address(&changed.url, &shop.settings.url) {
         let shops = parts.store.shops(None).await?;

@@ -39,6 +39,7 @@ async fn run(form: Form) {
     a_table_is_taken_in_whole_or_not_at_all(&bench, &shop, &goods).await;
     stock_management_is_switched_on(&bench, &shop, &goods).await;
     what_changes_in_the_shop_is_known_soon(&bench, &shop, &goods).await;
+    what_has_no_code_is_known_by_its_name(&bench, &shop).await;
     all_is_sound(&bench).await;
     deployment.stop(&bench).await;
 }
@@ -231,4 +232,22 @@ async fn what_changes_in_the_shop_is_known_soon(bench: &Bench, shop: &FakeShop, 
     let listed: Value = bench.run(&["shop", "mapping", "list", "north", "--json"]).await.json();
     let mapping = listed["items"].as_array().unwrap().iter().find(|item| item["code"] == "NEWER").unwrap();
     assert_eq!((&mapping["sku"], &mapping["matched"]), (&"NEW".into(), &"kept".into()));
+}
+
+/// Only once that is switched on.
+async fn what_has_no_code_is_known_by_its_name(bench: &Bench, shop: &FakeShop) {
+    let ring = NewProduct { name: "Key ring".into(), ..NewProduct::simple(None, 50) };
+    let ring = shop.with_model(|model, now| model.add_product(ring, now));
+    bench.run(&["shop", "sync", "north"]).await.good();
+    until("it is known and has no SKU", PROOF_PATIENCE, async || {
+        (told(bench, ring).await == ["missing_sku"]).then_some(())
+    })
+    .await;
+    bench.run(&["shop", "set", "north", "--match-names", "yes"]).await.good();
+    until("it is what it is called", PROOF_PATIENCE, async || {
+        (told(bench, ring).await == ["mapped_by_name"]).then_some(())
+    })
+    .await;
+    let shown = bench.run(&["shop", "show", "north", "--json"]).await.json();
+    assert_eq!(shown["match_names"], Value::Bool(true), "{shown}");
 }

@@ -15,6 +15,7 @@ const SKU: &[&str] = &[
 ];
 const QUANTITY: &[&str] =
     &["quantity", "qty", "amount", "stock", "counted", "on_hand", "menge", "количество"];
+const NAME: &[&str] = &["name", "product_name", "title", "bezeichnung", "название", "наименование"];
 const WAREHOUSE: &[&str] = &["warehouse", "location", "stock_location", "lager", "склад"];
 
 /// What may separate columns; the first that makes sense of the first line does.
@@ -30,6 +31,7 @@ pub(super) struct Columns {
     pub(super) sku: usize,
     pub(super) quantity: usize,
     pub(super) warehouse: Option<usize>,
+    pub(super) name: Option<usize>,
     pub(super) ignored: Vec<String>,
 }
 
@@ -63,6 +65,8 @@ impl Columns {
         let sku = one(&names, SKU)?;
         let quantity = one(&names, QUANTITY)?;
         let warehouse = one(&names, WAREHOUSE)?;
+        // Nothing is lost by the wrong one: the first of several is taken.
+        let name = names.iter().position(|name| NAME.contains(&name.as_str()));
         let missing = |what: &str| {
             let told: Vec<String> = names.iter().map(|name| told(name)).collect();
             Problem::invalid(format!("there is no column `{what}`; the first line names {}", told.join(", ")))
@@ -74,13 +78,13 @@ impl Columns {
                 "there is no column `warehouse`; add one, or name the warehouse of all lines with `warehouse`",
             ));
         }
-        let used = [Some(sku), Some(quantity), warehouse];
+        let used = [Some(sku), Some(quantity), warehouse, name];
         let ignored = names
             .iter()
             .enumerate()
             .filter(|(index, name)| !used.contains(&Some(*index)) && !name.is_empty());
         let ignored = ignored.map(|(_, name)| told(name)).collect();
-        Ok(Self { delimiter, sku, quantity, warehouse, ignored })
+        Ok(Self { delimiter, sku, quantity, warehouse, name, ignored })
     }
 }
 
@@ -137,6 +141,12 @@ mod tests {
     fn the_warehouse_must_be_named_somewhere() {
         assert!(Columns::find("sku;quantity", false).is_err());
         assert!(Columns::find("sku;quantity;warehouse", false).is_ok());
+    }
+
+    #[test]
+    fn the_first_of_several_names_is_taken() {
+        let columns = Columns::find("sku;title;quantity;name", true).unwrap();
+        assert_eq!((columns.name, columns.ignored), (Some(1), vec!["name".to_owned()]));
     }
 
     #[test]

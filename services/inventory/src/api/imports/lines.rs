@@ -14,6 +14,8 @@ use super::{LineProblem, Mode, number};
 
 /// Longest first line, in bytes.
 const FIRST_LINE_BYTES_MAX: usize = 16 << 10;
+/// Longest name of a SKU that is kept, in characters.
+const NAME_CHARS_MAX: usize = 200;
 /// How texts begin that a spreadsheet would take for formulas; an export puts a `'` before them.
 const FORMULA_STARTS: [char; 5] = ['=', '+', '-', '@', '\''];
 const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -35,6 +37,8 @@ pub(super) struct Line {
     pub(super) sku: Sku,
     pub(super) warehouse: WarehouseId,
     pub(super) quantity: Quantity,
+    /// What it is called; `None` if the line does not say.
+    pub(super) name: Option<String>,
 }
 
 /// The lines of a file.
@@ -108,7 +112,10 @@ impl Lines {
             None => self.terms.default.ok_or_else(|| "it names no warehouse".to_owned())?,
         };
         let quantity = number::quantity(self.field(self.columns.quantity)?)?;
-        let line = Line { number, sku, warehouse, quantity };
+        let name = self.columns.name.map(|column| self.field(column)).transpose()?.map(inert);
+        let name =
+            name.filter(|name| !name.is_empty()).map(|name| name.chars().take(NAME_CHARS_MAX).collect());
+        let line = Line { number, sku, warehouse, quantity, name };
         match bad_quantity(&line.operation(self.terms.mode)) {
             Some(problem) => Err(problem.to_owned()),
             None => Ok(line),

@@ -250,6 +250,9 @@ pub(in super::super) struct ShopBody {
     /// What became of its stocks with `opening: take`; only when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) openings: Option<OpeningsBody>,
+    /// Products without a SKU are the SKU of their name, where there is but one of each; only when a single shop is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) match_names: Option<bool>,
     /// What is wrong with it, and what was last; only when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) conditions: Option<Vec<ConditionBody>>,
@@ -284,6 +287,7 @@ impl ShopBody {
             reading: None,
             reading_calls: None,
             openings: None,
+            match_names: None,
             conditions: None,
             webhook_url: None,
         }
@@ -483,6 +487,9 @@ pub(in super::super) struct AddedShop {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in super::super) struct ChangeShop {
+    /// Whether products without a SKU are the SKU of their name, where there is but one of each. Its catalogue is read again
+    /// when this is switched on; what was found so stays when it is switched off.
+    pub(super) match_names: Option<bool>,
     /// Its address.
     #[schema(example = "https://shop.example")]
     pub(super) url: Option<String>,

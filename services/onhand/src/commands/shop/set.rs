@@ -32,6 +32,9 @@ pub(crate) struct Set {
     /// How its host lets the key through; on plain http requests are signed, whatever this says.
     #[arg(long, value_enum)]
     sign_in: Option<SignIn>,
+    /// Whether products without a SKU are the SKU of their name, where there is but one of each.
+    #[arg(long, value_name = "YES|NO", value_parser = clap::builder::BoolishValueParser::new())]
+    match_names: Option<bool>,
     /// What becomes of what its orders hold once they were deleted there for good.
     #[arg(long, value_enum)]
     orphaned: Option<Orphaned>,
@@ -80,6 +83,7 @@ impl Set {
             ("buffer", self.buffer.map(|buffer| buffer.to_string().into())),
             ("private_addresses", self.private_addresses.map(Value::from)),
             ("sign_in", self.sign_in.map(|sign_in| sign_in.word().into())),
+            ("match_names", self.match_names.map(Value::from)),
             ("orphaned", self.orphaned.map(|orphaned| orphaned.word().into())),
             ("drift", self.drift.map(|drift| drift.word().into())),
             ("shipped_status", self.shipped_status.as_deref().map(status_or_none)),
