@@ -193,6 +193,8 @@ pub struct StockShown {
     pub orders_read_to: Timestamp,
     /// When the shop saved the product last, by its own clock, if it says so.
     pub modified_at: Option<Timestamp>,
+    /// It is only to be compared, not to be taken over.
+    pub dry_run: bool,
 }
 
 /// Somebody changed a stock in the shop, and the ledger is asked to take it over. A level answers.

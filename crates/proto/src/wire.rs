@@ -265,6 +265,7 @@ impl StockShown {
             answered: Some(moment_to_wire(self.answered)),
             orders_read_to_micros: self.orders_read_to.micros(),
             modified_at_micros: self.modified_at.map(Timestamp::micros),
+            dry_run: self.dry_run,
         }
     }
 
@@ -278,6 +279,7 @@ impl StockShown {
             answered: moment_from_wire(wire.answered.as_ref(), "answered")?,
             orders_read_to: Timestamp::from_micros(wire.orders_read_to_micros),
             modified_at: wire.modified_at_micros.map(Timestamp::from_micros),
+            dry_run: wire.dry_run,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::Book;
 use values::{ListingId, OrderId, Quantity, ShopId, Sku, StockId, Timestamp};
 
+use crate::egress::PushRow;
 use crate::error::Error;
 use crate::ingress::SettleWanted;
 use crate::inventory::{
@@ -12,6 +13,7 @@ use crate::inventory::{
     MapOutcome, OperationKey, OrderRow, StockRow, TableEntry, TableOutcome, Unpublished, Wish,
 };
 use crate::postgres::PgInventoryTx;
+use crate::reconcile::Comparison;
 use crate::registry::{Changed, Shop, ShopSettings, Warehouse};
 use crate::shipments::{Shipment, ShipmentId};
 use crate::sqlite::SqliteInventoryTx;
@@ -152,6 +154,10 @@ on_every_backend! {
     fn decide_approval(number: i64, decided: &Decided) -> Option<Approval>;
     /// Keeps a shipment under the next number of its order, which is loaded; its own number says nothing.
     fn add_shipment(new: &Shipment) -> ShipmentId;
+    /// Those of the stocks that egress knows, as it has them now; nothing of them is locked.
+    fn pushes(stocks: &[StockId]) -> Vec<PushRow>;
+    /// Notes what comparisons without consequences came to.
+    fn save_comparisons(found: &[Comparison]) -> ();
     /// Asks for settles in the same transaction (standalone; in one database).
     fn want_settles(wants: &[SettleWanted]) -> ();
     /// Takes a dead message out, to be replayed by this transaction or thrown away.

@@ -22,6 +22,7 @@ mod loaded;
 mod mapping;
 mod postgres;
 mod reading;
+mod reconcile;
 mod registry;
 mod report;
 mod rows;
@@ -57,6 +58,11 @@ pub use push::{DriftAction, DriftClass, DriftPolicy};
 pub use reading::{
     BreakerWord, CallsMade, CallsOfKind, FAILURE_CHARS_MAX, KnownListing, ListingReread, OPEN_TASKS_MAX,
     Reading, Reread, TASK_PHASE_CHARS_MAX, TASK_REPORT_BYTES_MAX, Task, TaskKind, TaskProgress, TaskState,
+};
+pub use reconcile::{
+    AGREED, Answer, Comparison, DayCount, HubCount, NewRun, RUN_CHOSEN_MAX, RUN_FAILURE_CHARS_MAX, Run,
+    RunAdded, RunAnswer, RunCause, RunJob, RunLeft, RunRead, RunState, RunStock, RunTotal, RunVerdict,
+    Schedule, ScheduleError, Scheduled, StockSum,
 };
 pub use registry::{
     ApiToken, Changed, Connector, EpochBegun, NewShop, OpenOrders, Opening, Orphaned, PollSettings,

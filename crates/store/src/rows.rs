@@ -9,6 +9,7 @@ pub(crate) mod lines;
 pub(crate) mod lists;
 pub(crate) mod outbox;
 pub(crate) mod read;
+pub(crate) mod reconcile;
 pub(crate) mod registry;
 pub(crate) mod shipments;
 pub(crate) mod upkeep;

@@ -8,7 +8,9 @@ mod egress_reports;
 mod epoch;
 mod grants;
 mod ingress;
+mod ingress_counts;
 mod ingress_listings;
+mod ingress_reconcile;
 mod ingress_rereads;
 mod ingress_tasks;
 mod ingress_webhooks;
@@ -196,5 +198,6 @@ fn migrations() -> Migrator {
         migration(21, "alerts", include_str!("../migrations/sqlite/0021_alerts.sql")),
         migration(22, "shipments", include_str!("../migrations/sqlite/0022_shipments.sql")),
         migration(23, "mapping", include_str!("../migrations/sqlite/0023_mapping.sql")),
+        migration(24, "reconcile", include_str!("../migrations/sqlite/0024_reconcile.sql")),
     ])
 }

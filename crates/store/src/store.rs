@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use values::{
-    Epoch, HolderId, LineId, ListingId, OrderId, ProductId, Revision, ShopId, Sku, StockId, Timestamp,
+    Epoch, HolderId, LineId, ListingId, OrderId, ProductId, ReadNumber, Revision, ShopId, Sku, StockId, Timestamp,
 };
 
 use crate::alerts::{Alert, AlertChanges, AlertFilter, AlertKind, Notice, ShopWaiting};
@@ -23,6 +23,10 @@ use crate::inventory::{
 };
 use crate::postgres::{Postgres, PostgresOptions};
 use crate::reading::{ListingReread, Reading, Reread, Task, TaskKind, TaskProgress};
+use crate::reconcile::{
+    DayCount, HubCount, NewRun, Run, RunAdded, RunAnswer, RunJob, RunLeft, RunRead, RunState, RunStock,
+    RunVerdict, Schedule, Scheduled,
+};
 use crate::registry::{
     ApiToken, Changed, EpochBegun, NewShop, OpenOrders, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets,
     ShopSettings, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor,
@@ -325,6 +329,55 @@ on_every_backend! {
     fn note_blind(shop: ShopId, now: Timestamp) -> ();
     /// How the reading of a shop goes; `None` before the first.
     fn reading(shop: ShopId) -> Option<Reading>;
+}
+
+// Comparing whole shops, and counting them.
+on_every_backend! {
+    /// Asks for a run.
+    fn add_run(new: &NewRun, now: Timestamp) -> RunAdded;
+    /// The run of a shop that has not ended.
+    fn open_run(shop: ShopId) -> Option<Run>;
+    /// Lists some more of the stocks of a run that waits; how many. With the last of them it runs.
+    fn fill_run(run: i64, limit: u32, now: Timestamp) -> u64;
+    /// Stocks of a run that are to be read, products or variations, by holder: none that `hold` leaves for later.
+    fn run_to_read(run: i64, variations: bool, now: Timestamp, hold: Option<SettleHold>, limit: u32) -> Vec<RunJob>;
+    /// How much of a run is not decided.
+    fn run_left(run: i64) -> RunLeft;
+    /// Notes that stocks were read, in so many calls.
+    fn note_run_read(run: i64, reads: &[RunRead], number: ReadNumber, calls: u32, now: Timestamp) -> ();
+    /// What is known of stocks that were read: those that somebody has looked at by now, and those read before `overdue`.
+    fn run_answers(run: &Run, overdue: Timestamp, limit: u32) -> Vec<RunAnswer>;
+    /// Decides.
+    fn judge_run(run: i64, verdicts: &[RunVerdict]) -> ();
+    /// What was read and not judged is to be read again: whoever read it is gone.
+    fn reopen_run(run: i64, now: Timestamp) -> ();
+    /// Ends a run, unless it has ended: what is not decided is `unsettled`; of a whole shop, what agreed is only counted
+    /// from then on.
+    fn end_run(run: i64, state: RunState, failure: &str, now: Timestamp) -> ();
+    /// Runs that have not ended though they were to by `before`.
+    fn overdue_runs(before: Timestamp, limit: u32) -> Vec<i64>;
+    /// A run.
+    fn run(run: i64) -> Option<Run>;
+    /// Runs of a shop, the latest first, from before `before`.
+    fn runs(shop: ShopId, before: Option<i64>, limit: u32) -> Vec<Run>;
+    /// What a run found, by holder from after `after`.
+    fn run_stocks(run: i64, after: Option<HolderId>, limit: u32) -> Vec<RunStock>;
+    /// Forgets some runs that ended before `before`.
+    fn prune_runs(before: Timestamp, limit: u32) -> u64;
+    /// When a shop is compared by itself.
+    fn schedule(shop: ShopId) -> Option<Scheduled>;
+    /// Sets that; `None`: never.
+    fn set_schedule(shop: ShopId, schedule: Option<Schedule>, now: Timestamp) -> ();
+    /// Notes that a run was begun by the schedule, or was to be while another was under way.
+    fn note_scheduled(shop: ShopId, now: Timestamp) -> ();
+    /// What onhand knows of a shop, counted now.
+    fn hub_count(shop: ShopId) -> HubCount;
+    /// Keeps what was counted, one row a shop and day.
+    fn save_count(count: &DayCount) -> ();
+    /// What was counted of a shop since a day, the latest first.
+    fn day_counts(shop: ShopId, since: i64, limit: u32) -> Vec<DayCount>;
+    /// Forgets some of what was counted before a day.
+    fn prune_counts(before: i64, limit: u32) -> u64;
 }
 
 // Webhooks that ingress keeps in shops, and what is wrong with shops.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use connector::CallError;
 use process::error_chain;
 use process::metrics::{Counter, Description, Gauge, Histogram, Label, Metric, Metrics};
+use store::Run;
 use values::{ReadNumber, ShopId};
 
 use crate::reader::guard::Fault;
@@ -73,6 +74,11 @@ const SETTLES: Metric<Counter> = Metric::counter(
     "Stocks read to be settled, by what came of it.",
     &[Label { name: "outcome", values: &["shown", "unusable", "abandoned"] }],
 );
+const RECONCILED: Metric<Counter> = Metric::counter(
+    "onhand_ingress_reconciled_stocks_total",
+    "Stocks that comparisons of whole shops have decided on, by what they found.",
+    &[Label { name: "outcome", values: &["agreed", "drift", "unsettled", "not_compared"] }],
+);
 const WEBHOOKS_MENDED: Metric<Counter> = Metric::counter(
     "onhand_ingress_webhooks_mended_total",
     "Webhooks in shops that were found broken and made anew, by what was wrong.",
@@ -98,6 +104,7 @@ pub const METRICS: &[Description] = &[
     ORDERS.description(),
     UNUSABLE.description(),
     SETTLES.description(),
+    RECONCILED.description(),
     WEBHOOKS_MENDED.description(),
     CLOCKS_SET_BACK.description(),
     PUBLISH_RETRIES.description(),
@@ -184,6 +191,7 @@ pub(crate) struct Observe {
     orders: Counter,
     unusable: Counter,
     settles: Counter,
+    reconciled: Counter,
     webhooks_mended: Counter,
     clocks_set_back: Counter,
     publish_retries: Counter,
@@ -200,6 +208,7 @@ impl Observe {
             orders: metrics.counter(&ORDERS),
             unusable: metrics.counter(&UNUSABLE),
             settles: metrics.counter(&SETTLES),
+            reconciled: metrics.counter(&RECONCILED),
             webhooks_mended: metrics.counter(&WEBHOOKS_MENDED),
             clocks_set_back: metrics.counter(&CLOCKS_SET_BACK),
             publish_retries: metrics.counter(&PUBLISH_RETRIES),
@@ -351,6 +360,40 @@ impl Observe {
             shop.id = shop.map(ShopId::get),
             "a reader broke and is started again: {}",
             error_chain(error)
+        );
+    }
+
+    /// A comparison of a whole shop has ended.
+    pub(crate) fn run_ended(&self, run: &Run) {
+        let mut drift = 0;
+        for total in &run.totals {
+            let outcome = match total.class.as_str() {
+                "agreed" | "first_look" => "agreed",
+                "unsettled" => "unsettled",
+                "unmapped" | "unmanaged" | "gone" | "unusable" => "not_compared",
+                _ => "drift",
+            };
+            drift += if outcome == "drift" { total.stocks } else { 0 };
+            self.reconciled.add(&[outcome], total.stocks);
+        }
+        let (shop, state) = (run.shop.get(), run.state.as_str());
+        tracing::info!(
+            shop.id = shop,
+            run = run.id,
+            dry_run = run.dry_run,
+            state,
+            reads = run.reads,
+            drift,
+            "a comparison of a shop has ended"
+        );
+    }
+
+    /// The schedule wants a comparison while another is under way.
+    pub(crate) fn run_not_begun(shop: ShopId, other: i64) {
+        tracing::info!(
+            shop.id = shop.get(),
+            run = other,
+            "a scheduled comparison of a shop is left out, since another is under way"
         );
     }
 

@@ -13,6 +13,7 @@ mod job;
 mod listings;
 mod orders;
 mod period;
+mod reconcile;
 mod report;
 mod settling;
 mod stocks;
@@ -36,6 +37,7 @@ use cursor::Position;
 use gate::Gate;
 use guard::Guard;
 use job::Job;
+use reconcile::Runs;
 use settling::Settling;
 
 /// Read numbers taken from the store at once; what is left of them at the end is never used.
@@ -100,12 +102,14 @@ enum Work {
     Listings,
     /// Stocks to be read.
     Stocks,
+    /// A comparison of the whole shop.
+    Reconcile,
     /// A step of a long job.
     Job,
 }
 
 impl Work {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Rereads,
         Self::Prove,
         Self::Orders,
@@ -113,6 +117,7 @@ impl Work {
         Self::Webhooks,
         Self::Listings,
         Self::Stocks,
+        Self::Reconcile,
         Self::Job,
     ];
 }
@@ -156,6 +161,7 @@ pub(crate) struct Reader<C: Connect> {
     /// Orders read again in one call; fewer after one failed, to find the one that makes it fail.
     rereads_together: usize,
     settling: Settling,
+    runs: Runs,
     guard: Guard,
     job: Option<Job<CursorOf<C>>>,
     /// The shop's orders were read for the first time: it is polled and settled from then on.
@@ -198,6 +204,7 @@ impl<C: Connect> Reader<C> {
             failed: None,
             rereads_together: C::Connection::ORDERS_BY_ID_MAX,
             settling: Settling::default(),
+            runs: Runs::new(),
             guard,
             job: None,
             connected: false,
@@ -219,7 +226,10 @@ impl<C: Connect> Reader<C> {
             };
             tokio::select! {
                 () = self.stop.cancelled() => {}
-                () = self.wake.notified() => self.looks = Looks::ALL,
+                () = self.wake.notified() => {
+                    self.looks = Looks::ALL;
+                    self.runs.asked = true;
+                }
                 Ok(()) = self.shop.changed() => self.shop_changed(),
                 () = tokio::time::sleep_until(idle_until.into()) => {}
             }
@@ -265,6 +275,7 @@ impl<C: Connect> Reader<C> {
         self.live = None;
         self.trash = None;
         self.settling = Settling::default();
+        self.runs = Runs::new();
         self.guard.forget();
         self.job = None;
         self.reading_known = false;
@@ -287,6 +298,7 @@ impl<C: Connect> Reader<C> {
         let now = Instant::now();
         if let Some(until) = self.gate.rests_until(now) {
             self.give_up_job_if_hopeless().await?;
+            self.give_up_run_if_hopeless().await?;
             return Ok(Turn::Idle(until));
         }
         for work in self.order_of_work() {
@@ -325,7 +337,7 @@ impl<C: Connect> Reader<C> {
         match work {
             Work::Rereads => Ok(self.looks.rereads && self.gathered(now) && self.read_again().await?),
             Work::Prove => {
-                let ready = self.settling.ready_at().is_some_and(|ready_at| ready_at <= now);
+                let ready = self.proof_due().is_some_and(|due| due <= now);
                 if ready {
                     self.prove().await?;
                 }
@@ -339,8 +351,17 @@ impl<C: Connect> Reader<C> {
                 let looks = self.looks.settles && self.settling.has_room();
                 Ok(looks && self.gathered(now) && self.read_stocks().await?)
             }
+            Work::Reconcile => self.reconcile(now).await,
             Work::Job => Ok(false),
         }
+    }
+
+    /// When orders are to be read that prove what stocks showed. While many stocks are being read one after the other, their
+    /// proofs wait for each other, so that one read of orders serves many.
+    fn proof_due(&self) -> Option<Instant> {
+        let waits = self.runs.reading && self.settling.has_room();
+        let more = if waits { self.shared.settings.settle_wait / 2 } else { Duration::ZERO };
+        self.settling.ready_at().map(|ready_at| ready_at + more)
     }
 
     async fn poll_if_due(&mut self, set: OrderSet, is_due: bool) -> Result<bool, ReadError> {
@@ -364,8 +385,9 @@ impl<C: Connect> Reader<C> {
             Some(self.orders_due),
             Some(self.trash_due),
             self.guard_due(),
-            self.settling.ready_at(),
+            self.proof_due(),
             self.gathering,
+            Some(self.runs.look_at()),
         ];
         all.into_iter().flatten().fold(renewal, Instant::min)
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use process::health::Pulse;
-use store::{Shop, ShopState};
+use store::{RunState, Shop, ShopState};
 use tokio_util::sync::CancellationToken;
 use values::{ShopId, Timestamp};
 
@@ -16,6 +16,10 @@ use crate::observe::Observe;
 
 /// How long tasks that have ended can be asked for.
 const TASKS_KEPT: Duration = Duration::from_hours(24 * 7);
+/// How long what comparisons of whole shops found can be asked for.
+const RUNS_KEPT: Duration = Duration::from_hours(24 * 90);
+/// Why a comparison failed whose time was up long ago.
+const NOBODY_READ_IT: &str = "its time was up and nobody read the shop";
 /// Tasks forgotten at once.
 const PRUNED_MAX: u32 = 500;
 /// How often old tasks are looked for.
@@ -79,6 +83,10 @@ async fn look<C>(shared: &Shared<C>, pruned_at: &mut Option<Timestamp>) -> Resul
     }
     if pruned_at.is_none_or(|pruned_at| now.since(pruned_at) >= PRUNE_PERIOD) {
         shared.store.prune_tasks(now - TASKS_KEPT, PRUNED_MAX).await?;
+        shared.store.prune_runs(now - RUNS_KEPT, PRUNED_MAX).await?;
+        for run in shared.store.overdue_runs(now - PRUNE_PERIOD, PRUNED_MAX).await? {
+            shared.store.end_run(run, RunState::Failed, NOBODY_READ_IT, now).await?;
+        }
         *pruned_at = Some(now);
     }
     Ok(())

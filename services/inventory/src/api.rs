@@ -26,6 +26,7 @@ mod orders;
 mod page;
 mod parked;
 mod problem;
+mod reconcile;
 mod shipments;
 mod shops;
 mod stock;
@@ -142,6 +143,9 @@ fn read_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(mappings::export))
         .routes(routes!(mappings::list))
         .routes(routes!(shops::doctor::examine))
+        .routes(routes!(reconcile::list))
+        .routes(routes!(reconcile::read))
+        .routes(routes!(reconcile::stocks))
         .routes(routes!(shops::list))
         .routes(routes!(shops::read))
         .routes(routes!(shops::unmapped))
@@ -163,6 +167,7 @@ fn operate_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(parked::map))
         .routes(routes!(shipments::ship))
         .routes(routes!(shipments::retry))
+        .routes(routes!(reconcile::start))
         .routes(routes!(shops::republish))
         .routes(routes!(tasks::start))
 }

@@ -9,6 +9,7 @@ pub mod api;
 mod alerts;
 mod batch;
 mod catalogue;
+mod compare;
 mod connect;
 mod consumer;
 mod dead;

@@ -9,6 +9,7 @@ use store::{Incomplete, InventoryTx, Settled, StockOpening, StockRow};
 use values::{Quantity, ShopId, StockId, Timestamp};
 
 use crate::batch::{Summary, Traced};
+use crate::compare;
 use crate::work::{Occasion, Work, changed};
 
 /// Who opens SKUs.
@@ -23,21 +24,29 @@ pub(crate) async fn apply(
     occasion: &Occasion,
     summary: &mut Summary,
 ) -> Result<(), store::Error> {
-    let ids: Vec<StockId> = shown.iter().map(|shown| id(shown.what)).collect();
-    complete(tx, shown).await?;
+    let (compared, shown): (Vec<_>, Vec<_>) = shown.iter().partition(|shown| shown.what.dry_run);
+    let ids: Vec<StockId> = shown.iter().chain(&compared).map(|shown| id(shown.what)).collect();
+    complete(tx, &shown).await?;
     let shops: BTreeSet<ShopId> = ids.iter().map(|stock| stock.shop).collect();
     let incomplete = tx.incomplete_shops(&shops.into_iter().collect::<Vec<_>>()).await?;
     let doubtful = tx.doubtful_stocks(&ids).await?;
+    let is_quiet = |row: &StockRow, what: &StockShown| {
+        let complete = !incomplete.contains(&what.shop) && !doubtful.contains(&row.id);
+        complete && is_quiet(row, what.asked.shop, what.asked.hub)
+    };
+    if !compared.is_empty() {
+        let compared: Vec<&StockShown> = compared.iter().map(|shown| shown.what).collect();
+        compare::apply(tx, work, &compared, is_quiet).await?;
+    }
     let mut opened: BTreeMap<StockId, (Quantity, Occasion)> = BTreeMap::new();
-    for Traced { what, trace } in shown {
+    for Traced { what, trace } in &shown {
         let occasion = Occasion { trace: trace.context.clone(), ..occasion.clone() };
         let Some(row) = work.stocks.get_mut(&id(what)) else { continue };
         // Told twice, it would be joined with what was learnt since.
         if row.settle.is_some_and(|settle| settle.number >= what.number) {
             continue;
         }
-        let complete = !incomplete.contains(&what.shop) && !doubtful.contains(&row.id);
-        let quiet = complete && is_quiet(row, what.asked.shop, what.asked.hub);
+        let quiet = is_quiet(row, what);
         row.settle = Some(Settled {
             number: what.number,
             shown: what.shown,
@@ -67,7 +76,7 @@ fn is_quiet(row: &StockRow, t1: Timestamp, read_at: Timestamp) -> bool {
 }
 
 /// A webhook of an unknown order came before all orders were read up to a later moment: whatever it was about was read.
-async fn complete(tx: &mut InventoryTx, shown: &[Traced<'_, StockShown>]) -> Result<(), store::Error> {
+async fn complete(tx: &mut InventoryTx, shown: &[&Traced<'_, StockShown>]) -> Result<(), store::Error> {
     let mut asked: BTreeMap<ShopId, Timestamp> = BTreeMap::new();
     for Traced { what, .. } in shown {
         let first = asked.entry(what.shop).or_insert(what.asked.hub);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    alerts, approve, doctor, drift, explain, movements, order, parked, shop, stock, token, warehouse,
+    alerts, approve, doctor, drift, explain, movements, order, parked, reconcile, shop, stock, token, warehouse,
 };
 use crate::failure::EXIT_CODES_HELP;
 use crate::{demo, distributed, up};
@@ -75,6 +75,10 @@ pub(crate) enum Command {
     Parked(parked::Parked),
     /// What people should know of and do something about.
     Alerts(alerts::Alerts),
+    /// Compares what a shop shows with the ledger, and puts right what the shop's policy allows.
+    ///
+    /// Exit code 0: all agree; 3: there were differences; 4: there were none, but some stocks could not be decided.
+    Reconcile(reconcile::Reconcile),
     /// Lists what waits for consent, or gives it.
     Approve(approve::Approve),
     /// Checks the ledger against itself; exit code 1 and the broken rows if it is not sound.

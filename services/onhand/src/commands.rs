@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod movements;
 pub(crate) mod order;
 pub(crate) mod parked;
+pub(crate) mod reconcile;
 mod restored;
 pub(crate) mod shop;
 pub(crate) mod stock;
@@ -41,6 +42,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Movements(movements) => movements.run(&api()?, screen).await,
         Command::Parked(parked) => parked.run(&api()?, screen).await,
         Command::Alerts(alerts) => alerts.run(&api()?, screen).await,
+        Command::Reconcile(reconcile) => reconcile.run(&api()?, screen).await,
         Command::Approve(approve) => approve.run(&api()?, screen).await,
         Command::Check => check::run(&api()?, screen).await,
         Command::Restored => restored::run(&global, screen).await,

@@ -11,6 +11,8 @@ Exit codes:
    0  done
    1  the answer is no: refused, or a check found something
    2  the command line is wrong
+   3  a shop showed something else than it should
+   4  a shop was compared, but not every stock could be decided
   64  a setting is wrong
   66  a file cannot be read or written
   69  onhand cannot be reached
@@ -19,6 +21,10 @@ Exit codes:
   77  the token is missing, unknown or does not allow this";
 
 const REFUSED: u8 = 1;
+/// Not an error: what was asked for was done, and this is its answer.
+const DRIFTED: u8 = 3;
+/// As above.
+const UNDECIDED: u8 = 4;
 const FILE: u8 = 66;
 const UNREACHABLE: u8 = 69;
 const INTERNAL: u8 = 70;
@@ -104,6 +110,14 @@ pub enum Failure {
     NotConnected { shop: String, cause: String },
     #[error("{kind} of shop {shop} failed: {cause}")]
     TaskFailed { kind: String, shop: String, cause: String },
+    #[error("{count} stocks of shop {shop} showed something else than they should; see above what was done")]
+    Drifted { shop: String, count: u64 },
+    #[error("{count} stocks of shop {shop} could not be decided; compare them again later")]
+    Undecided { shop: String, count: u64 },
+    #[error("the comparison of shop {shop} failed: {cause}")]
+    ComparisonFailed { shop: String, cause: String },
+    #[error("comparison {id} has not ended; `onhand reconcile show {id}` tells what it found")]
+    ComparisonSlow { id: String },
     #[error("shop {shop} cannot be used yet; see the findings above")]
     ShopUnusable { shop: String },
     #[error(
@@ -181,8 +195,12 @@ impl Failure {
             | Self::WhichWarehouse { .. }
             | Self::NotConfirmed { .. }
             | Self::NothingToSet { .. } => 2,
+            Self::Drifted { .. } => DRIFTED,
+            Self::Undecided { .. } => UNDECIDED,
+            Self::ComparisonSlow { .. } => NOT_NOW,
             Self::NotThere { .. }
             | Self::TaskFailed { .. }
+            | Self::ComparisonFailed { .. }
             | Self::NotConnected { .. }
             | Self::ShopUnusable { .. }
             | Self::ImportRefused { .. }

@@ -16,6 +16,7 @@ mod quantity;
 mod running;
 mod screen;
 mod secret_input;
+mod span;
 mod standalone;
 mod up;
 

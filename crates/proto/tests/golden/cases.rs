@@ -121,6 +121,7 @@ fn facts() -> Vec<(&'static str, Message)> {
         answered: moment(40),
         orders_read_to: at(70),
         modified_at: None,
+        dry_run: false,
     };
     let dated = StockShown { modified_at: Some(at(10)), ..shown(Some(Quantity::from_units(5))) };
     let edited = StockEdited {
@@ -141,6 +142,7 @@ fn facts() -> Vec<(&'static str, Message)> {
         ("stock.shown.v1.unmanaged", shown(None).into()),
         ("stock.shown.v1.dated", dated.into()),
         ("stock.edited.v1.lowered", edited.into()),
+        ("stock.shown.v1.compared", StockShown { dry_run: true, ..shown(Some(Quantity::ZERO)) }.into()),
         ("listing.observed.v1.managed", observed(Some(20), None).into()),
         ("listing.observed.v1.kind", observed(None, Some(ListingKind::Variation)).into()),
         (

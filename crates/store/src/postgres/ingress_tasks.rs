@@ -45,6 +45,7 @@ SELECT shop FROM ingress.settles WHERE due_at <= $1
  UNION SELECT shop FROM ingress.rereads
  UNION SELECT shop FROM ingress.listing_rereads
  UNION SELECT shop FROM ingress.tasks WHERE state IN ('waiting', 'running')
+ UNION SELECT shop FROM ingress.reconciliations WHERE state IN ('waiting', 'running')
  ORDER BY shop";
 
 const SAVE_READING: &str = "

@@ -1,5 +1,6 @@
 //! One batch of inventory: what it loaded, so that only what changed is written.
 
+mod compare;
 mod doubt;
 mod load;
 mod save;

@@ -33,6 +33,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("alerts", include_str!("../../migrations/postgres/0016_alerts.sql")),
     ("shipments", include_str!("../../migrations/postgres/0017_shipments.sql")),
     ("mapping", include_str!("../../migrations/postgres/0018_mapping.sql")),
+    ("reconcile", include_str!("../../migrations/postgres/0019_reconcile.sql")),
 ];
 
 /// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.

@@ -36,7 +36,8 @@ const SHOPS_TO_READ: &str = "
 SELECT DISTINCT shop FROM ingress_settles WHERE due_at <= ?1
  UNION SELECT DISTINCT shop FROM ingress_rereads
  UNION SELECT DISTINCT shop FROM ingress_listing_rereads
- UNION SELECT DISTINCT shop FROM ingress_tasks WHERE state IN ('waiting', 'running')";
+ UNION SELECT DISTINCT shop FROM ingress_tasks WHERE state IN ('waiting', 'running')
+ UNION SELECT shop FROM ingress_reconciliations WHERE state IN ('waiting', 'running')";
 
 const SAVE_READING: &str = "
 INSERT INTO ingress_readings

@@ -15,6 +15,7 @@ mod egress_notes;
 mod epoch;
 mod grants;
 mod ingress;
+mod ingress_reconcile;
 mod ingress_tasks;
 mod ingress_webhooks;
 mod many_writers;
@@ -118,6 +119,12 @@ contract! {
         only_whose_turn_it_is_writes, one_alert_of_a_key_is_open, what_did_not_last_is_not_listed,
         what_begins_again_is_acknowledged_again, notices_wait_until_they_are_sent, too_little_is_found_by_its_sku,
         trouble_of_shops_is_found, what_waits_is_counted_by_shop,
+    }
+    ingress_reconcile {
+        a_run_lists_every_stock_of_its_shop, a_shop_has_one_run_at_a_time, what_is_read_is_judged_once,
+        what_is_not_decided_at_the_end_is_unsettled, a_stock_that_just_sold_is_left_for_later,
+        egress_says_what_a_proof_came_to, a_comparison_without_consequences_is_found,
+        a_schedule_is_kept_until_it_is_another, a_day_is_counted_once,
     }
     ingress_webhooks {
         kept_webhooks_round_trip, a_condition_has_a_beginning_and_an_end, conditions_and_webhooks_are_of_one_shop,

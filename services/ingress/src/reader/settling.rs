@@ -11,6 +11,18 @@ use values::{Moment, ReadNumber, ShopId, StockId, Timestamp};
 /// Most batches that wait; each has at most as many stocks as one read takes.
 pub(crate) const BATCHES_MAX: usize = 64;
 
+/// What stocks were read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Jobs that were due.
+    Settle,
+    /// A comparison of the whole shop, which keeps its own account.
+    Run {
+        /// It is to change nothing.
+        dry_run: bool,
+    },
+}
+
 /// One read of stocks.
 #[derive(Debug, Clone)]
 pub(crate) struct Batch {
@@ -23,6 +35,7 @@ pub(crate) struct Batch {
     pub(crate) stocks: Vec<(SettleJob, Shown, Option<Timestamp>)>,
     /// Orders may be read for it from then on.
     pub(crate) ready_at: Instant,
+    pub(crate) purpose: Purpose,
 }
 
 impl Batch {
@@ -48,6 +61,7 @@ impl Batch {
                 answered: self.answered,
                 orders_read_to,
                 modified_at: *modified_at,
+                dry_run: self.purpose == Purpose::Run { dry_run: true },
             })
         };
         self.stocks.iter().filter_map(message).collect()
@@ -64,9 +78,9 @@ impl Batch {
 
     /// The catalogue says something else than the shop does: it is to be read again.
     pub(crate) fn contradicts_catalogue(&self) -> bool {
-        self.stocks
-            .iter()
-            .any(|(_, shown, _)| matches!(shown, Shown::Unmanaged | Shown::AtParent | Shown::Gone))
+        let takes_over = self.purpose != Purpose::Run { dry_run: true };
+        let contradicts = |shown: &Shown| matches!(shown, Shown::Unmanaged | Shown::AtParent | Shown::Gone);
+        takes_over && self.stocks.iter().any(|(_, shown, _)| contradicts(shown))
     }
 }
 
@@ -92,7 +106,9 @@ impl Settling {
     }
 
     pub(crate) fn add(&mut self, batch: Batch) {
-        self.held.extend(batch.stocks.iter().map(|(job, ..)| job.want.stock));
+        if batch.purpose == Purpose::Settle {
+            self.held.extend(batch.stocks.iter().map(|(job, ..)| job.want.stock));
+        }
         self.batches.push_back(batch);
     }
 
@@ -108,7 +124,8 @@ impl Settling {
 
     pub(crate) fn forget(&mut self, count: usize) {
         for batch in self.batches.drain(..count.min(self.batches.len())) {
-            for (job, ..) in &batch.stocks {
+            let stocks = batch.stocks.iter().filter(|_| batch.purpose == Purpose::Settle);
+            for (job, ..) in stocks {
                 self.held.remove(&job.want.stock);
             }
         }
@@ -159,6 +176,7 @@ mod tests {
             answered,
             stocks: stocks.iter().map(|(holder, shown)| (job(*holder), *shown, Some(at(*holder)))).collect(),
             ready_at,
+            purpose: Purpose::Settle,
         }
     }
 

@@ -8,7 +8,7 @@ use proto::Message;
 use store::{SettleHold, SettleJob};
 use values::StockId;
 
-use super::settling::{Batch, moments};
+use super::settling::{Batch, Purpose, moments};
 use super::{ReadError, Reader};
 use crate::Connect;
 
@@ -39,13 +39,14 @@ impl<C: Connect> Reader<C> {
         let read = due.into_iter().zip(reply.value);
         let stocks = read.map(|(job, fact)| (job, fact.shown, fact.modified_at)).collect();
         let ready_at = Instant::now() + self.shared.settings.settle_wait;
-        self.settling.add(Batch { number, asked, answered, stocks, ready_at });
+        let purpose = Purpose::Settle;
+        self.settling.add(Batch { number, asked, answered, stocks, ready_at, purpose });
         Ok(true)
     }
 
     /// Settles that would prove nothing yet; none while nobody knows what time it is at the shop. Orders dated further ahead
     /// than this are of a clock that was set back since, and hold nothing back.
-    fn settle_hold(&self) -> Option<SettleHold> {
+    pub(super) fn settle_hold(&self) -> Option<SettleHold> {
         let (now, settings) = (self.now(), &self.shared.settings);
         let shop_now = self.live?.shop_now(now);
         Some(SettleHold {
@@ -73,6 +74,9 @@ impl<C: Connect> Reader<C> {
             let (done, unusable) = batch.jobs();
             self.shared.observe.settled(done.len(), unusable.len());
             self.catalogue_wanted |= batch.contradicts_catalogue();
+            if batch.purpose != Purpose::Settle {
+                continue;
+            }
             let again_at = self.now() + Self::spread(self.shared.settings.settle_period);
             self.shared.store.settles_done(&done, again_at, "routine").await?;
             if !unusable.is_empty() {

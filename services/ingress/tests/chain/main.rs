@@ -12,6 +12,7 @@ mod health;
 mod http;
 mod listings;
 mod polls;
+mod reconcile;
 mod settles;
 mod tasks;
 mod trouble;

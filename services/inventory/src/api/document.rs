@@ -21,6 +21,7 @@ const ABOUT: &str = "Stock in agreement between shops, ERPs and warehouses. Quan
 #[openapi(info(title = "onhand", description = ABOUT), components(schemas(ProblemBody, Reason, Decision, Action, Mode, Job)), tags(
     (name = "stock", description = "What there is, moving it, and why a number is what it is."),
     (name = "registry", description = "Shops and warehouses."),
+    (name = "reconciliation", description = "Comparing whole shops with the ledger."),
     (name = "orders", description = "Orders, and what could not be applied and waits for somebody."),
     (name = "tokens", description = "Who may use the API."),
     (name = "service", description = "How the service is."),

@@ -24,6 +24,7 @@ use super::extract::{Body, Path, Query};
 use super::names::{self, Warehouses};
 use super::page::{Page, PageQuery};
 use super::problem::{Kind, Problem};
+use super::reconcile;
 use super::{Served, Shared, created, tasks};
 pub(super) use body::tag_map;
 use body::{AddShop, AddedShop, ChangeShop, ReadingCalls, ShopBody, Unmapped, WebhooksWord};
@@ -66,6 +67,7 @@ pub(super) async fn read(
     body.reading_calls = reading.as_ref().map(|reading| ReadingCalls::of(reading, clock::now()));
     body.reading = reading.map(Into::into);
     body.match_names = Some(parts.store.matches_names(shop.id).await?);
+    body.reconcile = Some(reconcile::schedule_text(&parts, shop.id).await?);
     let conditions = parts.store.conditions(shop.id).await?;
     body.conditions = Some(conditions.into_iter().map(Into::into).collect());
     if shop.opening == Opening::Take {
@@ -166,6 +168,7 @@ pub(super) async fn change(
     let mut shop = names::shop(&parts.store, &name).await?;
     let warehouses = Warehouses::load(&parts.store).await?;
     let changed = change.settings(&shop.settings, &warehouses)?;
+    let schedule = change.reconcile.as_deref().map(reconcile::schedule).transpose()?;
     let secrets = change.secrets(parts.store.shop_secrets(shop.id).await?)?;
     if let Some(secrets) = secrets {
         done(parts.store.set_shop_secrets(shop.id, &secrets).await?, &name)?;
@@ -191,7 +194,12 @@ pub(super) async fn change(
         done(parts.inventory.change_shop(shop.id, &changed).await?, &name)?;
         shop.settings = changed;
     }
-    Ok(Json(ShopBody::new(&shop, &warehouses)))
+    if let Some(schedule) = schedule {
+        parts.store.set_schedule(shop.id, schedule, clock::now()).await?;
+    }
+    let mut body = ShopBody::new(&shop, &warehouses);
+    body.reconcile = Some(reconcile::schedule_text(&parts, shop.id).await?);
+    Ok(Json(body))
 }
 
 /// Disconnect a shop

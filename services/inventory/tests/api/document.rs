@@ -29,6 +29,8 @@ const ROUTES: &str = "
     get /orphans
     get /parked
     post /parked/map
+    get /reconciliations/{id}
+    get /reconciliations/{id}/stocks
     get /shipments/untold
     get /shops
     post /shops
@@ -40,6 +42,8 @@ const ROUTES: &str = "
     post /shops/{name}/mappings
     get /shops/{name}/mappings/export
     post /shops/{name}/mappings/import
+    get /shops/{name}/reconciliations
+    post /shops/{name}/reconcile
     post /shops/{name}/republish
     get /shops/{name}/unmapped
     post /shops/{name}/{job}

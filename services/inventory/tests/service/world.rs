@@ -486,5 +486,6 @@ pub(crate) fn shown(shop: ShopId, holder: i64, quantity: i64, number: u64, asked
         answered: moment(asked + 1),
         orders_read_to: at(asked + 33),
         modified_at: Some(at(asked - 10)),
+        dry_run: false,
     })
 }

@@ -19,6 +19,7 @@ mod life;
 mod load;
 mod outage;
 mod outages;
+mod reconcile;
 mod resharding;
 mod restore;
 mod returning;

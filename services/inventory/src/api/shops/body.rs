@@ -253,6 +253,10 @@ pub(in super::super) struct ShopBody {
     /// Products without a SKU are the SKU of their name, where there is but one of each; only when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) match_names: Option<bool>,
+    /// When it is compared with the ledger as a whole by itself; only when a single shop is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "daily@03:00")]
+    pub(in super::super) reconcile: Option<String>,
     /// What is wrong with it, and what was last; only when a single shop is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) conditions: Option<Vec<ConditionBody>>,
@@ -288,6 +292,7 @@ impl ShopBody {
             reading_calls: None,
             openings: None,
             match_names: None,
+            reconcile: None,
             conditions: None,
             webhook_url: None,
         }
@@ -514,6 +519,9 @@ pub(in super::super) struct ChangeShop {
     pub(super) orphaned: Option<OrphanedWord>,
     /// What is done about differences between what it shows and what it should; from the next comparison on.
     pub(super) drift: Option<DriftWord>,
+    /// When it is compared with the ledger as a whole by itself: `daily@03:00` (UTC), `every 6h` or `off`.
+    #[schema(example = "daily@03:00")]
+    pub(super) reconcile: Option<String>,
     /// The status its orders get once all of them is shipped; empty: it is left alone.
     #[schema(example = "completed")]
     pub(super) shipped_status: Option<String>,

@@ -35,6 +35,9 @@ pub(crate) struct Set {
     /// Whether products without a SKU are the SKU of their name, where there is but one of each.
     #[arg(long, value_name = "YES|NO", value_parser = clap::builder::BoolishValueParser::new())]
     match_names: Option<bool>,
+    /// When it is compared with the ledger as a whole by itself: `daily@03:00` (UTC), `every 6h` or `off`.
+    #[arg(long, value_name = "WHEN")]
+    reconcile: Option<String>,
     /// What becomes of what its orders hold once they were deleted there for good.
     #[arg(long, value_enum)]
     orphaned: Option<Orphaned>,
@@ -84,6 +87,7 @@ impl Set {
             ("private_addresses", self.private_addresses.map(Value::from)),
             ("sign_in", self.sign_in.map(|sign_in| sign_in.word().into())),
             ("match_names", self.match_names.map(Value::from)),
+            ("reconcile", self.reconcile.clone().map(Value::from)),
             ("orphaned", self.orphaned.map(|orphaned| orphaned.word().into())),
             ("drift", self.drift.map(|drift| drift.word().into())),
             ("shipped_status", self.shipped_status.as_deref().map(status_or_none)),
