@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use values::{
-    Epoch, HolderId, LineId, ListingId, OrderId, ProductId, ReadNumber, Revision, ShopId, Sku, StockId, Timestamp,
+    Epoch, HolderId, LineId, ListingId, OrderId, ProductId, ReadNumber, Revision, ShopId, Sku, StockId,
+    Timestamp,
 };
 
 use crate::alerts::{Alert, AlertChanges, AlertFilter, AlertKind, Notice, ShopWaiting};

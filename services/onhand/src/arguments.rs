@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    alerts, approve, doctor, drift, explain, movements, order, parked, reconcile, shop, stock, token, warehouse,
+    alerts, approve, doctor, drift, explain, movements, order, parked, reconcile, shop, stock, token,
+    warehouse,
 };
 use crate::failure::EXIT_CODES_HELP;
 use crate::{demo, distributed, up};

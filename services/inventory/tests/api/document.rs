@@ -42,8 +42,8 @@ const ROUTES: &str = "
     post /shops/{name}/mappings
     get /shops/{name}/mappings/export
     post /shops/{name}/mappings/import
-    get /shops/{name}/reconciliations
     post /shops/{name}/reconcile
+    get /shops/{name}/reconciliations
     post /shops/{name}/republish
     get /shops/{name}/unmapped
     post /shops/{name}/{job}

@@ -275,7 +275,7 @@ async fn an_edit_in_a_shop_is_an_alert_and_our_own_doing_is_none() {
         row(2, DriftClass::EditDown, DriftAction::Withheld, 1, long_ago),
         row(3, DriftClass::EditDown, DriftAction::Withheld, 2, now),
         // Of the newest that concerns anybody.
-        row(3, DriftClass::EditUp, DriftAction::Corrected, 1, now - std::time::Duration::from_secs(60)),
+        row(3, DriftClass::EditUp, DriftAction::Corrected, 1, now - std::time::Duration::from_mins(1)),
         row(4, DriftClass::DoubtfulCall, DriftAction::Alerted, 2, now),
     ])
     .await;
