@@ -167,7 +167,7 @@ mod tests {
             ),
         ];
         for (pairs, name) in wrong {
-            let said = read(pairs).err().expect("it is refused").to_string();
+            let said = read(pairs).expect_err("it is refused").to_string();
             assert!(said.contains(name), "{said}");
             assert!(!said.contains("hunter2") && !said.contains("token-in-it"), "{said}");
         }
