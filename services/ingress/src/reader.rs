@@ -310,6 +310,7 @@ impl<C: Connect> Reader<C> {
                 }
                 Err(error) => {
                     self.failed = Some(work);
+                    self.end_run_if_refused(&error).await?;
                     return Err(error);
                 }
             }

@@ -143,6 +143,23 @@ impl<C: Connect> Reader<C> {
         Ok(store.note_scheduled(self.id, now).await?)
     }
 
+    /// A shop that a person has to mend first is not compared, whatever call found it so: polls that fail again and again come
+    /// before the run.
+    pub(super) async fn end_run_if_refused(&mut self, error: &ReadError) -> Result<(), ReadError> {
+        let ReadError::Call(error) = error else { return Ok(()) };
+        if !error.needs_a_person() {
+            return Ok(());
+        }
+        let open = match self.runs.open.take() {
+            Some(run) => Some(run),
+            None => self.shared.store.open_run(self.id).await?,
+        };
+        if let Some(run) = open {
+            self.end_run(&run, RunState::Failed, &process::error_chain(error)).await?;
+        }
+        Ok(())
+    }
+
     /// A run that does not get on because the shop fails is given up after a while.
     pub(super) async fn give_up_run_if_hopeless(&mut self) -> Result<(), ReadError> {
         let patience = self.shared.settings.task_patience;

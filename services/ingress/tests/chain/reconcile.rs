@@ -34,8 +34,16 @@ async fn connected(world: &World, fake: &FakeShop) -> ShopId {
             (rows.len() == PRODUCTS + VARIATIONS).then_some(())
         })
         .await;
-    // What connecting asked for is over.
+    // Connecting asked for those that were known by then; the others follow. All of that is to be over.
+    world.run_task(shop, TaskKind::Sync).await;
     shown(world, PRODUCTS + VARIATIONS).await;
+    let later = process::clock::now() + std::time::Duration::from_hours(1);
+    world
+        .until("every settle is done", async || {
+            let due = world.store.settles_due(shop, later, None, 1_000).await.unwrap();
+            due.is_empty().then_some(())
+        })
+        .await;
     world.forget_taken();
     shop
 }
