@@ -108,6 +108,8 @@ pub enum Failure {
          or take it out with `onhand shop remove {shop} --yes`"
     )]
     NotConnected { shop: String, cause: String },
+    #[error("the shop cannot be read: {cause}; nothing was changed. Added, `onhand shop test` says more")]
+    ShopNotRead { cause: String },
     #[error("{kind} of shop {shop} failed: {cause}")]
     TaskFailed { kind: String, shop: String, cause: String },
     #[error("{count} stocks of shop {shop} showed something else than they should; see above what was done")]
@@ -199,6 +201,7 @@ impl Failure {
             Self::Undecided { .. } => UNDECIDED,
             Self::ComparisonSlow { .. } => NOT_NOW,
             Self::NotThere { .. }
+            | Self::ShopNotRead { .. }
             | Self::TaskFailed { .. }
             | Self::ComparisonFailed { .. }
             | Self::NotConnected { .. }

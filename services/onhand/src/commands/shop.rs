@@ -3,6 +3,7 @@
 mod access;
 mod add;
 mod mapping;
+mod preview;
 mod set;
 pub(crate) mod task;
 

@@ -55,6 +55,59 @@ async fn webhooks_are_made_and_mended_by_onhand() {
 }
 
 #[tokio::test]
+async fn what_would_become_of_each_sku_is_told_before_a_shop_is_added() {
+    let mut bench = Bench::new();
+    let listen = format!("127.0.0.1:{}", free_ports(1)[0]);
+    let up = bench.up(&listen).await;
+    bench.set("ONHAND_URL", &up.url);
+    let (shop, products) =
+        shop_with(&[(Some("tee"), 12), (Some("mug"), 3), (Some("bag"), 5), (None, 9)]).await;
+    bench.run(&["warehouse", "add", "main"]).await.good();
+    bench.run(&["stock", "receive", "tee", "7"]).await.good();
+    bench.run(&["stock", "receive", "bag", "5"]).await.good();
+    let url = shop.url();
+    let keys = format!("{}\n{}\n", FakeShopOptions::KEY, FakeShopOptions::SECRET);
+    let add = async |flags: &[&str]| {
+        let fixed = [
+            &["shop", "add", "berlin", "--url", &url, "--warehouses", "main", "--private-addresses"][..],
+            &["--consumer-key-file", "-", "--consumer-secret-file", "-"],
+            flags,
+        ];
+        bench.run_with(&fixed.concat(), &keys).await
+    };
+    let become_of = |answer: &Value| -> Vec<(String, String, String)> {
+        let items = answer["items"].as_array().unwrap();
+        let item = |item: &Value| {
+            let field = |name: &str| item[name].as_str().unwrap().to_owned();
+            (field("sku"), field("becomes"), field("level"))
+        };
+        items.iter().map(item).collect()
+    };
+    let row = |sku: &str, becomes: &str, level: &str| (sku.to_owned(), becomes.to_owned(), level.to_owned());
+
+    let taken = add(&["--take-from-shop", "--dry-run", "--json"]).await.json();
+    let expected = [row("bag", "unchanged", "5"), row("mug", "opened", "3"), row("tee", "told", "7")];
+    assert_eq!(become_of(&taken), expected, "{taken}");
+    assert_eq!(taken["without_sku"], 1, "{taken}");
+    let given = add(&["--give-to-shop", "--buffer", "2", "--dry-run", "--json"]).await.json();
+    let expected = [row("bag", "told", "3"), row("mug", "told", "0"), row("tee", "told", "5")];
+    assert_eq!(become_of(&given), expected, "{given}");
+    let people = add(&["--give-to-shop", "--dry-run"]).await.good();
+    assert!(people.contains("the shop is told 7") && people.contains("Nothing was changed"), "{people}");
+
+    let shops = bench.run(&["shop", "list", "--json"]).await.json();
+    assert_eq!(shops["items"], json!([]), "nothing is registered: {shops}");
+    assert!(delivered_to(&shop).is_empty(), "nor anything made in the shop");
+    let shown =
+        || shop.with_model(|model, _| [0, 1, 2].map(|place| model.stock(products[place].into()).unwrap()));
+    assert_eq!(shown(), [12, 3, 5]);
+
+    add(&["--give-to-shop"]).await.good();
+    let is_told = async || (shown() == [7, 0, 5]).then_some(());
+    until("the shop shows what the ledger has", PROOF_PATIENCE, is_told).await;
+}
+
+#[tokio::test]
 async fn a_shop_is_connected_by_the_keys_it_grants() {
     let mut bench = Bench::new();
     let (shop, _) = shop_with(&[(Some("tee"), 12)]).await;

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use connector_woocommerce::{Access, Client, ShopUrl};
+use process::error_chain;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use values::Quantity;
 
 use super::access::{Secrets, SignIn};
+use super::preview::{self, Direction, Planned};
 use super::task;
 use crate::api::Api;
 use crate::commands::doctor;
@@ -21,6 +24,7 @@ const TAKEN_IN_MAX: Duration = Duration::from_secs(15);
 const TAKEN_IN_PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Add {
     /// A name for it.
     name: String,
@@ -35,9 +39,18 @@ pub(crate) struct Add {
     /// Units of every SKU kept back from it.
     #[arg(long, value_name = "QUANTITY", default_value = "0", value_parser = quantity::parse, allow_negative_numbers = true)]
     buffer: Quantity,
-    /// Whether SKUs that were never received, counted or opened start with what the shop has.
-    #[arg(long, value_enum, default_value_t = Opening::Take)]
-    opening: Opening,
+    /// Whether SKUs that were never received, counted or opened start with what the shop has; `take` unless told.
+    #[arg(long, value_enum)]
+    opening: Option<Opening>,
+    /// The same as `--opening take`: what the shop shows becomes the opening stock of SKUs that have none.
+    #[arg(long, conflicts_with_all = ["opening", "give_to_shop"])]
+    take_from_shop: bool,
+    /// The same as `--opening none`: the shop is told what the ledger has, and nothing is taken from it.
+    #[arg(long, conflicts_with = "opening")]
+    give_to_shop: bool,
+    /// Only lists what would become of each SKU. Reads the shop's catalogue from here, and changes nothing anywhere.
+    #[arg(long)]
+    dry_run: bool,
     /// It is on a private network.
     #[arg(long)]
     private_addresses: bool,
@@ -58,7 +71,41 @@ enum Opening {
 }
 
 impl Add {
+    const fn opening(&self) -> Opening {
+        match self.opening {
+            Some(opening) => opening,
+            None if self.give_to_shop => Opening::None,
+            None => Opening::Take,
+        }
+    }
+
+    /// Nothing is registered: the shop is read with the keys from here.
+    async fn preview(&self, api: &Api, screen: Screen) -> Result<(), Failure> {
+        let not_read = |error: &dyn std::error::Error| Failure::ShopNotRead { cause: error_chain(error) };
+        let access = Access {
+            url: self.url.parse::<ShopUrl>().map_err(|error| not_read(&error))?,
+            consumer_key: self.secrets.consumer_key().required()?,
+            consumer_secret: self.secrets.consumer_secret().required()?,
+            sign_in: match self.sign_in {
+                SignIn::Header => connector_woocommerce::SignIn::Header,
+                SignIn::Query => connector_woocommerce::SignIn::Query,
+            },
+            private_addresses_allowed: self.private_addresses,
+            root_certificate: None,
+        };
+        let client = Client::new(access).map_err(|error| not_read(&error))?;
+        let direction = match self.opening() {
+            Opening::Take => Direction::FromShop,
+            Opening::None => Direction::ToShop,
+        };
+        let planned = Planned { direction, warehouses: &self.warehouses, buffer: self.buffer };
+        preview::run(api, screen, &client, &planned).await
+    }
+
     pub(crate) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
+        if self.dry_run {
+            return self.preview(api, screen).await;
+        }
         let answer = api.post(&["shops"], &self.body()?).await?;
         let mut shop = if answer.get("authorize_url").is_some() {
             match self.granted(api, screen, &answer).await? {
@@ -103,7 +150,7 @@ impl Add {
             }
             task::read(screen, &done)?;
             screen.line(format!("shop {} is in service", self.name))?;
-            match self.opening {
+            match self.opening() {
                 Opening::None => Ok(()),
                 Opening::Take => screen.line(format!(
                     "SKUs that have no stock yet start with what it shows, once that is proven; the others keep theirs: \
@@ -179,7 +226,7 @@ impl Add {
             both => both,
         };
         let webhook = self.secrets.webhook_secret().optional()?;
-        let opening = match self.opening {
+        let opening = match self.opening() {
             Opening::Take => "take",
             Opening::None => "none",
         };
