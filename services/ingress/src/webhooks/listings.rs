@@ -1,8 +1,8 @@
 //! Which listings webhooks have told of lately: a shop tells of a product again with every unit it sells and every quantity
 //! it is given, and nothing of that is news.
 //!
-//! What a webhook says of a listing only makes it known, whatever it says; a read says what it is. So what was said before
-//! in the same words is left out without harm, and for a while only.
+//! What a webhook says of a listing is news only if it is something else than what is known, and then it is read. So what was
+//! said a moment ago in the same words is left out, unless something else was heard of it in between.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -10,20 +10,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hashlink::LruCache;
-use proto::{ListingObserved, Message};
-use values::{ListingId, ShopId};
+use proto::{ListingObserved, Message, ReadWanted, Wanted};
+use values::{HolderId, ShopId};
 
 /// Most listings remembered, some 100 bytes each.
 const LISTINGS_MAX: usize = 1 << 16;
-/// After this it is told again, should it have been lost behind us.
-const TOLD_AGAIN_AFTER: Duration = Duration::from_mins(10);
+/// After this it is told again: another replica may have heard something else of it meanwhile, or a read have shown it.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_mins(1);
+
+/// A product or variation of a shop.
+type Key = (ShopId, HolderId);
 
 /// Listings that were told and confirmed.
 #[derive(Debug)]
 pub(super) struct ToldListings {
     /// Cannot be foreseen, so nobody can make two listings look like one.
     hasher: RandomState,
-    told: Mutex<LruCache<(ShopId, ListingId), (u64, Instant)>>,
+    told: Mutex<LruCache<Key, (u64, Instant)>>,
 }
 
 impl ToldListings {
@@ -34,16 +37,27 @@ impl ToldListings {
     /// Whether just this was told a short while before `now`.
     pub(super) fn contains(&self, message: &Message, now: Instant) -> bool {
         let Message::ListingObserved(listing) = message else { return false };
-        self.lock().get(&(listing.shop, listing.listing)).is_some_and(|(what, at)| {
+        self.lock().get(&key(listing)).is_some_and(|(what, at)| {
             *what == self.digest(listing) && now.saturating_duration_since(*at) < TOLD_AGAIN_AFTER
         })
     }
 
-    /// It was told, and is safe.
+    /// It was told, and is safe. What asks for listings to be read makes news of whatever is said of them next.
     pub(super) fn add(&self, message: &Message, now: Instant) {
-        let Message::ListingObserved(listing) = message else { return };
-        let told = (self.digest(listing), now);
-        self.lock().insert((listing.shop, listing.listing), told);
+        match message {
+            Message::ListingObserved(listing) => {
+                let told = (self.digest(listing), now);
+                self.lock().insert(key(listing), told);
+            }
+            // What is read of them now may be something else.
+            Message::ReadWanted(ReadWanted { shop, what: Wanted::Listings(holders) }) => {
+                let mut told = self.lock();
+                for holder in holders {
+                    told.remove(&(*shop, *holder));
+                }
+            }
+            _ => {}
+        }
     }
 
     fn digest(&self, listing: &ListingObserved) -> u64 {
@@ -51,14 +65,19 @@ impl ToldListings {
         self.hasher.hash_one((holder, sku, name.as_str(), status.as_str(), kind))
     }
 
-    fn lock(&self) -> MutexGuard<'_, LruCache<(ShopId, ListingId), (u64, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, LruCache<Key, (u64, Instant)>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+fn key(listing: &ListingObserved) -> Key {
+    let own = listing.listing.variation.map_or(listing.listing.product.into(), HolderId::from);
+    (listing.shop, own)
+}
+
 #[cfg(test)]
 mod tests {
-    use values::{ProductId, ReadNumber};
+    use values::{ListingId, ProductId, ReadNumber};
 
     use super::*;
 
@@ -88,5 +107,9 @@ mod tests {
         assert!(!told.contains(&listing(2, "A"), start));
         told.add(&listing(1, "B"), start);
         assert!(!told.contains(&listing(1, "A"), start), "it was another in between");
+        assert!(told.contains(&listing(1, "B"), start));
+        let what = Wanted::Listings(vec![HolderId::new(1).unwrap()]);
+        told.add(&ReadWanted { shop: ShopId::new(1).unwrap(), what }.into(), start);
+        assert!(!told.contains(&listing(1, "B"), start), "it was to be read in between");
     }
 }
