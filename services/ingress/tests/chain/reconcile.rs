@@ -7,7 +7,7 @@ use testkit::fake_shop::FakeShop;
 use testkit::shop::{NewProduct, NewVariation};
 use values::{HolderId, ProductId, ShopId, StockId};
 
-use crate::world::{World, fake, product};
+use crate::world::{World, buy, fake, product};
 
 /// Products that keep a quantity themselves, and variations of two others.
 const PRODUCTS: usize = 203;
@@ -43,6 +43,13 @@ async fn connected(world: &World, fake: &FakeShop) -> ShopId {
             let due = world.store.settles_due(shop, later, None, 1_000).await.unwrap();
             due.is_empty().then_some(())
         })
+        .await;
+    // What was published is taken in its order: once this order is there, so is all that was shown before it.
+    let rows = world.store.stocks_of_shop(shop, None, 1_000).await.unwrap();
+    let last = ProductId::new(rows[PRODUCTS - 1].id.holder.get()).unwrap();
+    let order = buy(fake, last, 1).await;
+    world
+        .until("the order is taken", async || world.orders().into_iter().find(|seen| seen.order == order))
         .await;
     world.forget_taken();
     shop
