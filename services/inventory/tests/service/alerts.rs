@@ -269,7 +269,8 @@ async fn an_edit_in_a_shop_is_an_alert_and_our_own_doing_is_none() {
         tx.save_drifts(rows).await.unwrap();
         tx.commit().await.unwrap();
     };
-    let (now, long_ago) = (clock::now(), crate::world::at(0));
+    // A round that has begun already finds nothing that is later than itself.
+    let (now, long_ago) = (clock::now() - std::time::Duration::from_secs(1), crate::world::at(0));
     save(&[
         row(1, DriftClass::LostUpdate, DriftAction::Corrected, 1, now),
         row(2, DriftClass::EditDown, DriftAction::Withheld, 1, long_ago),
