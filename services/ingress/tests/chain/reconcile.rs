@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use store::{AGREED, NewRun, Run, RunAdded, RunCause, RunState, TaskKind, TaskState};
+use store::{AGREED, NewRun, Run, RunAdded, RunCause, RunState, TaskKind};
 use testkit::fake_shop::FakeShop;
 use testkit::shop::{NewProduct, NewVariation};
 use values::{HolderId, ProductId, ShopId, StockId};
@@ -202,12 +202,7 @@ async fn a_run_whose_shop_refuses_ends_with_a_clear_word() {
     world.store.set_shop_secrets(shop, &wrong).await.unwrap();
     // With other settings it is connected anew.
     world.poll_rarely(shop).await;
-    world
-        .until("the shop refuses", async || {
-            let task = world.run_task(shop, TaskKind::Catalogue).await;
-            (task.progress.state == TaskState::Failed).then_some(())
-        })
-        .await;
+    world.until("the shop refuses", async || world.store.reading(shop).await.unwrap()?.failing_since).await;
     let run = begin(&world, shop, false).await;
     let run = ended(&world, run).await;
     assert_eq!(run.state, RunState::Failed);
