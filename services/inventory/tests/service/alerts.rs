@@ -226,7 +226,7 @@ async fn what_waits_for_a_person_is_an_alert_for_each_shop() {
         payload: vec![1],
         reason: "unreadable".to_owned(),
         attempts: 1,
-        at: clock::now(),
+        at: clock::now() - std::time::Duration::from_secs(1),
     };
     let mut tx = world.store.begin_inventory().await.unwrap();
     let changes = Changes { dead: std::slice::from_ref(&dead), now: dead.at, ..Changes::default() };
