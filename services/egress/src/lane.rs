@@ -219,11 +219,14 @@ impl Lane {
                 return self.next_look(until).await;
             }
         }
-        self.report_turn = true;
         let ids: Vec<StockId> = page.due.iter().map(|due| due.id).collect();
         let mut work = Work::on(&self.shared.store, &ids).await?;
         let sorted = sort(&mut work.stocks, now, page.horizon);
         let ready = self.prepare(&page, &mut work.stocks, &sorted, (start, now));
+        // A push that waits for its permit keeps its turn.
+        if !ready.calls.is_empty() || ready.left == Left::Nothing {
+            self.report_turn = true;
+        }
         let committed = work.commit().await;
         let in_time = start.elapsed() <= JOURNAL_TIME_MAX;
         if committed.is_err() || !in_time {

@@ -39,7 +39,7 @@ pub(crate) enum Next {
 /// What the shop said of the status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StatusTold {
-    /// It has it already.
+    /// It has it already, or is further.
     Already,
     /// It was set.
     Set,
@@ -54,6 +54,13 @@ pub(crate) enum StatusTold {
 /// Whether an order in that status is left alone.
 pub(crate) fn is_ended(status: &str, shop: &ShopSettings) -> bool {
     shop.statuses.holds_nothing(status) || ENDED.contains(&status)
+}
+
+/// Whether an order in `status` is past `wanted`: all of it is shipped already, as when a report of a part was held up by a
+/// failure until the last part was told, or the merchant was quicker.
+pub(crate) fn is_further(status: &str, wanted: &str, shop: &ShopSettings) -> bool {
+    let whole = shop.shipping.shipped.as_deref();
+    whole == Some(status) && whole != Some(wanted)
 }
 
 pub(crate) fn next(row: &ReportRow, now: Timestamp) -> Next {

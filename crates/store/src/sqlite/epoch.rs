@@ -21,13 +21,13 @@ const PUSHES: &str = "
 UPDATE egress_stocks
    SET base = NULL, intent = NULL, intent_owner = NULL, doubtful_until = NULL, log = '[]', log_floor = ?1";
 
-/// Whatever was asked for, the answer is lost.
 /// A note may have been written since the copy was made: it is looked for before it is written.
 const NOTES: &str = "
 UPDATE egress_reports
    SET intent_at = ?1, intent_owner = 'restored', version = version + 1, due_at = ?1
  WHERE note IS NOT NULL AND note_state = 'waiting' AND intent_at IS NULL";
 
+/// Whatever was asked for, the answer is lost.
 const FORGET_ASKED: &str = "UPDATE egress_notes SET wish = NULL WHERE wish IS NOT NULL";
 const ASK_AGAIN: &str = "UPDATE inventory_rereads SET asked_at = NULL WHERE asked_at IS NOT NULL";
 

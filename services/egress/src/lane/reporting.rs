@@ -11,7 +11,7 @@ use values::{OrderId, Timestamp};
 use super::call::{Call, Done};
 use super::{JOURNAL_TIME_MAX, Lane};
 use crate::gate::{Permit, cause};
-use crate::report::{self, Next, StatusTold, is_ended};
+use crate::report::{self, Next, StatusTold, is_ended, is_further};
 
 /// Reports looked at in one go.
 const PAGE_REPORTS_MAX: u32 = 20;
@@ -93,6 +93,9 @@ impl Report {
         }
         if is_ended(&status, &self.shop) {
             return Ok(StatusTold::Ended(status));
+        }
+        if is_further(&status, wanted, &self.shop) {
+            return Ok(StatusTold::Already);
         }
         *more_calls = 1;
         let status = client.set_order_status(order, wanted).await?;
@@ -209,9 +212,9 @@ impl Lane {
     /// Tells the gate how a report's call went.
     pub(super) fn tell_gate_of_report(&mut self, reported: &Reported) {
         let now = Instant::now();
+        self.gate.owe(now, reported.more_calls);
         match &reported.result {
             Ok(_) => {
-                self.gate.owe(now, reported.more_calls);
                 self.gate.answered(now, reported.sent, 1);
                 self.shared.observe.called(self.id(), "report", "answered", None, 1);
             }

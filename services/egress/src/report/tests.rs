@@ -148,3 +148,18 @@ fn an_order_that_has_ended_is_left_alone() {
         assert_eq!(is_ended(status, &shop), ended, "{status}");
     }
 }
+
+#[test]
+fn an_order_that_is_shipped_is_not_set_back_to_a_part_of_it() {
+    let routing = Routing::new([WarehouseId::new(1).unwrap()]).unwrap();
+    let mut shop = ShopSettings::new("https://shop.example", routing);
+    shop.shipping.shipped = Some("completed".to_owned());
+    for (status, wanted, further) in [
+        ("completed", "partly-shipped", true),
+        ("completed", "completed", false),
+        ("partly-shipped", "completed", false),
+        ("processing", "partly-shipped", false),
+    ] {
+        assert_eq!(is_further(status, wanted, &shop), further, "{status} {wanted}");
+    }
+}
