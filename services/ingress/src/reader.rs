@@ -310,7 +310,7 @@ impl<C: Connect> Reader<C> {
                 }
                 Err(error) => {
                     self.failed = Some(work);
-                    self.end_run_if_refused(&error).await?;
+                    self.end_run_if_refused(work, &error).await?;
                     return Err(error);
                 }
             }
@@ -360,7 +360,7 @@ impl<C: Connect> Reader<C> {
     /// When orders are to be read that prove what stocks showed. While many stocks are being read one after the other, their
     /// proofs wait for each other, so that one read of orders serves many.
     fn proof_due(&self) -> Option<Instant> {
-        let waits = self.runs.reading && self.settling.has_room();
+        let waits = self.runs.is_reading() && self.settling.has_room();
         let more = if waits { self.shared.settings.settle_wait / 2 } else { Duration::ZERO };
         self.settling.ready_at().map(|ready_at| ready_at + more)
     }

@@ -118,7 +118,10 @@ const REFRESH: &str = "
 UPDATE ingress.reconciled AS r SET class = d.class, action = d.action
   FROM ingress.reconciliations AS q, egress.drifts AS d
  WHERE r.run = $1 AND q.id = $1 AND NOT q.dry_run AND q.ended_at IS NULL AND r.difference <> 0
-   AND d.shop = q.shop AND d.holder = r.holder AND d.number BETWEEN r.first_number AND r.number";
+   AND d.shop = q.shop AND d.holder = r.holder AND d.number =
+       (SELECT max(number) FROM egress.drifts
+         WHERE shop = q.shop AND holder = r.holder AND number BETWEEN r.first_number AND r.number
+           AND class NOT IN ('unmanaged', 'unsettled'))";
 
 const JUDGE: &str = "
 UPDATE ingress.reconciled AS r SET

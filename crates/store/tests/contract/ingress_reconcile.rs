@@ -138,7 +138,28 @@ pub(crate) async fn what_is_read_is_judged_once<D: Database>() -> anyhow::Result
     assert_eq!(classes, [(Some(AGREED), 1), (Some("edit_up"), 2), (Some("gone"), 1)]);
     assert_eq!((rows[1].number, rows[1].difference), (Some(ReadNumber::new(9)), Some(units(3))));
     assert!(store.run_left(run.id).await?.is_none());
+    // By then it is known that many were edited at once. The look before proved nothing, and says nothing either.
+    let drift = |number, class, action| store::DriftRow {
+        stock: stock(shop.id, 2),
+        number: ReadNumber::new(number),
+        at: later(64),
+        class,
+        expected: Some(units(9)),
+        shown: Some(units(12)),
+        action,
+        why: None,
+        sku: None,
+    };
+    let mut tx = store.begin_egress().await?;
+    tx.save_drifts(&[
+        drift(8, push::DriftClass::Unsettled, push::DriftAction::None),
+        drift(9, push::DriftClass::BulkEdit, push::DriftAction::Corrected),
+    ])
+    .await?;
+    tx.commit().await?;
     store.end_run(run.id, RunState::Done, "", later(70)).await?;
+    let told = store.run_stocks(run.id, None, 9).await?;
+    assert_eq!(told[0].class.as_deref(), Some("bulk_edit"), "{told:?}");
     let ended = store.run(run.id).await?.unwrap();
     assert_eq!((ended.reads, ended.calls, ended.state), (3, 4, RunState::Done));
     assert_eq!(ended.totals.iter().map(|total| total.stocks).collect::<Vec<_>>(), [1, 1, 1]);

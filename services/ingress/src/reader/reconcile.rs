@@ -13,7 +13,7 @@ use store::{
 use values::{Quantity, StockId, Timestamp};
 
 use super::settling::{Batch, Purpose, moments};
-use super::{ReadError, Reader};
+use super::{ReadError, Reader, Work};
 use crate::Connect;
 use crate::observe::Observe;
 
@@ -44,7 +44,7 @@ pub(super) struct Runs {
     /// One may have been asked for.
     pub(super) asked: bool,
     /// More of it is to be read at once, so that proofs wait for each other.
-    pub(super) reading: bool,
+    reading: bool,
 }
 
 /// What a step came to.
@@ -60,6 +60,11 @@ impl Runs {
     pub(super) fn new() -> Self {
         let now = Instant::now();
         Self { open: None, look_at: now, moved_at: now, asked: true, reading: false }
+    }
+
+    /// Whether one is under way of which more is to be read at once.
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading && self.open.is_some()
     }
 
     /// When there may be something to do.
@@ -143,11 +148,16 @@ impl<C: Connect> Reader<C> {
         Ok(store.note_scheduled(self.id, now).await?)
     }
 
-    /// A shop that a person has to mend first is not compared, whatever call found it so: polls that fail again and again come
-    /// before the run.
-    pub(super) async fn end_run_if_refused(&mut self, error: &ReadError) -> Result<(), ReadError> {
+    /// A shop that a person has to mend first is not compared, whatever poll found it so: those that fail again and again
+    /// come before it. Webhooks, products and jobs may be forbidden to a key that reads orders and stocks well.
+    pub(super) async fn end_run_if_refused(
+        &mut self,
+        work: Work,
+        error: &ReadError,
+    ) -> Result<(), ReadError> {
         let ReadError::Call(error) = error else { return Ok(()) };
-        if !error.needs_a_person() {
+        let is_needed = matches!(work, Work::Orders | Work::Trash | Work::Prove | Work::Stocks);
+        if !is_needed || !error.needs_a_person() {
             return Ok(());
         }
         let open = match self.runs.open.take() {
