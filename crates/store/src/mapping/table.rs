@@ -23,17 +23,7 @@ pub(crate) fn table_keys(shop: ShopId, entries: &[TableEntry]) -> Vec<(i64, i64,
 impl Mapping {
     /// The listings that are known, as the shop showed them last.
     pub(crate) fn known_listings(&self) -> Vec<ListingSeen> {
-        let seen = |((shop, listing), known): (&(ShopId, ListingId), &Known)| ListingSeen {
-            shop: *shop,
-            listing: *listing,
-            holder: known.holder.and_then(HolderId::new),
-            sku: known.code.as_deref().and_then(|code| code.parse().ok()),
-            name: known.name.clone(),
-            status: known.status.clone(),
-            kind: None,
-            number: ReadNumber::ZERO,
-        };
-        self.listings.iter().map(seen).collect()
+        self.listings.iter().map(|(key, known)| as_seen(*key, known)).collect()
     }
 
     /// Takes entries in: what each came to. If one is refused, nothing of it may be saved.
@@ -102,10 +92,8 @@ impl Mapping {
         let key = (stock.shop, entry.listing);
         let row = self.stocks.get(&stock);
         let before = row.filter(|row| !row.removed).and_then(|row| row.sku.clone());
-        let wanted = entry.sku.clone().or_else(|| {
-            let seen = self.known_listings().into_iter().find(|seen| seen.listing == entry.listing)?;
-            self.likeness.meant(&seen)
-        });
+        let wanted =
+            entry.sku.clone().or_else(|| self.likeness.meant(&as_seen(key, self.listings.get(&key)?)));
         if let Some(sku) = &wanted
             && let Some(by) = self.owners.get(&(stock.shop, sku.clone())).filter(|by| **by != stock.holder)
         {
@@ -164,5 +152,19 @@ impl Mapping {
         }
         self.changed_listings.insert(key);
         std::mem::replace(&mut known.mapped, text).and_then(|before| before.parse().ok())
+    }
+}
+
+/// A listing as it is stored.
+fn as_seen((shop, listing): (ShopId, ListingId), known: &Known) -> ListingSeen {
+    ListingSeen {
+        shop,
+        listing,
+        holder: known.holder.and_then(HolderId::new),
+        sku: known.code.as_deref().and_then(|code| code.parse().ok()),
+        name: known.name.clone(),
+        status: known.status.clone(),
+        kind: None,
+        number: ReadNumber::ZERO,
     }
 }
