@@ -15,6 +15,8 @@ use crate::webhook::ID_HEADER;
 
 /// Most people that a digest goes to.
 const RECIPIENTS_MAX: usize = 20;
+/// Where mail is handed in with STARTTLS, if the address names no other port.
+const SUBMISSION_PORT: u16 = 587;
 /// Answers of a server to a mail that are told, in characters.
 const ANSWER_CHARS_MAX: usize = 200;
 
@@ -95,6 +97,10 @@ impl Sender {
             "smtp" => Tls::None,
             _ => return Err(NoSender::Address),
         };
+        let builder = match own_port(&url, encrypted) {
+            Some(port) => builder.port(port),
+            None => builder,
+        };
         let transport = builder.tls(tls).timeout(Some(time_max)).build();
         let from = from.parse().map_err(|_| NoSender::From)?;
         let to: Mailboxes = to.parse().map_err(|_| NoSender::To)?;
@@ -104,6 +110,11 @@ impl Sender {
         }
         Ok(Self { transport, from, to, time_max })
     }
+}
+
+/// The library takes an address without a number for that of mail between servers, which most networks block.
+fn own_port(url: &Url, encrypted: bool) -> Option<u16> {
+    (encrypted && url.scheme() == "smtp" && url.port().is_none()).then_some(SUBMISSION_PORT)
 }
 
 fn parameters(host: String, certificates: Option<&[u8]>) -> Result<TlsParameters, NoSender> {
@@ -150,9 +161,14 @@ fn message(digest: &Digest, from: &Mailbox, to: &[Mailbox]) -> Result<Message, l
     message.body(digest.text())
 }
 
-/// What the server said, or what came in between.
+/// What the server said, or what came in between, without the addresses in it: they are of people.
 fn answer(error: &lettre::transport::smtp::Error) -> String {
-    process::error_chain(error).chars().take(ANSWER_CHARS_MAX).collect()
+    without_addresses(&process::error_chain(error)).chars().take(ANSWER_CHARS_MAX).collect()
+}
+
+fn without_addresses(text: &str) -> String {
+    let word = |word: &str| if word.contains('@') { "(address)".to_owned() } else { word.to_owned() };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -186,6 +202,24 @@ mod tests {
         assert_eq!(sender("smtp://mail.example", from, "").err(), Some(NoSender::To));
         let crowd = vec!["a@example.com"; RECIPIENTS_MAX + 1].join(",");
         assert_eq!(sender("smtp://mail.example", from, &crowd).err(), Some(NoSender::To));
+    }
+
+    #[test]
+    fn mail_is_handed_in_where_starttls_is() {
+        for (address, encrypted, port) in [
+            ("smtp://mail.example", true, Some(587)),
+            ("smtp://mail.example:2525", true, None),
+            ("smtp://mail.example", false, None),
+            ("smtps://mail.example", true, None),
+        ] {
+            assert_eq!(own_port(&address.parse().unwrap(), encrypted), port, "{address}");
+        }
+    }
+
+    #[test]
+    fn an_answer_names_nobody() {
+        let said = "permanent error (550): 5.1.1 <boss@example.com>: no such user";
+        assert_eq!(without_addresses(said), "permanent error (550): 5.1.1 (address) no such user");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::webhooks::ConditionKind;
 
 /// Longest text of an alert, in characters.
 pub const ALERT_CHARS_MAX: usize = 800;
-/// Most alerts that are looked after at a time: open ones, and those that ended lately.
+/// Most alerts that ended lately and are looked after beside the open ones, in case they come again; the newest.
 pub const ALERTS_AT_WORK_MAX: u32 = 10_000;
 /// Longest text of why a notice could not be sent, in characters.
 pub const NOTICE_FAILURE_CHARS_MAX: usize = 300;

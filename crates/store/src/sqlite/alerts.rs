@@ -28,8 +28,8 @@ const AT_WORK: &str = concat!(
     alert_columns!(),
     " FROM inventory_alerts WHERE id IN
        (SELECT id FROM inventory_alerts WHERE resolved_at IS NULL
-         UNION SELECT id FROM inventory_alerts WHERE resolved_at > ?1
-         UNION SELECT id FROM inventory_alerts WHERE news IS NOT NULL LIMIT ?2)"
+         UNION SELECT id FROM inventory_alerts WHERE news IS NOT NULL
+         UNION SELECT id FROM (SELECT id FROM inventory_alerts WHERE resolved_at > ?1 ORDER BY id DESC LIMIT ?2) AS ended)"
 );
 
 const ADD: &str = "
