@@ -6,6 +6,7 @@
 
 mod api;
 mod arguments;
+mod cells;
 mod commands;
 mod connection;
 mod demo;

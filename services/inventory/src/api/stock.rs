@@ -26,6 +26,10 @@ pub(super) struct Stock {
     counted_at: Option<Time>,
     /// What each warehouse has of it.
     warehouses: Vec<Balance>,
+    /// Warehouses in which it was received, counted, adjusted, moved or opened before: a shop that sells from one of them opens
+    /// it no more.
+    #[schema(example = json!(["main"]))]
+    stocked: Vec<String>,
     /// What each shop should show.
     shops: Vec<ShopLevel>,
 }
@@ -155,6 +159,7 @@ fn stock_body(row: &SkuStock, warehouses: &Warehouses, shops: &Shops) -> Stock {
         sku: row.sku.to_string(),
         counted_at: row.book.counted_at.map(Into::into),
         warehouses: balances.map(|(id, balance)| Balance::new(warehouses.name(*id), *balance)).collect(),
+        stocked: row.book.stocked.iter().map(|id| warehouses.name(*id)).collect(),
         shops: row
             .stocks
             .iter()

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::cells;
 use crate::commands::shop::task;
 use crate::failure::Failure;
 use crate::screen::{Screen, Table, rows, text};
@@ -240,29 +241,9 @@ fn csv(items: &[Value]) -> Result<(), Failure> {
     for item in items {
         let cells = COLUMNS.map(|name| match item.get(name) {
             None | Some(Value::Null) => String::new(),
-            _ => cell(&text(item, name)),
+            _ => cells::text(&text(item, name)),
         });
         writeln!(out, "{}", cells.join(",")).map_err(failed)?;
     }
     Ok(())
-}
-
-fn cell(text: &str) -> String {
-    let inert =
-        if text.starts_with(['=', '+', '-', '@', '\'']) { format!("'{text}") } else { text.to_owned() };
-    if inert.contains([',', '"', '\n', '\r']) { format!("\"{}\"", inert.replace('"', "\"\"")) } else { inert }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_stay_text() {
-        for (text, shown) in
-            [("tee", "tee"), ("=1+1", "'=1+1"), ("a,b", "\"a,b\""), ("7\" disc", "\"7\"\" disc\"")]
-        {
-            assert_eq!(cell(text), shown);
-        }
-    }
 }

@@ -28,9 +28,9 @@ pub(crate) enum Order {
         shop: String,
         /// The order's number.
         id: u64,
-        /// Which shipment of it, if there are several.
-        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-        shipment: u32,
+        /// Which shipment of it; every one that was given up, unless told.
+        #[arg(long, value_name = "NUMBER")]
+        shipment: Option<u32>,
     },
     /// Shipments that shops could not be told of, and why.
     Untold,
@@ -51,13 +51,7 @@ impl Order {
                 screen.show(&order, |screen| show(screen, &shop, id, &order))
             }
             Self::Ship(ship) => ship.run(api, screen).await,
-            Self::Retry { shop, id, shipment } => {
-                let path = ["orders", &shop, &id.to_string(), "shipments", &shipment.to_string(), "retry"];
-                let answer = api.post(&path, &json!({})).await?;
-                screen.show(&answer, |screen| {
-                    screen.line(format!("{shop} is told again of shipment {shipment} of order {id}"))
-                })
-            }
+            Self::Retry { shop, id, shipment } => retry(api, screen, &shop, id, shipment).await,
             Self::Untold => untold(api, screen).await,
             Self::Release { shop, id } => {
                 let answer = api.post(&["orders", &shop, &id.to_string(), "release"], &json!({})).await?;
@@ -113,6 +107,28 @@ fn show(screen: Screen, shop: &str, id: u64, order: &Value) -> Result<(), Failur
         ship::show(screen, shipment)?;
     }
     Ok(())
+}
+
+/// One shipment, or all of the order that were given up.
+async fn retry(api: &Api, screen: Screen, shop: &str, id: u64, shipment: Option<u32>) -> Result<(), Failure> {
+    let order = id.to_string();
+    let numbers: Vec<String> = if let Some(number) = shipment {
+        vec![number.to_string()]
+    } else {
+        let untold = api.list(&["shipments", "untold"], &[], None).await?;
+        let of_order = |item: &&Value| text(item, "shop") == shop && text(item, "order") == order;
+        untold.iter().filter(of_order).map(|item| text(item, "shipment")).collect()
+    };
+    let mut answers = Vec::with_capacity(numbers.len());
+    for number in &numbers {
+        answers.push(api.post(&["orders", shop, &order, "shipments", number, "retry"], &json!({})).await?);
+    }
+    screen.show(&json!({ "items": answers }), |screen| match numbers.as_slice() {
+        [] => screen.line(format!("no shipment of order {id} of {shop} was given up")),
+        numbers => {
+            screen.line(format!("{shop} is told again of shipment {} of order {id}", numbers.join(", ")))
+        }
+    })
 }
 
 async fn untold(api: &Api, screen: Screen) -> Result<(), Failure> {

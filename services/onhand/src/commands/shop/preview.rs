@@ -11,7 +11,7 @@ use values::{HolderId, Quantity, Sku, Step};
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::screen::{Screen, Table, rows, text};
+use crate::screen::{Screen, Table, as_text, rows, text};
 
 /// Most listings looked at; a shop with more cannot be previewed.
 const LISTINGS_MAX: usize = 1_000_000;
@@ -59,7 +59,7 @@ struct Read {
 /// What the ledger has of a SKU.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Kept {
-    /// It was received, counted or opened before.
+    /// It was received, counted or opened before in a warehouse that the shop would sell from.
     is_stocked: bool,
     available: Quantity,
 }
@@ -84,18 +84,20 @@ pub(super) async fn run(
     client: &Client,
     planned: &Planned<'_>,
 ) -> Result<(), Failure> {
+    known_warehouses(api, planned.warehouses).await?;
     let read = catalogue(client).await?;
     let kept = ledger(api, read.stocks.keys(), planned.warehouses).await?;
     let mut items = Vec::with_capacity(read.stocks.len());
     let mut table = Table::new(&["SKU", ">shop shows", ">ledger", "becomes", "product"]);
-    let (mut opened, mut told, mut agree) = (0_u64, 0_u64, 0_u64);
+    let (mut opened, mut told, mut agree, mut short) = (0_u64, 0_u64, 0_u64, 0_u64);
     for (place, (sku, shown)) in read.stocks.iter().enumerate() {
         let kept = kept.get(sku).copied().unwrap_or_default();
         let becomes = becomes(shown.quantity, kept, planned);
         match becomes {
             Becomes::Opened => opened += 1,
             Becomes::Told(_) => told += 1,
-            Becomes::Agrees | Becomes::Short => agree += 1,
+            Becomes::Agrees => agree += 1,
+            Becomes::Short => short += 1,
         }
         let ledger = if kept.is_stocked { kept.available.to_string() } else { "-".to_owned() };
         if place < SHOWN_MAX {
@@ -118,7 +120,7 @@ pub(super) async fn run(
         }));
     }
     let answer = json!({
-        "listings": read.listings, "opened": opened, "told": told, "unchanged": agree,
+        "listings": read.listings, "opened": opened, "told": told, "unchanged": agree, "short": short,
         "without_sku": read.without_sku, "duplicate_sku": read.duplicates, "unmanaged": read.unmanaged,
         "unusable": read.unusable, "items": items,
     });
@@ -128,14 +130,26 @@ pub(super) async fn run(
             screen.line(format!("and {} more; --json has all", read.stocks.len() - SHOWN_MAX))?;
         }
         screen.line(format!(
-            "{opened} would be opened, {told} shown another quantity, {agree} left as they are; not mapped: {} without a \
-             SKU, {} with one that another has, {} whose stock the shop does not manage, {} that make no sense",
+            "{opened} would be opened, {told} shown another quantity, {agree} left as they are, {short} short; not \
+             mapped: {} without a SKU, {} with one that another has, {} whose stock the shop does not manage, {} that make no sense",
             read.without_sku, read.duplicates, read.unmanaged, read.unusable
         ))?;
         screen.line(
-            "Nothing was changed. What is sold meanwhile, and what open orders have yet to take, counts when it is done.",
+            "Nothing was changed. SKUs are compared letter by letter here. What is sold meanwhile, what open orders have yet to \
+             take, and warehouses that another shop shares with this one count when it is done.",
         )
     })
+}
+
+async fn known_warehouses(api: &Api, wanted: &[String]) -> Result<(), Failure> {
+    let known = api.list(&["warehouses"], &[], None).await?;
+    let unknown = wanted.iter().find(|name| !known.iter().any(|known| text(known, "name") == **name));
+    match unknown {
+        None => Ok(()),
+        Some(name) => {
+            Err(Failure::NotThere { what: "warehouse", name: name.clone(), list: "`onhand warehouse list`" })
+        }
+    }
 }
 
 async fn catalogue(client: &Client) -> Result<Read, Failure> {
@@ -212,8 +226,8 @@ fn kept_of(item: &Value, warehouses: &[String]) -> Kept {
         .iter()
         .filter(of_shop)
         .filter_map(|balance| text(balance, "available").parse::<Quantity>().ok());
-    let is_counted = item.get("counted_at").is_some_and(|at| !at.is_null());
-    Kept { is_stocked: is_counted, available: available.sum() }
+    let is_stocked = rows(item, "stocked").iter().any(|name| warehouses.contains(&as_text(Some(name))));
+    Kept { is_stocked, available: available.sum() }
 }
 
 fn becomes(shown: Quantity, kept: Kept, planned: &Planned<'_>) -> Becomes {
@@ -293,7 +307,7 @@ mod tests {
     #[test]
     fn only_the_warehouses_it_would_sell_from_count() {
         let item = json!({
-            "sku": "A", "counted_at": "2026-11-25T10:00:00Z",
+            "sku": "A", "stocked": ["far", "other"],
             "warehouses": [
                 { "warehouse": "main", "available": "5" },
                 { "warehouse": "far", "available": "2.5" },
@@ -302,6 +316,6 @@ mod tests {
         });
         let kept = kept_of(&item, &["main".to_owned(), "far".to_owned()]);
         assert_eq!(kept, Kept { is_stocked: true, available: Quantity::from_thousandths(7_500) });
-        assert!(!kept_of(&json!({ "sku": "A", "counted_at": null }), &[]).is_stocked);
+        assert!(!kept_of(&item, &["main".to_owned()]).is_stocked, "in other warehouses only");
     }
 }
