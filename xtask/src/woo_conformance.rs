@@ -2,7 +2,7 @@
 
 use crate::run::run_unseen;
 
-/// Everything after the command goes on as it is: `--url`, `--key`, `--secret-file`, `--only`.
+/// Everything after the command goes on as it is; docs/conformance.md tells of it.
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct WooConformance {

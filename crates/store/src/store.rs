@@ -217,8 +217,6 @@ on_every_backend! {
     fn wishes(limit: u32) -> Vec<(Wish, Timestamp)>;
     /// These were asked for; one that was wanted again meanwhile stays.
     fn wishes_done(wishes: &[(Wish, Timestamp)]) -> ();
-    /// Marks SKUs to recompute.
-    fn mark_recompute(skus: &[Sku]) -> ();
 }
 
 // Egress.

@@ -22,10 +22,18 @@ const WRITES: &[&str] = &[
     "map_stock",
     "set_matches_names",
     "name_skus",
-    "mark_recompute",
     "mark_published",
     "save_alerts",
     "acknowledge_alert",
+    "take_alert_turn",
+    "end_alert_turn",
+    "notice_sent",
+    "notice_failed",
+    "prune_alerts",
+    "report_shipment_again",
+    "shipments_published",
+    "publish_again",
+    "wishes_done",
 ];
 
 /// Where the statements are.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use values::{OrderId, ShopId, Sku, Timestamp};
 
 use super::parameters::{all, maybe, none, one, rows, run, with};
-use super::{PgInventoryTx, Postgres, marks};
+use super::{PgInventoryTx, Postgres};
 use crate::error::Error;
 use crate::inventory::{Approval, DeadMessage, Decided};
 use crate::rows::upkeep::{ApprovalColumns, DeadColumns, approval, dead, dead_columns};
@@ -197,11 +197,5 @@ impl Postgres {
         let parameters = with(after).and(i64::from(limit));
         let found: Vec<DeadColumns> = all(&self.pool, "list dead messages", DEAD, parameters).await?;
         found.into_iter().map(dead).collect()
-    }
-
-    pub(crate) async fn mark_recompute(&self, skus: &[Sku]) -> Result<(), Error> {
-        let codes: Vec<&str> = skus.iter().map(Sku::as_str).collect();
-        run(&self.pool, "mark SKUs to recompute", marks::SKUS, with(codes)).await?;
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use values::{OrderId, ShopId, Sku, Timestamp};
 
-use super::{Sqlite, SqliteInventoryTx, commit};
+use super::{Sqlite, SqliteInventoryTx};
 use crate::error::{Error, failed};
 use crate::inventory::{Approval, DeadMessage, Decided};
 use crate::registry::Changed;
@@ -257,16 +257,5 @@ impl Sqlite {
             .await
             .map_err(failed("list dead messages"))?;
         rows.into_iter().map(dead).collect()
-    }
-
-    pub(crate) async fn mark_recompute(&self, skus: &[Sku]) -> Result<(), Error> {
-        let texts: Vec<&str> = skus.iter().map(Sku::as_str).collect();
-        let mut tx = self.write().await?;
-        sqlx::query(super::catalogue::MARK_SKUS)
-            .bind(json(&texts))
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("mark SKUs to recompute"))?;
-        commit(tx).await
     }
 }
