@@ -200,7 +200,7 @@ impl From<RunStock> for StockBody {
 /// Every stock is read once, 100 in a call, and compared with what it should show once every order of that time is known.
 /// One that orders or pushes touch meanwhile is read again, at most three times, and else left `unsettled`. What is found
 /// is put right as the shop's policy says, by the same settle that finds it, so exactly once. With `dry_run` nothing
-/// changes. A shop has one comparison at a time; asking for the same once more answers the one under way.
+/// changes. A shop has one comparison at a time; asking once more for one of all its stocks answers the one under way.
 #[utoipa::path(post, path = "/shops/{name}/reconcile", tag = "reconciliation", operation_id = "reconcile_shop",
     request_body = Asked, params(("name" = String, Path, description = "Name of the shop")),
     responses((status = 202, body = RunBody)))]

@@ -1,6 +1,5 @@
 //! Whether shops come to agree with the ledger, seen from outside of a whole onhand in one process: `race` (sales while
-//! something is pushed, beside writers that do it otherwise) and `reconcile` (a large shop that was changed behind onhand's
-//! back). `cargo build -p onhand`, then `cargo run -p onhand --example agreement -- race [ROUNDS]`.
+//! something is pushed, beside writers that do it otherwise). `cargo build -p onhand`, then `cargo run -p onhand --example agreement -- race [ROUNDS]`.
 #![expect(clippy::print_stdout, reason = "a measurement speaks to its user")]
 
 mod figure;

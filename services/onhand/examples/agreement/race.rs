@@ -180,7 +180,8 @@ impl World {
             .map(|product| Writer::new(&self.other, product, PLENTY));
         let (absolute, read_and_write) = (absolute?, read_and_write?);
         let [first, second, third] = &sales;
-        let (one, two, three, bought) = tokio::join!(
+        // A buyer who fails ends the writers too, who wait for all to be sold.
+        let (one, two, three, _bought) = tokio::try_join!(
             absolute.absolute(first, i64::MAX),
             read_and_write.read_and_write(second, i64::MAX),
             through_onhand(&self.onhand, &sku, third, i64::MAX),
@@ -194,16 +195,15 @@ impl World {
                     third.buy(shop, product),
                 )
             },
-        );
-        bought?;
+        )?;
         let true_of = |added: i64, sales: &Sales| PLENTY + added - sales.units();
-        let should = true_of(one?, first);
+        let should = true_of(one, first);
         seen.absolute.push(Self::shown(&self.other, absolute.product) - should);
         absolute.write(should).await?;
         seen.absolute_healed.push(Self::shown(&self.other, absolute.product) - should);
-        let should = true_of(two?, second);
+        let should = true_of(two, second);
         seen.read_and_write.push(Self::shown(&self.other, read_and_write.product) - should);
-        let should = true_of(three?, third);
+        let should = true_of(three, third);
         self.known(&sku, should).await?;
         seen.onhand.push(Self::shown(&self.place(0).shop, product) - should);
         self.truths.push(Truth { sku, place: 0, product, level: should });
