@@ -169,7 +169,9 @@ impl Stock {
                 Some((Some(settled), drift))
             }
             Settled::Untrusted(_) if first_look => {
-                let tries = self.notes.wish.as_ref().map_or(0, |wish| wish.tries).saturating_add(1);
+                // Looks at a difference that were trusted are no tries without trust.
+                let before = self.notes.wish.as_ref().filter(|wish| wish.why == why::UNTRUSTED);
+                let tries = before.map_or(0, |wish| wish.tries).saturating_add(1);
                 self.wish_again(why::UNTRUSTED, tries, now, settings);
                 let unsettled = (tries == UNSETTLED_TRIES).then(|| {
                     let expected = self.row.push.expected();

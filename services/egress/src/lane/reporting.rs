@@ -206,7 +206,14 @@ impl Lane {
         } else {
             Vec::new()
         };
-        Ok(Some(Report { row, what, shop: self.shop.settings.clone(), known }))
+        Ok(Some(Report { row, what, shop: self.settings_now(), known }))
+    }
+
+    /// What is set for the shop by now. A lane goes on with the settings it began with unless they concern its calls.
+    fn settings_now(&self) -> ShopSettings {
+        let roster = self.shared.roster.borrow();
+        let shop = roster.as_ref().and_then(|roster| roster.get(&self.id()));
+        shop.map_or(&self.shop, |shop| shop).settings.clone()
     }
 
     /// Tells the gate how a report's call went.
