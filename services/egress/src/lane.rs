@@ -15,14 +15,13 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use process::backoff;
 use store::{DueStock, Error, Shop, ShopLane};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use values::{HolderId, OrderId, ShopId, StockId, Timestamp};
 
 use crate::asks::{ask, ask_to_adopt};
 use crate::gate::{Gate, GateState, Permit};
-use crate::shared::Shared;
+use crate::shared::{Shared, Wake};
 use crate::stock::Stock;
 use crate::trace;
 use crate::work::Work;
@@ -49,7 +48,12 @@ pub(crate) struct Lane {
     batch_max: usize,
     /// The last stock that was pushed: the next page starts behind it.
     after: Option<DueStock>,
-    wake: Arc<Notify>,
+    wake: Arc<Wake>,
+    /// Nothing of the shop is due before, as far as the database said when it was asked, and what changed since. `None`: it
+    /// has to be asked.
+    due_from: Option<Timestamp>,
+    /// When it is asked all the same.
+    look_at: Instant,
     stop: CancellationToken,
     /// What was told of its state last.
     told: Option<GateState>,
@@ -93,6 +97,8 @@ impl Lane {
             batch_max: ITEMS_MAX,
             after: None,
             wake,
+            due_from: None,
+            look_at: Instant::now(),
             stop,
             told: None,
             reporting: BTreeSet::new(),
@@ -132,6 +138,7 @@ impl Lane {
                 }
                 Err(error) => {
                     failures += 1;
+                    self.due_from = None;
                     self.shared.observe.database_failed("push levels", &error);
                     Instant::now() + self.shared.settings.database.delay(failures, backoff::random())
                 }
@@ -142,7 +149,7 @@ impl Lane {
                 biased;
                 () = stop.cancelled() => {}
                 Some(done) = running.next(), if !running.is_empty() => self.finish(done).await,
-                () = wake.notified() => {}
+                () = wake.woken() => {}
                 () = tokio::time::sleep_until(wait.into()) => {}
             }
         }
@@ -194,14 +201,18 @@ impl Lane {
     async fn cycle(&mut self, running: &mut FuturesUnordered<Running>) -> Result<Instant, Error> {
         let start = Instant::now();
         let look_again = start + self.shared.settings.look_again;
+        self.due_at(self.wake.take_due());
         if let Some(until) = self.gate.closed_until(start) {
             return Ok(until.min(look_again));
         }
         let now = self.shared.now();
-        let page = self.page(now).await?;
         let reports = self.due_reports(now).await?;
+        if reports.is_empty() && !self.is_to_look(start, now) {
+            return Ok(self.next_look(now));
+        }
+        let page = self.look(now).await?;
         if !page.is_due && reports.is_empty() {
-            return self.next_look(look_again).await;
+            return Ok(self.next_look(now));
         }
         if !self.has_client(start).await? {
             return Ok(self.gate.closed_until(start).unwrap_or(look_again).min(look_again));
@@ -216,7 +227,7 @@ impl Lane {
                 Reporting::Nothing => look_again,
             };
             if !page.is_due {
-                return self.next_look(until).await;
+                return Ok(self.next_look(now).min(until));
             }
         }
         let ids: Vec<StockId> = page.due.iter().map(|due| due.id).collect();
@@ -227,6 +238,7 @@ impl Lane {
         if !ready.calls.is_empty() || ready.left == Left::Nothing {
             self.report_turn = true;
         }
+        let due = work.due();
         let committed = work.commit().await;
         let in_time = start.elapsed() <= JOURNAL_TIME_MAX;
         if committed.is_err() || !in_time {
@@ -235,6 +247,8 @@ impl Lane {
             }
         }
         committed?;
+        self.due_from = (!page.full).then_some(page.horizon);
+        self.due_at(due.get(&self.id()).copied());
         if in_time {
             self.make(ready.calls, running);
             // They leave now: what follows asks the database.
@@ -244,26 +258,63 @@ impl Lane {
         } else {
             self.unmade(ready.calls).await?;
         }
-        if !sorted.edits.is_empty() && !ask_to_adopt(&self.shared, self.id(), &sorted.edits).await? {
-            return Ok(start + ASK_RETRY_AFTER);
-        }
-        if !sorted.asks.is_empty() && !ask(&self.shared, self.id(), &sorted.asks).await? {
+        if !self.ask_for(&sorted).await? {
             return Ok(start + ASK_RETRY_AFTER);
         }
         Ok(match ready.left {
             Left::Nothing if page.full => start,
-            Left::Nothing => self.next_look(look_again).await?,
+            Left::Nothing => self.next_look(now),
             Left::Until(until) => until.min(look_again),
             Left::UntilCallEnds => look_again,
         })
     }
 
-    /// When the next stock is due, now that what was due has been dealt with.
-    async fn next_look(&self, look_again: Instant) -> Result<Instant, Error> {
-        let now = self.shared.now();
-        let due = self.shared.store.next_due(self.id()).await?;
-        let look_again = self.next_reports().map_or(look_again, |at| at.min(look_again));
-        Ok(due.map_or(look_again, |due| (Instant::now() + due.since(now)).min(look_again)))
+    /// Asks for settles, and for edits to be taken over; `false` if that could not be done now.
+    async fn ask_for(&mut self, sorted: &Sorted) -> Result<bool, Error> {
+        if sorted.edits.is_empty() && sorted.asks.is_empty() {
+            return Ok(true);
+        }
+        // When these are due next follows from that.
+        self.due_from = None;
+        let (shared, shop) = (&self.shared, self.id());
+        Ok((sorted.edits.is_empty() || ask_to_adopt(shared, shop, &sorted.edits).await?)
+            && (sorted.asks.is_empty() || ask(shared, shop, &sorted.asks).await?))
+    }
+
+    /// Whether the database is to be asked for what is due: something is, or may be.
+    fn is_to_look(&self, start: Instant, now: Timestamp) -> bool {
+        self.due_from.is_none_or(|due| due <= now) || self.look_at <= start
+    }
+
+    /// Something is due then, if anything.
+    fn due_at(&mut self, due: Option<Timestamp>) {
+        if let Some(due) = due {
+            self.due_from = self.due_from.map(|known| known.min(due));
+        }
+    }
+
+    /// Asks the database what is due. If nothing is, it is known from then on when something will be.
+    async fn look(&mut self, now: Timestamp) -> Result<Page, Error> {
+        self.look_at = Instant::now() + self.shared.settings.look_again;
+        let page = self.page(now).await?;
+        if !page.is_due {
+            let soon = page.due.iter().map(|due| due.at).min();
+            let next = match soon {
+                Some(soon) => Some(soon),
+                None => self.shared.store.next_due(self.id()).await?,
+            };
+            self.due_from = Some(next.unwrap_or(now + self.shared.settings.look_again));
+        }
+        Ok(page)
+    }
+
+    /// When to look again if all that was due has been dealt with.
+    fn next_look(&self, now: Timestamp) -> Instant {
+        let start = Instant::now();
+        let due = self.due_from.map_or(start, |due| {
+            start.checked_add(due.since(now)).map_or(self.look_at, |due| due.min(self.look_at))
+        });
+        self.next_reports().map_or(due, |at| at.min(due))
     }
 
     /// Makes the calls ready that may start now: permits taken, intents begun.
@@ -343,7 +394,8 @@ impl Lane {
     /// Takes back what was journaled, for calls that were not made.
     async fn unmade(&mut self, calls: Vec<Call>) -> Result<(), Error> {
         for call in calls {
-            self.store_answer(&Done::unmade(call)).await?;
+            let due = self.store_answer(&Done::unmade(call)).await?;
+            self.due_at(due);
         }
         Ok(())
     }

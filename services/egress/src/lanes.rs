@@ -105,7 +105,7 @@ impl Lanes {
                 let count = doubt(&self.shared, &lane.owner, &stocks).await?;
                 if count > 0 {
                     self.shared.observe.recovered(shop, count);
-                    self.shared.wakes.wake(shop);
+                    self.shared.wakes.wake(shop, self.shared.now());
                 }
             }
         }

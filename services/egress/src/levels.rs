@@ -84,12 +84,13 @@ impl Levels {
             span.record("fresh", outcome.fresh);
             seen.push((level.stock, outcome));
         }
+        let due = work.due();
         work.commit().await?;
         for (stock, outcome) in seen {
             shared.observe.level(stock, &outcome);
         }
-        for shop in ids.iter().map(|stock| stock.shop).collect::<BTreeSet<_>>() {
-            shared.wakes.wake(shop);
+        for (shop, due) in due {
+            shared.wakes.wake(shop, due);
         }
         Ok(())
     }
@@ -99,10 +100,11 @@ impl Levels {
         if wanted.is_empty() {
             return Ok(());
         }
-        self.shared.store.take_reports(wanted, self.shared.now()).await?;
+        let now = self.shared.now();
+        self.shared.store.take_reports(wanted, now).await?;
         for shop in wanted.iter().map(|wanted| wanted.id.shop).collect::<BTreeSet<_>>() {
             self.shared.reports.add(shop);
-            self.shared.wakes.wake(shop);
+            self.shared.wakes.wake(shop, now);
         }
         Ok(())
     }

@@ -98,19 +98,46 @@ impl Shared {
 /// Wakes lanes by shop. One entry for each shop that was ever woken or run.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
-    by_shop: Mutex<BTreeMap<ShopId, Arc<Notify>>>,
+    by_shop: Mutex<BTreeMap<ShopId, Arc<Wake>>>,
 }
 
 impl Wakes {
     /// What the lane of the shop waits on.
-    pub(crate) fn of(&self, shop: ShopId) -> Arc<Notify> {
+    pub(crate) fn of(&self, shop: ShopId) -> Arc<Wake> {
         let mut by_shop = self.by_shop.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(by_shop.entry(shop).or_default())
     }
 
-    /// Something is new for the shop.
-    pub(crate) fn wake(&self, shop: ShopId) {
-        self.of(shop).notify_one();
+    /// Stocks of the shop have changed; the first of them is due at `due`. A lane that knows it need not ask the database
+    /// before.
+    pub(crate) fn wake(&self, shop: ShopId, due: Timestamp) {
+        self.of(shop).wake(due);
+    }
+}
+
+/// What a lane waits on, and from when what it was woken for is due.
+#[derive(Debug, Default)]
+pub(crate) struct Wake {
+    notify: Notify,
+    due: Mutex<Option<Timestamp>>,
+}
+
+impl Wake {
+    fn wake(&self, due: Timestamp) {
+        let mut told = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        *told = Some(told.map_or(due, |told| told.min(due)));
+        drop(told);
+        self.notify.notify_one();
+    }
+
+    /// Until it is woken; at once if it was since the last time.
+    pub(crate) async fn woken(&self) {
+        self.notify.notified().await;
+    }
+
+    /// When the first stock is due for which it was woken since this was asked last.
+    pub(crate) fn take_due(&self) -> Option<Timestamp> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

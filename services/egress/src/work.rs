@@ -1,8 +1,10 @@
 //! One transaction over some stocks: loaded anew, decided on in memory, written back as far as they changed.
 
+use std::collections::BTreeMap;
+
 use push::DriftClass;
 use store::{DriftDecided, DriftRow, EgressTx, Error, PushNotes, Store};
-use values::{ReadNumber, ShopId, StockId};
+use values::{ReadNumber, ShopId, StockId, Timestamp};
 
 use crate::stock::Stock;
 
@@ -31,6 +33,16 @@ impl Work {
         let stocks =
             rows.into_iter().zip(loaded_notes.clone()).map(|(row, notes)| Stock { row, notes }).collect();
         Ok(Self { tx, stocks, drifts: Vec::new(), decided: Vec::new(), loaded_notes })
+    }
+
+    /// When the first of each shop's stocks is due, of those that are at all.
+    pub(crate) fn due(&self) -> BTreeMap<ShopId, Timestamp> {
+        let mut first = BTreeMap::new();
+        for (shop, at) in self.stocks.iter().filter_map(|stock| Some((stock.row.id.shop, stock.row.due_at?)))
+        {
+            first.entry(shop).and_modify(|first: &mut Timestamp| *first = at.min(*first)).or_insert(at);
+        }
+        first
     }
 
     /// Writes what changed, durably.

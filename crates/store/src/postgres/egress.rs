@@ -66,24 +66,18 @@ const BLOCKED: &str = concat!(
     " FROM egress.stocks AS e WHERE e.blocked IS NOT NULL AND e.shop = $1 AND e.holder > $2 ORDER BY e.holder LIMIT $3"
 );
 
-/// The rows are locked by whoever loaded them.
+/// The rows are there, and locked by whoever loaded them.
 const SAVE: &str = "
-INSERT INTO egress.stocks
-       (shop, holder, known, sku, target, base, intent, intent_owner, doubtful_until, log, log_floor, pushed, settled,
-        due_at, blocked, told, removed)
-SELECT w.shop, w.holder, true, w.sku, w.target, w.base, w.intent, w.intent_owner, w.doubtful_until, w.log,
-       w.log_floor, w.pushed, w.settled, w.due_at, w.blocked, w.told, w.removed
+UPDATE egress.stocks AS e SET
+       known = true, sku = w.sku, target = w.target, base = w.base, intent = w.intent, intent_owner = w.intent_owner,
+       doubtful_until = w.doubtful_until, log = w.log, log_floor = w.log_floor, pushed = w.pushed, settled = w.settled,
+       due_at = w.due_at, blocked = w.blocked, told = w.told, removed = w.removed
   FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
               $9::text[], $10::bigint[], $11::boolean[], $12::bigint[], $13::bigint[], $14::text[], $15::text[],
               $16::boolean[])
        AS w (shop, holder, sku, target, base, intent, intent_owner, doubtful_until, log, log_floor, pushed, settled,
              due_at, blocked, told, removed)
- ORDER BY w.shop, w.holder
-    ON CONFLICT (shop, holder) DO UPDATE SET
-       known = true, sku = excluded.sku, target = excluded.target, base = excluded.base, intent = excluded.intent,
-       intent_owner = excluded.intent_owner, doubtful_until = excluded.doubtful_until, log = excluded.log,
-       log_floor = excluded.log_floor, pushed = excluded.pushed, settled = excluded.settled,
-       due_at = excluded.due_at, blocked = excluded.blocked, told = excluded.told, removed = excluded.removed";
+ WHERE e.shop = w.shop AND e.holder = w.holder";
 
 static SAVE_ALL: LazyLock<String> = LazyLock::new(|| combined(&[SAVE, notes::SAVE]));
 

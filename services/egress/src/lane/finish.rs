@@ -37,11 +37,20 @@ impl Lane {
     pub(super) async fn finish(&mut self, done: Done) {
         self.tell_gate(&done);
         let mut failures = 0;
-        while let Err(error) = self.store_answer(&done).await {
-            failures += 1;
-            self.shared.observe.database_failed("store the answer of a shop", &error);
-            if self.pause_after(failures).await {
-                return;
+        loop {
+            match self.store_answer(&done).await {
+                Ok(due) => {
+                    self.due_at(due);
+                    break;
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.due_from = None;
+                    self.shared.observe.database_failed("store the answer of a shop", &error);
+                    if self.pause_after(failures).await {
+                        return;
+                    }
+                }
             }
         }
         if let Some(order) = done.reported_order() {
@@ -78,15 +87,15 @@ impl Lane {
         }
     }
 
-    /// Stores what an answer means.
-    pub(super) async fn store_answer(&self, done: &Done) -> Result<(), Error> {
+    /// Stores what an answer means; when the first of its stocks is due then.
+    pub(super) async fn store_answer(&self, done: &Done) -> Result<Option<Timestamp>, Error> {
         match done {
             Done::Push { begun, variations, at, result, .. } => {
                 self.store_pushed(begun, *variations, at.elapsed(), result).await
             }
             Done::ReadBack { asked, result, .. } => self.store_read_back(asked, result).await,
-            Done::Probe { .. } | Done::ProbeOrder { .. } => Ok(()),
-            Done::Report(reported) => self.store_report(reported).await,
+            Done::Probe { .. } | Done::ProbeOrder { .. } => Ok(None),
+            Done::Report(reported) => self.store_report(reported).await.map(|()| None),
         }
     }
 
@@ -96,7 +105,7 @@ impl Lane {
         variations: bool,
         took: Duration,
         result: &Result<Changed, CallError>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Timestamp>, Error> {
         let ids: Vec<StockId> = begun.iter().map(|begun| begun.id).collect();
         let mut work = Work::on(&self.shared.store, &ids).await?;
         let now = self.shared.now();
@@ -118,7 +127,9 @@ impl Lane {
                 }
             }
         }
-        work.commit().await
+        let due = work.due().remove(&self.id());
+        work.commit().await?;
+        Ok(due)
     }
 
     fn pushed(
@@ -185,7 +196,7 @@ impl Lane {
         &self,
         asked: &[Asked],
         result: &Result<Reply<StocksRead>, CallError>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Timestamp>, Error> {
         let shop = self.id();
         let ids: Vec<StockId> =
             asked.iter().map(|asked| StockId { shop, holder: asked.stock.holder }).collect();
@@ -215,7 +226,9 @@ impl Lane {
                 self.shared.observe.blocked(stock.row.id, why);
             }
         }
-        work.commit().await
+        let due = work.due().remove(&self.id());
+        work.commit().await?;
+        Ok(due)
     }
 }
 

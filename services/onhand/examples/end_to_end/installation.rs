@@ -49,9 +49,10 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// Servers that are prepared; no service runs yet.
-    pub(crate) async fn prepare() -> anyhow::Result<Self> {
-        let (broker, server) = (RabbitMq::own(), Postgres::durable());
+    /// Servers that are prepared; no service runs yet. The database may count its statements, which costs some of it.
+    pub(crate) async fn prepare(counts: bool) -> anyhow::Result<Self> {
+        let broker = RabbitMq::own();
+        let server = if counts { Postgres::counting() } else { Postgres::durable() };
         let broker_url = broker.vhost().await.url();
         let database = server.database("nothing", |_| async {}).await;
         let folder = tempfile::tempdir_in(".")?;

@@ -31,10 +31,20 @@ const MOST_START_MS: f64 = 200.0;
 const MOST_IDLE_MIB: f64 = 30.0;
 const MOST_LOADED_MIB: f64 = 128.0;
 
+/// Those that took the most time in all, with their calls and their time for an order.
+const STATEMENTS: &str = "
+SELECT format('%s calls/order %s µs/order %s ms/call  %s',
+              lpad(round(calls::numeric / $ORDERS, 2)::text, 6),
+              lpad(round(((total_exec_time + total_plan_time) * 1000 / $ORDERS)::numeric, 1)::text, 7),
+              lpad(round(((total_exec_time + total_plan_time) / calls)::numeric, 3)::text, 7),
+              left(regexp_replace(query, '\\s+', ' ', 'g'), 110))
+  FROM public.pg_stat_statements WHERE calls > 3 ORDER BY total_exec_time + total_plan_time DESC LIMIT 60";
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let rate = std::env::args().nth(1).map_or(Ok(ORDERS_PER_SECOND), |rate| rate.parse())?;
-    let mut installation = Installation::prepare().await?;
+    let counts = std::env::args().nth(2).is_some_and(|word| word == "statements");
+    let mut installation = Installation::prepare(counts).await?;
     let mut figures = started(&mut installation)?;
     tokio::time::sleep(IDLE_FOR).await;
     for service in SERVICES {
@@ -43,7 +53,17 @@ async fn main() -> anyhow::Result<()> {
     }
     let mut shops = Shops::connect(&installation).await?;
     println!("both shops are proven");
+    if counts {
+        installation.database.run("CREATE EXTENSION pg_stat_statements SCHEMA public");
+    }
     figures.extend(sold(&installation, &mut shops, rate).await?);
+    if counts {
+        let seconds = u64::try_from(ROUNDS)? * ROUND.as_secs() + WARM_UP.as_secs();
+        let orders = (seconds * u64::from(rate)).to_string();
+        for line in installation.database.run(&STATEMENTS.replace("$ORDERS", &orders)) {
+            println!("{line}");
+        }
+    }
     for service in SERVICES {
         let most = installation.memory(service)?.most;
         figures.push(bounded(&format!("memory of {service}, loaded"), "MiB", most, MOST_LOADED_MIB));
