@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use connector::{CallError, ListingFact, ListingShown, ManageStock, Managed, ReadListings, Reply};
+use connector::{
+    CallError, ListingFact, ListingSet, ListingShown, ManageStock, Managed, ReadListings, Reply,
+};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -12,7 +14,7 @@ use values::{HolderId, ListingId, ProductId};
 
 use crate::client::{API, Client, ITEMS_MAX, Stopwatch, at_most, items, joined, per_page};
 use crate::product::{LISTING_FIELDS, WireProduct, listing};
-use crate::reply::Purpose;
+use crate::reply::{Answer, Purpose};
 use crate::transport::{Request, bad_reply, unreadable};
 
 /// Asked for besides what is on sale or not yet.
@@ -21,23 +23,34 @@ const TRASH: &str = "trash";
 impl ReadListings for Client {
     const LISTINGS_MAX: usize = ITEMS_MAX;
 
-    async fn listings(&self, wanted: &[ListingId]) -> Result<Reply<Vec<ListingShown>>, CallError> {
-        at_most(wanted.len())?;
+    async fn listings(
+        &self,
+        parent: Option<ProductId>,
+        ids: &[HolderId],
+        set: ListingSet,
+    ) -> Result<Reply<Vec<ListingShown>>, CallError> {
+        at_most(ids.len())?;
         let mut watch = Stopwatch::start();
-        let mut by_parent = BTreeMap::<Option<ProductId>, Vec<HolderId>>::new();
-        for listing in wanted {
-            by_parent.entry(listing.variation.map(|_| listing.product)).or_default().push(own(*listing));
+        let mut query = vec![
+            ("include", joined(ids.iter().map(|id| id.get()))),
+            per_page(),
+            ("_fields", LISTING_FIELDS.to_owned()),
+        ];
+        if set == ListingSet::Trash {
+            query.push(("status", TRASH.to_owned()));
         }
-        let mut seen = BTreeMap::new();
-        for (parent, ids) in by_parent {
-            self.listings_in(parent, &ids, None, &mut seen, &mut watch).await?;
-            let missing: Vec<HolderId> = ids.into_iter().filter(|id| !seen.contains_key(id)).collect();
-            if !missing.is_empty() {
-                self.listings_in(parent, &missing, Some(TRASH), &mut seen, &mut watch).await?;
-            }
+        let path = match parent {
+            Some(parent) => format!("{API}/products/{parent}/variations"),
+            None => format!("{API}/products"),
+        };
+        let is_orphaned = |answer: &Answer| parent.is_some() && knows_no_parent(answer);
+        let answer = self.transport.call_foreseeing(Request::read(&path, query), is_orphaned).await?;
+        watch.note(&answer)?;
+        if is_orphaned(&answer) {
+            return watch.reply(vec![ListingShown::Gone; ids.len()]);
         }
-        let mut shown = |listing: &ListingId| seen.remove(&own(*listing)).unwrap_or(ListingShown::Gone);
-        watch.reply(wanted.iter().map(&mut shown).collect())
+        let mut seen = seen_in(&answer, parent, ids)?;
+        watch.reply(ids.iter().map(|id| seen.remove(id).unwrap_or(ListingShown::Missing)).collect())
     }
 }
 
@@ -45,55 +58,30 @@ fn own(listing: ListingId) -> HolderId {
     listing.variation.map_or_else(|| listing.product.into(), HolderId::from)
 }
 
-impl Client {
-    async fn listings_in(
-        &self,
-        parent: Option<ProductId>,
-        ids: &[HolderId],
-        status: Option<&str>,
-        seen: &mut BTreeMap<HolderId, ListingShown>,
-        watch: &mut Stopwatch,
-    ) -> Result<(), CallError> {
-        let path = match parent {
-            Some(parent) => format!("{API}/products/{parent}/variations"),
-            None => format!("{API}/products"),
-        };
-        let mut query = vec![
-            ("include", joined(ids.iter().map(|id| id.get()))),
-            per_page(),
-            ("_fields", LISTING_FIELDS.to_owned()),
-        ];
-        query.extend(status.map(|status| ("status", status.to_owned())));
-        let answer = match self.get(&path, query).await {
-            // The parent itself is gone, and with it its variations.
-            Err(CallError::Refused { status: 404, code }) if code.ends_with("_invalid_id") => {
-                watch.note_failure();
-                return self.note_time(watch).await;
-            }
-            answer => answer?,
-        };
-        watch.note(&answer)?;
-        for item in items(&answer)? {
-            let (id, shown) = match listing(item.get(), parent) {
-                Ok(fact) => (Some(own(fact.listing)), ListingShown::There(fact)),
-                Err(unusable) => {
-                    (unusable.id.and_then(HolderId::new), ListingShown::Unusable(unusable.reason))
-                }
-            };
-            let Some(id) = id else { return Err(bad_reply("it lists a product without a number")) };
-            if !ids.contains(&id) {
-                return Err(bad_reply("it lists products that were not asked for"));
-            }
-            seen.insert(id, shown);
-        }
-        Ok(())
-    }
+/// The parent itself is gone, and with it its variations.
+fn knows_no_parent(answer: &Answer) -> bool {
+    answer.status == 404 && answer.code().is_some_and(|code| code.ends_with("_invalid_id"))
+}
 
-    /// A reply needs the shop's time, which a refusal does not give.
-    async fn note_time(&self, watch: &mut Stopwatch) -> Result<(), CallError> {
-        let query = vec![("per_page", "1".to_owned()), ("_fields", "id".to_owned())];
-        watch.note(&self.get(&format!("{API}/products"), query).await?)
+/// What a list shows, by number.
+fn seen_in(
+    answer: &Answer,
+    parent: Option<ProductId>,
+    ids: &[HolderId],
+) -> Result<BTreeMap<HolderId, ListingShown>, CallError> {
+    let mut seen = BTreeMap::new();
+    for item in items(answer)? {
+        let (id, shown) = match listing(item.get(), parent) {
+            Ok(fact) => (Some(own(fact.listing)), ListingShown::There(fact)),
+            Err(unusable) => (unusable.id.and_then(HolderId::new), ListingShown::Unusable(unusable.reason)),
+        };
+        let Some(id) = id else { return Err(bad_reply("it lists a product without a number")) };
+        if !ids.contains(&id) {
+            return Err(bad_reply("it lists products that were not asked for"));
+        }
+        seen.insert(id, shown);
     }
+    Ok(seen)
 }
 
 #[derive(Serialize)]
@@ -101,13 +89,14 @@ struct WireBatch {
     update: Vec<WireManaged>,
 }
 
-/// Without a quantity WooCommerce shows none at all once it is managed, which nobody can take a difference from; nothing is a
-/// number.
+/// Without a quantity WooCommerce shows none at all once it is managed, which nobody can take a difference from. A difference of
+/// nothing makes that a number: 0 where there was none. A quantity that is kept by then it leaves as it is, so that what was
+/// sold from it since is not put back; an absolute 0 would.
 #[derive(Serialize)]
 struct WireManaged {
     id: i64,
     manage_stock: bool,
-    stock_quantity: i64,
+    inventory_delta: i64,
 }
 
 #[derive(Deserialize)]
@@ -124,7 +113,7 @@ impl ManageStock for Client {
     ) -> Result<Reply<Vec<Managed>>, CallError> {
         at_most(listings.len())?;
         let mut watch = Stopwatch::start();
-        let wire = |id: &HolderId| WireManaged { id: id.get(), manage_stock: true, stock_quantity: 0 };
+        let wire = |id: &HolderId| WireManaged { id: id.get(), manage_stock: true, inventory_delta: 0 };
         let body = serde_json::to_string(&WireBatch { update: listings.iter().map(wire).collect() });
         let body = body.expect("numbers always serialise");
         let path = match parent {

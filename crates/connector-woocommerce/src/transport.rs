@@ -182,8 +182,18 @@ impl Transport {
 
     /// Sends it, and takes anything but success for an error.
     pub(crate) async fn call(&self, request: Request<'_>) -> Result<Answer, CallError> {
+        self.call_foreseeing(request, |_| false).await
+    }
+
+    /// The same, but an answer that was foreseen is brought back although it is no success.
+    pub(crate) async fn call_foreseeing(
+        &self,
+        request: Request<'_>,
+        foreseen: impl FnOnce(&Answer) -> bool + Send,
+    ) -> Result<Answer, CallError> {
         let purpose = request.purpose;
-        let answer = self.send(request, true).await?.accepted(purpose)?;
+        let answer = self.send(request, true).await?;
+        let answer = if foreseen(&answer) { answer } else { answer.accepted(purpose)? };
         if purpose == Purpose::Read && answer.age.is_some_and(|age| age > 0) {
             return Err(bad_reply("it is an old answer, kept by a cache between us and the shop"));
         }

@@ -29,7 +29,7 @@ pub use capability::{
 pub use diagnosis::{Diagnosis, Finding, Severity};
 pub use error::{AuthProblem, CallError, Effect, NotSentCause, UncertainCause};
 pub use facts::{LineFact, ListingFact, OrderFact, Shown, StockFact, StockRef};
-pub use listings::{ListingShown, ManageStock, Managed, ReadListings};
+pub use listings::{ListingSet, ListingShown, ManageStock, Managed, ReadListings};
 pub use pace::{CALLS_PER_REFUSAL, Ceiling, Pace, PaceConfig, PaceState, Signal, Start};
 pub use values::ListingKind;
 pub use webhooks::{KeepWebhooks, Tried, Webhook, WebhookStatus};

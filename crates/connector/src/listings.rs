@@ -1,17 +1,28 @@
 //! Single entries of the catalogue: read by themselves, and made to keep a quantity.
 
-use values::{HolderId, ListingId, ProductId};
+use values::{HolderId, ProductId};
 
 use crate::capability::Reply;
 use crate::error::CallError;
 use crate::facts::ListingFact;
 
+/// Which listings are asked for: shops leave the trash out of everything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListingSet {
+    /// All but the trash.
+    Live,
+    /// The trash.
+    Trash,
+}
+
 /// What a shop shows of a listing that it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListingShown {
-    /// It is there, perhaps in the trash: its status says so.
+    /// It is there; whether it can be bought its status says.
     There(ListingFact),
-    /// The shop knows no such thing any more.
+    /// It is not in the set that was asked for.
+    Missing,
+    /// It is in no set: the shop does not know its parent any more.
     Gone,
     /// What the shop shows makes no sense; in words.
     Unusable(String),
@@ -22,10 +33,12 @@ pub trait ReadListings {
     /// Most listings that [`ReadListings::listings`] takes at once.
     const LISTINGS_MAX: usize;
 
-    /// What each of these listings is, in their order.
+    /// What each of these is, in their order: products, or variations of one parent. Makes one call.
     fn listings(
         &self,
-        wanted: &[ListingId],
+        parent: Option<ProductId>,
+        ids: &[HolderId],
+        set: ListingSet,
     ) -> impl Future<Output = Result<Reply<Vec<ListingShown>>, CallError>> + Send;
 }
 
@@ -43,8 +56,8 @@ pub enum Managed {
 /// Makes listings keep a quantity. They start with nothing: no unit is sold before it is known to be there.
 pub trait ManageStock {
     /// Switches stock management on for products, or for variations of one parent; at most
-    /// [`ReadListings::LISTINGS_MAX`], in their order. Only for what was just seen to keep none: a quantity that is kept is
-    /// lost.
+    /// [`ReadListings::LISTINGS_MAX`], in their order. What keeps a quantity by the time the shop does it keeps that, so that
+    /// no unit sold meanwhile is put back. Makes one call.
     fn manage_stock(
         &self,
         parent: Option<ProductId>,

@@ -294,6 +294,18 @@ impl Observe {
         );
     }
 
+    /// A call for this alone failed: it is asked for later, so that the others are read meanwhile.
+    pub(crate) fn set_aside(shop: ShopId, what: Read, id: i64, rest: Duration, error: &CallError) {
+        tracing::warn!(
+            shop.id = shop.get(),
+            what = what.as_str(),
+            item.id = id,
+            seconds = rest.as_secs(),
+            "a shop cannot tell of this one; it is asked for again later: {}",
+            error_chain(error)
+        );
+    }
+
     pub(crate) fn clock_set_back(&self, shop: ShopId, by: Duration) {
         self.clocks_set_back.increment(&[]);
         tracing::warn!(shop.id = shop.get(), seconds = by.as_secs(), "the shop's clock was set back");

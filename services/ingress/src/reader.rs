@@ -16,18 +16,19 @@ mod period;
 mod reconcile;
 mod report;
 mod settling;
+mod singling;
 mod stocks;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use connector::{OrderSet, ReadCatalogue, ReadOrders};
+use connector::{OrderSet, ReadCatalogue, ReadListings, ReadOrders};
 use process::backoff::random;
 use store::{CursorKind, Fenced, Lease, ReadNumbers, Reading, Shop};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-use values::{ReadNumber, ShopId, Timestamp};
+use values::{HolderId, OrderId, ReadNumber, ShopId, Timestamp};
 
 use crate::connect::ConnectError;
 use crate::observe::Observe;
@@ -39,6 +40,7 @@ use guard::Guard;
 use job::Job;
 use reconcile::Runs;
 use settling::Settling;
+use singling::Singling;
 
 /// Read numbers taken from the store at once; what is left of them at the end is never used.
 const NUMBERS_TOGETHER: u32 = 64;
@@ -158,8 +160,10 @@ pub(crate) struct Reader<C: Connect> {
     gathering: Option<Instant>,
     /// What failed last.
     failed: Option<Work>,
-    /// Orders read again in one call; fewer after one failed, to find the one that makes it fail.
-    rereads_together: usize,
+    /// Orders that are read again.
+    orders_apart: Singling<OrderId>,
+    /// Entries of the catalogue that are read again.
+    listings_apart: Singling<HolderId>,
     settling: Settling,
     runs: Runs,
     guard: Guard,
@@ -184,6 +188,8 @@ impl<C: Connect> Reader<C> {
         let settings = &shared.settings;
         let gate = Gate::new(settings.calls, settings.breaker, settings.retry);
         let guard = Guard::new((shared.clock)());
+        let orders_apart = Singling::new(C::Connection::ORDERS_BY_ID_MAX, settings.retry);
+        let listings_apart = Singling::new(C::Connection::LISTINGS_MAX, settings.retry);
         let now = Instant::now();
         Self {
             shared,
@@ -202,7 +208,8 @@ impl<C: Connect> Reader<C> {
             looks: Looks::ALL,
             gathering: None,
             failed: None,
-            rereads_together: C::Connection::ORDERS_BY_ID_MAX,
+            orders_apart,
+            listings_apart,
             settling: Settling::default(),
             runs: Runs::new(),
             guard,
@@ -336,7 +343,10 @@ impl<C: Connect> Reader<C> {
             return Ok(false);
         }
         match work {
-            Work::Rereads => Ok(self.looks.rereads && self.gathered(now) && self.read_again().await?),
+            Work::Rereads => {
+                self.looks.rereads |= self.orders_apart.again_at().is_some_and(|at| at <= now);
+                Ok(self.looks.rereads && self.gathered(now) && self.read_again(now).await?)
+            }
             Work::Prove => {
                 let ready = self.proof_due().is_some_and(|due| due <= now);
                 if ready {
@@ -347,7 +357,10 @@ impl<C: Connect> Reader<C> {
             Work::Orders => self.poll_if_due(OrderSet::Live, self.orders_due <= now).await,
             Work::Trash => self.poll_if_due(OrderSet::Trash, self.trash_due <= now).await,
             Work::Webhooks => self.guard_if_due(now).await,
-            Work::Listings => Ok(self.looks.listings && self.gathered(now) && self.read_listings().await?),
+            Work::Listings => {
+                self.looks.listings |= self.listings_apart.again_at().is_some_and(|at| at <= now);
+                Ok(self.looks.listings && self.gathered(now) && self.read_listings(now).await?)
+            }
             Work::Stocks => {
                 let looks = self.looks.settles && self.settling.has_room();
                 Ok(looks && self.gathered(now) && self.read_stocks().await?)
@@ -389,6 +402,8 @@ impl<C: Connect> Reader<C> {
             self.proof_due(),
             self.gathering,
             Some(self.runs.look_at()),
+            self.orders_apart.again_at(),
+            self.listings_apart.again_at(),
         ];
         all.into_iter().flatten().fold(renewal, Instant::min)
     }

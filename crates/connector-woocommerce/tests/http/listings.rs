@@ -1,9 +1,9 @@
 //! Single entries of the catalogue against the fake shop: what is there, in the trash and gone, and keeping a quantity.
 
-use connector::{ListingFact, ListingShown, ManageStock, Managed, ReadListings};
+use connector::{ListingFact, ListingSet, ListingShown, ManageStock, Managed, ReadListings};
 use onhand_connector_woocommerce::Client;
 use testkit::fake_shop::{FakeShop, FakeShopOptions};
-use testkit::shop::{Change, NewProduct, NewVariation};
+use testkit::shop::{Change, NewLine, NewOrder, NewProduct, NewVariation, ProductEdit, Status};
 use values::{HolderId, ListingId, ProductId, Quantity, VariationId};
 
 use crate::shop::{SHORT, access};
@@ -50,24 +50,30 @@ async fn what_is_there_in_the_trash_and_gone_is_told_apart() {
     shop.act(Change::TrashProduct(trashed.into())).await.unwrap();
     shop.act(Change::DeleteProduct(gone.into())).await.unwrap();
     shop.act(Change::DeleteProduct(lost.into())).await.unwrap();
-    let nothing = ProductId::new(4_711).unwrap();
-    let wanted = [
-        variation(parent, own),
-        product(here),
-        product(trashed),
-        product(gone),
-        variation(parent, shared),
-        variation(parent, lost),
-        variation(nothing, VariationId::new(4_712).unwrap()),
-    ];
-    let shown = client.listings(&wanted).await.unwrap().value;
-    let fact = there(&shown[0]);
-    assert_eq!((fact.listing, fact.holder), (wanted[0], Some(HolderId::from(own))));
-    assert_eq!((there(&shown[1]).status.as_str(), there(&shown[2]).status.as_str()), ("publish", "trash"));
-    assert_eq!(there(&shown[4]).holder, Some(HolderId::from(parent)));
-    for place in [3, 5, 6] {
-        assert_eq!(shown[place], ListingShown::Gone, "{:?}", wanted[place]);
-    }
+    shop.take_counts();
+    let asked = async |parent, ids: &[HolderId], set| {
+        let reply = client.listings(parent, ids, set).await.unwrap();
+        assert_eq!(reply.calls, 1, "each call is let through by itself");
+        reply.value
+    };
+    let products = [here.into(), trashed.into(), gone.into()];
+    let live = asked(None, &products, ListingSet::Live).await;
+    let fact = there(&live[0]);
+    assert_eq!((fact.listing, fact.status.as_str()), (product(here), "publish"));
+    assert_eq!(live[1..], [ListingShown::Missing, ListingShown::Missing]);
+    let dead = asked(None, &products[1..], ListingSet::Trash).await;
+    assert_eq!(there(&dead[0]).status, "trash");
+    assert_eq!(dead[1], ListingShown::Missing);
+    let variations = [own.into(), shared.into(), lost.into()];
+    let live = asked(Some(parent), &variations, ListingSet::Live).await;
+    let fact = there(&live[0]);
+    assert_eq!((fact.listing, fact.holder), (variation(parent, own), Some(HolderId::from(own))));
+    assert_eq!(there(&live[1]).holder, Some(HolderId::from(parent)));
+    assert_eq!(live[2], ListingShown::Missing);
+    let nothing = [HolderId::new(4_712).unwrap()];
+    let orphans = asked(ProductId::new(4_711), &nothing, ListingSet::Live).await;
+    assert_eq!(orphans, [ListingShown::Gone], "in no set, so the trash need not be asked");
+    assert_eq!(shop.counts().calls_total(), 4);
 }
 
 #[tokio::test]
@@ -99,4 +105,23 @@ async fn what_is_to_keep_a_quantity_starts_with_nothing() {
     assert!(matches!(&done[0], Managed::Done(fact) if fact.shown == Some(Quantity::ZERO)), "{done:?}");
     let stock = |holder: HolderId| shop.with_model(|model, _| model.stock(holder));
     assert_eq!((stock(simple.into()), stock(variation.into())), (Some(0), Some(0)));
+}
+
+/// Between the read that shows it unmanaged and the call, somebody manages it and a unit is sold.
+#[tokio::test]
+async fn what_keeps_a_quantity_by_then_keeps_it() {
+    let (shop, client) = shop().await;
+    let item = shop.with_model(|model, now| model.add_product(NewProduct::unmanaged("A".parse().ok()), now));
+    let shown = client.listings(None, &[item.into()], ListingSet::Live).await.unwrap().value;
+    assert_eq!(there(&shown[0]).holder, None);
+    let edit = ProductEdit { manage: Some(true), stock: Some(5), ..ProductEdit::default() };
+    shop.act(Change::SaveProduct { holder: item.into(), edit }).await.unwrap();
+    let order = NewOrder::by_rest(Status::Processing, vec![NewLine::of(item, 2)]);
+    shop.act(Change::CreateOrder(order)).await.unwrap();
+    let done = client.manage_stock(None, &[item.into()]).await.unwrap().value;
+    assert!(
+        matches!(&done[0], Managed::Done(fact) if fact.shown == Some(Quantity::from_units(3))),
+        "{done:?}"
+    );
+    assert_eq!(shop.with_model(|model, _| model.stock(item.into())), Some(3));
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use connector::{
-    CallError, CataloguePage, KeepWebhooks, ListingShown, ManageStock, Managed, OrdersById, OrdersCursor,
-    OrdersPage, ReadCatalogue, ReadListings, ReadOrders, ReadStocks, Reply, StockRef, StocksRead, Webhook,
+    CallError, CataloguePage, KeepWebhooks, ListingSet, ListingShown, ManageStock, Managed, OrdersById,
+    OrdersCursor, OrdersPage, ReadCatalogue, ReadListings, ReadOrders, ReadStocks, Reply, StockRef,
+    StocksRead, Webhook,
 };
 use process::error_chain;
 use secrecy::SecretString;
-use values::{HolderId, ListingId, OrderId, ProductId};
+use values::{HolderId, OrderId, ProductId};
 
 use super::{CursorOf, ReadError, Reader};
 use crate::Connect;
@@ -49,10 +50,12 @@ impl<C: Connect> Reader<C> {
 
     pub(super) async fn listings(
         &mut self,
-        wanted: &[ListingId],
+        parent: Option<ProductId>,
+        ids: &[HolderId],
+        set: ListingSet,
     ) -> Result<Reply<Vec<ListingShown>>, ReadError> {
         let connection = self.connection().await?;
-        self.call(Read::Listings, async { connection.listings(wanted).await }).await
+        self.call(Read::Listings, async { connection.listings(parent, ids, set).await }).await
     }
 
     pub(super) async fn manage_stock(

@@ -9,6 +9,7 @@ use store::{PAGE_ROWS_MAX, SettleWanted, ShopState, Task, TaskKind, TaskProgress
 use values::{ListingId, OrderId, StockId, Timestamp};
 
 use super::cursor::Position;
+use super::listings::ManageAt;
 use super::orders::Told;
 use super::report::Report;
 use super::{CursorOf, ReadError, Reader};
@@ -42,8 +43,8 @@ enum Phase<K> {
     Webhooks,
     /// Orders that broken webhooks may not have told of, of one set.
     Gap(OrderSet, Option<OrdersCursor>),
-    /// Stock management is switched on, from after this entry of the catalogue.
-    Manage(Option<ListingId>),
+    /// Stock management is switched on, from here.
+    Manage(ManageAt),
     /// Every stock.
     Settle(Option<StockId>),
 }
@@ -91,7 +92,7 @@ impl<K: Default> Job<K> {
             TaskKind::Test => vec![Phase::Test],
             TaskKind::Catalogue => vec![catalogue()],
             TaskKind::Audit => vec![Phase::Audit(None)],
-            TaskKind::ManageStock => vec![Phase::Manage(None)],
+            TaskKind::ManageStock => vec![Phase::Manage(ManageAt::default())],
             TaskKind::Sync if is_active => {
                 vec![Phase::Poll, catalogue(), Phase::Audit(None), Phase::Webhooks, Phase::Settle(None)]
             }
@@ -315,9 +316,7 @@ impl<C: Connect> Reader<C> {
                 }
                 next.map(|next| Phase::Gap(set, Some(next)))
             }
-            Phase::Manage(after) => {
-                self.manage_some(after, &mut job.report).await?.map(|last| Phase::Manage(Some(last)))
-            }
+            Phase::Manage(at) => self.manage_some(at, &mut job.report).await?.map(Phase::Manage),
             Phase::Settle(after) => self.step_settle(job, after).await?,
         };
         advance(job, goes_on);

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use connector::{OrderFact, OrderSet, OrdersCursor, ReadOrders, Reply, Unusable};
+use connector::{OrderFact, OrderSet, OrdersCursor, Reply, Unusable};
 use proto::{Message, Source};
-use store::{Cursor, CursorKind};
+use store::{Cursor, CursorKind, Reread};
 use values::{OrderId, ReadNumber, Timestamp};
 
 use super::cursor::Position;
 use super::{ReadError, Reader, done, period};
+use crate::observe::{Observe, Read};
 use crate::{Connect, facts};
 
 /// How often in a row a poll may find the clock set back: a shop behind two servers with two clocks.
@@ -148,23 +149,24 @@ impl<C: Connect> Reader<C> {
         Ok(())
     }
 
-    /// Reads the orders again that somebody asked for; `false` if there are none.
-    pub(super) async fn read_again(&mut self) -> Result<bool, ReadError> {
-        let limit = u32::try_from(self.rereads_together).unwrap_or(u32::MAX);
-        let due = self.shared.store.rereads_due(self.id, limit).await?;
+    /// Reads the orders again that somebody asked for; `false` if there are none to be read now.
+    pub(super) async fn read_again(&mut self, now: Instant) -> Result<bool, ReadError> {
+        let limit = u32::try_from(self.orders_apart.lookup()).unwrap_or(u32::MAX);
+        let wanted = self.shared.store.rereads_due(self.id, limit).await?;
+        self.orders_apart.found(|order| wanted.iter().any(|reread| reread.order == order), now);
+        let due = wanted.into_iter().filter(|reread| self.orders_apart.may_be_read(reread.order, now));
+        let due: Vec<Reread> = due.take(self.orders_apart.together()).collect();
         if due.is_empty() {
             self.looks.rereads = false;
             return Ok(false);
         }
         let orders: Vec<OrderId> = due.iter().map(|reread| reread.order).collect();
         match self.read_by_id(&orders).await {
-            Ok(_) => self.rereads_together = C::Connection::ORDERS_BY_ID_MAX,
-            Err(ReadError::Call(error)) if error.is_outage() => {
-                self.rereads_together = orders.len().div_ceil(2);
-                if let [order] = orders.as_slice() {
-                    // It may be this order that the shop cannot tell of: the others come first now.
-                    self.shared.store.rereads_done(self.id, &due).await?;
-                    self.shared.store.want_rereads(&[(self.id, *order)], self.now()).await?;
+            Ok(_) => self.orders_apart.succeeded(&orders),
+            Err(ReadError::Call(error)) => {
+                let rest = self.orders_apart.failed(&orders, &error, Instant::now());
+                if let (Some(rest), [order]) = (rest, orders.as_slice()) {
+                    Observe::set_aside(self.id, Read::OrdersById, order.get(), rest, &error);
                 }
                 return Err(ReadError::Call(error));
             }

@@ -13,6 +13,8 @@ use super::guard::Looked;
 const PROBLEMS_MAX: usize = 100;
 /// Longest name of a listing in a report, in characters.
 const NAME_CHARS_MAX: usize = 50;
+/// Longest reason why an entry was not changed, in characters.
+const WHY_CHARS_MAX: usize = 120;
 /// Longest text of a finding, in characters.
 const FINDING_CHARS_MAX: usize = 400;
 /// Most findings of a connection test.
@@ -152,12 +154,12 @@ impl Report {
         *self.not_fixed_count.get_or_insert_default() += 1;
         if self.not_fixed.len() < PROBLEMS_MAX {
             let clipped =
-                |text: &str| text.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+                |text: &str, chars_max| text.chars().filter(|c| !c.is_control()).take(chars_max).collect();
             self.not_fixed.push(NotFixed {
                 product: row.map_or(id.get(), |row| row.listing.product.get()),
                 variation: row.and_then(|row| row.listing.variation).map(values::VariationId::get),
-                name: row.map_or_else(String::new, |row| clipped(&row.name)),
-                why: clipped(why),
+                name: row.map_or_else(String::new, |row| clipped(&row.name, NAME_CHARS_MAX)),
+                why: clipped(why, WHY_CHARS_MAX),
             });
         }
     }

@@ -2,7 +2,8 @@
 
 use proto::{ListingObserved, Message, Wanted};
 use store::{TaskKind, TaskState};
-use testkit::shop::{Change, NewProduct};
+use testkit::fake_shop::{Fault, FaultKind};
+use testkit::shop::{Change, NewProduct, NewVariation};
 use values::{HolderId, ProductId, ShopId};
 
 use crate::world::{World, fake, product};
@@ -102,4 +103,61 @@ async fn only_what_has_stock_is_made_to_keep_a_quantity() {
     let again = world.run_task(shop, TaskKind::ManageStock).await;
     assert!(!again.progress.report.contains("fixed"), "{}", again.progress.report);
     assert_eq!(shown(stocked), Some(5));
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_keeps_no_other_from_being_read() {
+    let (world, fake) = (World::start().await, fake().await);
+    let (parent, bad) = fake.with_model(|model, now| {
+        let parent = model.add_product(NewProduct::variable("P".parse().ok(), None), now);
+        (parent, model.add_variation(parent, NewVariation::with_stock("V".parse().ok(), 4), now))
+    });
+    let (good, gone) = (product(&fake, "A", 10), product(&fake, "B", 10));
+    let shop = world.connect(&fake).await;
+    is_known(&world, shop, 4).await;
+    world.forget_taken();
+    // The catalogue lists all variations in one; only what is read by itself fails.
+    fake.fault(Fault::many("GET products/{id}/variations", 10_000, FaultKind::Status(500)));
+    fake.act(Change::DeleteProduct(gone.into())).await.unwrap();
+    world.want(shop, Wanted::Listings(vec![bad.into()])).await;
+    world.until("it fails", async || (fake.counts().faults > 0).then_some(())).await;
+    world.want(shop, Wanted::Listings(vec![good.into(), gone.into()])).await;
+    is_seen(&world, good, "publish").await;
+    is_seen(&world, gone, "gone").await;
+    let left = async |ids: &[HolderId]| {
+        let left = world.store.listings_wanted(shop, 9).await.unwrap();
+        (left.iter().map(|left| left.id).collect::<Vec<_>>() == ids).then_some(())
+    };
+    world.until("it alone is left", async || left(&[bad.into()]).await).await;
+    fake.clear_faults();
+    world.until("it is read in the end", async || left(&[]).await).await;
+    is_seen(&world, parent, "publish").await;
+}
+
+#[tokio::test]
+async fn what_the_shop_does_not_change_is_named_and_the_others_are_changed() {
+    for (fault, why) in [(FaultKind::Status(400), "refused"), (FaultKind::ErrorAfter, "looked up")] {
+        let (world, fake) = (World::start().await, fake().await);
+        let (simple, parent, variation) = fake.with_model(|model, now| {
+            let simple = model.add_product(NewProduct::unmanaged("A".parse().ok()), now);
+            let parent = model.add_product(NewProduct::variable(None, None), now);
+            let new = NewVariation { stock: None, ..NewVariation::with_stock("V".parse().ok(), 0) };
+            (simple, parent, model.add_variation(parent, new, now))
+        });
+        let shop = world.connect(&fake).await;
+        is_known(&world, shop, 3).await;
+        world.stock("A", 7).await;
+        world.stock("V", 7).await;
+        fake.take_counts();
+        fake.fault(Fault::many("POST products/batch", 10_000, fault));
+        let task = world.run_task(shop, TaskKind::ManageStock).await;
+        assert_eq!(task.progress.state, TaskState::Done, "{task:?}");
+        let report: serde_json::Value = serde_json::from_str(&task.progress.report).unwrap();
+        assert_eq!((&report["fixed"], &report["not_fixed_count"]), (&1.into(), &1.into()), "{report}");
+        let named = &report["not_fixed"][0];
+        assert_eq!(named["product"], simple.get());
+        assert!(named["why"].as_str().unwrap().contains(why), "{report}");
+        assert_eq!(fake.counts().calls_of("POST products/batch"), 1, "nothing is written twice");
+        assert_eq!(fake.with_model(|model, _| model.stock(variation.into())), Some(0), "{parent}");
+    }
 }
