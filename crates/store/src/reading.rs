@@ -35,6 +35,8 @@ pub enum TaskKind {
     Audit,
     /// Switches stock management on for what has stock in the ledger.
     ManageStock,
+    /// Deletes our webhooks in a shop that is about to be removed.
+    Unhook,
 }
 
 words!(TaskKind {
@@ -43,7 +45,8 @@ words!(TaskKind {
     Sync = "sync",
     Catalogue = "catalogue",
     Audit = "audit",
-    ManageStock = "manage_stock"
+    ManageStock = "manage_stock",
+    Unhook = "unhook"
 });
 
 /// How far a task has come.

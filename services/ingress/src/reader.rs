@@ -7,6 +7,7 @@ mod calls;
 mod catalogue;
 mod connection_test;
 mod cursor;
+mod farewell;
 mod gate;
 pub(crate) mod guard;
 mod job;
@@ -299,7 +300,7 @@ impl<C: Connect> Reader<C> {
             self.connected = self.shared.store.cursor(self.id, CursorKind::Orders).await?.is_some();
             self.reading_known = true;
         }
-        if self.test_if_wanted().await? {
+        if self.urgent_if_wanted().await? {
             return Ok(Turn::Worked);
         }
         let now = Instant::now();

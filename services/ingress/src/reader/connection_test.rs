@@ -14,19 +14,24 @@ use crate::observe::Read;
 /// Calls that a test of the connection makes.
 const TEST_CALLS: u32 = 6;
 
+/// Done before everything else, in a turn of its own.
+pub(super) const fn is_urgent(kind: TaskKind) -> bool {
+    matches!(kind, TaskKind::Test | TaskKind::Unhook)
+}
+
 impl<C: Connect> Reader<C> {
-    /// Makes the oldest test that was asked for; `false` if there is none.
-    pub(super) async fn test_if_wanted(&mut self) -> Result<bool, ReadError> {
+    /// Does the oldest of what somebody waits for; `false` if there is nothing.
+    pub(super) async fn urgent_if_wanted(&mut self) -> Result<bool, ReadError> {
         if !self.looks.tasks {
             return Ok(false);
         }
         let tasks = self.shared.store.waiting_tasks(self.id).await?;
-        let Some(task) = tasks.into_iter().find(|task| task.kind == TaskKind::Test) else {
+        let Some(task) = tasks.into_iter().find(|task| is_urgent(task.kind)) else {
             return Ok(false);
         };
-        // Another job may be under way: it goes on afterwards. A test that was cut off is found again, being a task still.
+        // Another job may be under way: it goes on afterwards. What was cut off is found again, being a task still.
         let other = self.job.take();
-        let tested = self.one_step(Job::new(Some(task.id), task.kind, self.connected)).await;
+        let tested = self.one_step(Job::of_task(&task, self.connected)).await;
         self.job = other;
         tested.map(|()| true)
     }

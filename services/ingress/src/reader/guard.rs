@@ -21,7 +21,7 @@ use crate::Connect;
 use crate::observe::Observe;
 use crate::webhooks::DELIVERIES_NOTED_EVERY;
 
-pub(crate) use plan::Fault;
+pub(crate) use plan::{Fault, is_ours};
 use plan::{Ours, Plan};
 use silence::Silence;
 
@@ -36,6 +36,8 @@ const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Guard {
     /// When it looks again.
     pub(super) due: Instant,
+    /// The shop is about to be removed: none are made before this.
+    pub(super) rests_until: Option<Instant>,
     /// What is wrong with the shop, and since when; `None`: not looked up yet.
     open: Option<BTreeMap<ConditionKind, Timestamp>>,
     silence: Silence,
@@ -45,7 +47,7 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { due: Instant::now(), open: None, silence: Silence::from(now), gap: None }
+        Self { due: Instant::now(), rests_until: None, open: None, silence: Silence::from(now), gap: None }
     }
 
     pub(super) fn has_gap(&self) -> bool {
@@ -109,6 +111,10 @@ impl<C: Connect> Reader<C> {
 
     /// Makes what is missing, mends what is broken, and finds out whether deliveries arrive.
     pub(super) async fn guard_webhooks(&mut self) -> Result<Looked, ReadError> {
+        if let Some(until) = self.guard.rests_until.filter(|until| Instant::now() < *until) {
+            self.guard.due = until;
+            return Ok(Looked::default());
+        }
         let Some(door) = self.door().await? else { return Ok(Looked::default()) };
         self.open_conditions().await?;
         let kept = self.shared.store.kept_webhooks(self.id).await?;
@@ -143,11 +149,16 @@ impl<C: Connect> Reader<C> {
 
     async fn door(&self) -> Result<Option<Door>, ReadError> {
         let Some(public_url) = &self.shared.public_url else { return Ok(None) };
-        let token = self.shared.store.webhook_token(self.id).await?.ok_or(ReadError::NoSecrets)?;
         let secrets = self.shared.store.shop_secrets(self.id).await?.ok_or(ReadError::NoSecrets)?;
-        let path = format!("{}{}", crate::webhooks::PATH, token.expose_secret());
+        let path = self.webhook_path().await?;
         let address = format!("{}{path}", public_url.trim_end_matches('/'));
         Ok(Some(Door { address, path, secret: secrets.webhook_secret }))
+    }
+
+    /// The end of the address of this shop's webhooks.
+    pub(super) async fn webhook_path(&self) -> Result<String, ReadError> {
+        let token = self.shared.store.webhook_token(self.id).await?.ok_or(ReadError::NoSecrets)?;
+        Ok(format!("{}{}", crate::webhooks::PATH, token.expose_secret()))
     }
 
     /// What is found broken is said, and what it may not have told is read again, before anything is done: a crash between

@@ -8,6 +8,7 @@ use proto::ShopConnected;
 use store::{PAGE_ROWS_MAX, SettleWanted, ShopState, Task, TaskKind, TaskProgress, TaskState};
 use values::{ListingId, OrderId, StockId, Timestamp};
 
+use super::connection_test::is_urgent;
 use super::cursor::Position;
 use super::listings::ManageAt;
 use super::orders::Told;
@@ -47,6 +48,8 @@ enum Phase<K> {
     Manage(ManageAt),
     /// Every stock.
     Settle(Option<StockId>),
+    /// Our webhooks go.
+    Unhook,
 }
 
 impl<K> Phase<K> {
@@ -62,6 +65,7 @@ impl<K> Phase<K> {
             Self::Gap(..) => "gap",
             Self::Manage(_) => "manage_stock",
             Self::Settle(_) => "settle",
+            Self::Unhook => "unhook",
         }
     }
 }
@@ -71,6 +75,8 @@ impl<K> Phase<K> {
 pub(super) struct Job<K> {
     /// The task somebody asked for; `None`: routine.
     task: Option<i64>,
+    /// When it was asked for.
+    pub(super) asked_at: Option<Timestamp>,
     kind: TaskKind,
     phases: VecDeque<Phase<K>>,
     pub(super) report: Report,
@@ -86,12 +92,18 @@ pub(super) struct Job<K> {
 }
 
 impl<K: Default> Job<K> {
-    pub(super) fn new(task: Option<i64>, kind: TaskKind, is_active: bool) -> Self {
+    pub(super) fn of_task(task: &Task, is_active: bool) -> Self {
+        let job = Self::routine(task.kind, is_active);
+        Self { task: Some(task.id), asked_at: Some(task.created_at), ..job }
+    }
+
+    fn routine(kind: TaskKind, is_active: bool) -> Self {
         let catalogue = || Phase::Catalogue(K::default());
         let phases = match kind {
             TaskKind::Test => vec![Phase::Test],
             TaskKind::Catalogue => vec![catalogue()],
             TaskKind::Audit => vec![Phase::Audit(None)],
+            TaskKind::Unhook => vec![Phase::Unhook],
             TaskKind::ManageStock => vec![Phase::Manage(ManageAt::default())],
             TaskKind::Sync if is_active => {
                 vec![Phase::Poll, catalogue(), Phase::Audit(None), Phase::Webhooks, Phase::Settle(None)]
@@ -108,18 +120,19 @@ impl<K: Default> Job<K> {
                 Phase::Settle(None),
             ],
         };
-        Self::of(task, kind, phases)
+        Self::of(kind, phases)
     }
 
     /// Reads what broken webhooks may not have told of.
     fn gap() -> Self {
         let phases = vec![Phase::Gap(OrderSet::Live, None), Phase::Gap(OrderSet::Trash, None)];
-        Self::of(None, TaskKind::Sync, phases)
+        Self::of(TaskKind::Sync, phases)
     }
 
-    fn of(task: Option<i64>, kind: TaskKind, phases: Vec<Phase<K>>) -> Self {
+    fn of(kind: TaskKind, phases: Vec<Phase<K>>) -> Self {
         Self {
-            task,
+            task: None,
+            asked_at: None,
             kind,
             phases: phases.into(),
             report: Report::default(),
@@ -139,7 +152,7 @@ impl<C: Connect> Reader<C> {
         let job = match self.job.take() {
             Some(job) => job,
             None => match self.next_task().await? {
-                Some(task) => Job::new(Some(task.id), task.kind, self.connected),
+                Some(task) => Job::of_task(&task, self.connected),
                 None => return Ok(false),
             },
         };
@@ -179,8 +192,7 @@ impl<C: Connect> Reader<C> {
             return Ok(None);
         }
         let mut tasks = self.shared.store.waiting_tasks(self.id).await?.into_iter();
-        // Tests have a turn of their own.
-        let task = tasks.find(|task| task.kind != TaskKind::Test);
+        let task = tasks.find(|task| !is_urgent(task.kind));
         self.looks.tasks = task.is_some();
         Ok(task)
     }
@@ -193,7 +205,7 @@ impl<C: Connect> Reader<C> {
         if !self.connected {
             // In service according to the registry, so the task that connects it did not come to its end.
             if self.shop.borrow().state == ShopState::Active {
-                self.job = Some(Job::new(None, TaskKind::Connect, false));
+                self.job = Some(Job::routine(TaskKind::Connect, false));
             }
             return;
         }
@@ -212,7 +224,7 @@ impl<C: Connect> Reader<C> {
         } else {
             return;
         };
-        self.job = Some(Job::new(None, kind, true));
+        self.job = Some(Job::routine(kind, true));
     }
 
     /// A job that does not get on because the shop fails is given up after a while; its asker is told.
@@ -318,6 +330,10 @@ impl<C: Connect> Reader<C> {
             }
             Phase::Manage(at) => self.manage_some(at, &mut job.report).await?.map(Phase::Manage),
             Phase::Settle(after) => self.step_settle(job, after).await?,
+            Phase::Unhook => match self.step_unhook(job).await? {
+                None => None,
+                why => return Ok(why),
+            },
         };
         advance(job, goes_on);
         Ok(None)

@@ -92,6 +92,9 @@ pub(super) struct Report {
     not_fixed: Vec<NotFixed>,
     #[serde(skip_serializing_if = "Option::is_none")]
     not_fixed_count: Option<u64>,
+    /// Webhooks of ours that were deleted because the shop goes; nothing if that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unhooked: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
     /// Codes by stock; as many as the shop has stocks.
@@ -173,6 +176,14 @@ impl Report {
     pub(super) fn note_webhooks(&mut self, looked: &Looked) {
         let count = looked.good + looked.made;
         self.webhooks = (count > 0).then_some(count);
+    }
+
+    pub(super) fn note_unhooked(&mut self) {
+        *self.unhooked.get_or_insert_default() += 1;
+    }
+
+    pub(super) fn note_none_left(&mut self) {
+        self.unhooked.get_or_insert_default();
     }
 
     pub(super) fn note_findings(&mut self, diagnosis: &Diagnosis) {

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use process::Tasks;
 use proto::Source;
-use store::ConditionKind;
+use store::{ConditionKind, TaskKind, TaskState};
 use testkit::fake_shop::{FakeShop, FakeShopOptions, Fault, FaultKind};
 use testkit::shop::{Topic, WebhookStatus};
 use tokio::net::TcpListener;
@@ -252,5 +252,55 @@ async fn a_shop_that_lets_nobody_make_webhooks_is_connected_all_the_same() {
     assert!(found.what.contains("does not let onhand make its webhooks"), "{}", found.what);
     fake.clear_faults();
     world.cleared(shop, ConditionKind::WebhooksNotMade).await;
+    whole(&world, &fake, &[]).await;
+}
+
+#[tokio::test]
+async fn a_shop_that_goes_is_rid_of_ours_and_none_are_made_meanwhile() {
+    let (world, fake) = (World::start_guarding(Public::Itself).await, fake().await);
+    let other = fake.with_model(|model, now| {
+        model.create_webhook(Topic::OrderCreated, "http://127.0.0.1:9/erp", "x", now)
+    });
+    let (shop, _) = world.connect_guarded(&fake).await;
+    whole(&world, &fake, &[]).await;
+    // Somebody has paused one.
+    fake.with_model(|model, now| {
+        let ours = model.webhooks().filter(|webhook| webhook.id != other).map(|webhook| webhook.id);
+        let ours: Vec<_> = ours.collect();
+        model.edit_webhook(ours[0], now, |webhook| webhook.status = WebhookStatus::Paused);
+    });
+    let before = fake.counts().calls_of("GET webhooks");
+    let task = world.run_task(shop, TaskKind::Unhook).await;
+    assert_eq!(task.progress.state, TaskState::Done, "{task:?}");
+    assert!(task.progress.report.contains("\"unhooked\":"), "{task:?}");
+    let left =
+        |fake: &FakeShop| fake.with_model(|model, _| model.webhooks().map(|w| w.id).collect::<Vec<_>>());
+    assert_eq!(left(&fake), [other]);
+    let looked = fake.counts().calls_of("GET webhooks");
+    assert!(looked > before);
+    buy(&fake, product(&fake, "A", 3), 1).await;
+    let polls = fake.counts().calls_of("GET orders");
+    world
+        .until("it was polled for a while", async || {
+            (fake.counts().calls_of("GET orders") > polls + 20).then_some(())
+        })
+        .await;
+    assert_eq!((left(&fake), fake.counts().calls_of("GET webhooks")), (vec![other], looked), "it is leaving");
+}
+
+#[tokio::test]
+async fn a_removal_that_is_over_takes_nothing_from_a_shop_that_is_back() {
+    let (world, fake) = (World::start_guarding(Public::Itself).await, fake().await);
+    let (shop, _) = world.connect_guarded(&fake).await;
+    whole(&world, &fake, &[]).await;
+    let added = world.store.shops(Some(&[shop])).await.unwrap()[0].created_at;
+    let long_ago = added - Duration::from_millis(1);
+    let id = world.store.add_task(shop, TaskKind::Unhook, long_ago).await.unwrap();
+    world
+        .until("it is ended", async || {
+            let task = world.store.task(id).await.unwrap().unwrap();
+            (task.progress.state == TaskState::Failed).then_some(())
+        })
+        .await;
     whole(&world, &fake, &[]).await;
 }

@@ -204,7 +204,8 @@ pub(super) async fn change(
 
 /// Disconnect a shop
 ///
-/// Nothing more is read from it or pushed to it and its secrets are forgotten. What it sold stays in the ledger. Its open
+/// Our webhooks in it are deleted, if it answers within ten seconds; the answer says so. Nothing more is read from it or pushed
+/// to it and its secrets are forgotten. What it sold stays in the ledger. Its open
 /// orders keep what they hold, since goods that were paid are still to be sent, and are listed as orphaned; with
 /// `orders=release` all of it is available again.
 #[utoipa::path(delete, path = "/shops/{name}", tag = "registry", operation_id = "remove_shop",
@@ -216,8 +217,9 @@ pub(super) async fn remove(
     Query(query): Query<RemoveQuery>,
 ) -> Result<Json<RemovedShop>, Problem> {
     let shop = names::shop(&parts.store, &name).await?;
+    let unhooked = removal::unhook(&parts.store, shop.id).await?;
     match parts.inventory.remove_shop(shop.id, query.orders.into()).await? {
-        ShopRemoved::Removed(held) => Ok(Json(RemovedShop::new(held, query.orders))),
+        ShopRemoved::Removed(held) => Ok(Json(RemovedShop::new(held, query.orders, unhooked))),
         ShopRemoved::Unknown => Err(Problem::not_found(format_args!("shop {name:?}"))),
     }
 }

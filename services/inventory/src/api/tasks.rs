@@ -61,7 +61,7 @@ pub(super) struct Task {
     /// The shop.
     #[schema(example = "berlin")]
     shop: String,
-    /// What it does: `connect`, `test`, `sync`, `catalogue`, `audit` or `manage_stock`.
+    /// What it does: `connect`, `test`, `sync`, `catalogue`, `audit`, `manage_stock` or `unhook`.
     #[schema(example = "connect")]
     kind: &'static str,
     /// `waiting`, `running`, `done` or `failed`.

@@ -268,7 +268,10 @@ async fn an_orphan_is_released_and_only_an_orphan() {
 
     api.world.tell([seen(shop, 1002, read(4, 400), "processing", 100, &[(17, 1, Some(1))])]).await;
     let removed = api.delete("/shops/berlin").await.good(200);
-    assert_eq!(removed, json!({ "order_count": 1, "reserved": "1", "orders": "keep" }));
+    assert_eq!(
+        removed,
+        json!({ "order_count": 1, "reserved": "1", "orders": "keep", "webhooks_deleted": 0, "webhooks_left": null })
+    );
     let orphans = api.get("/orphans").await.good(200);
     assert_eq!(orphans.pointer("/items/0/cause").unwrap(), "shop_removed");
     assert_eq!(api.get("/orders/berlin/1002").await.good(200).get("status").unwrap(), "processing");

@@ -45,7 +45,7 @@ pub(crate) enum Shop {
         /// Its name.
         name: String,
     },
-    /// Takes the shop out of service; what it sold stays in the ledger.
+    /// Takes the shop out of service and deletes our webhooks in it; what it sold stays in the ledger.
     Remove {
         /// Its name.
         name: String,
@@ -138,6 +138,17 @@ async fn list(api: &Api, screen: Screen) -> Result<(), Failure> {
 /// What its open orders hold, and what to do about it.
 fn removed(screen: Screen, name: &str, release: bool, answer: &Value) -> Result<(), Failure> {
     screen.line(format!("shop {name} removed"))?;
+    let deleted = text(answer, "webhooks_deleted");
+    if deleted != "0" {
+        screen.line(format!("deleted {deleted} webhooks of onhand in the shop"))?;
+    }
+    if answer.get("webhooks_left").is_some_and(Value::is_string) {
+        screen.line(format!(
+            "webhooks of onhand may be left in the shop ({}): delete there those whose delivery URL has /webhooks/ of this \
+             onhand (WooCommerce, Settings, Advanced, Webhooks); what they deliver is refused from now on",
+            text(answer, "webhooks_left")
+        ))?;
+    }
     let (count, reserved) = (text(answer, "order_count"), text(answer, "reserved"));
     if count == "0" {
         return screen.line("it had no open orders");

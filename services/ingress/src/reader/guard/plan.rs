@@ -73,15 +73,23 @@ enum Is {
     Broken(String, Fault),
 }
 
+fn comes_here(webhook: &Webhook, path: &str) -> bool {
+    webhook.delivery_url.trim_end_matches('/').ends_with(path)
+}
+
+/// Those of others are never touched: ours deliver to our address, or are known by number and still have our name.
+pub(crate) fn is_ours(webhook: &Webhook, kept: &[KeptWebhook], path: &str, name: fn(&str) -> String) -> bool {
+    let known = kept.iter().find(|kept| kept.webhook == Some(webhook.id));
+    comes_here(webhook, path) || known.is_some_and(|known| webhook.name == name(&known.topic))
+}
+
 impl Ours<'_> {
-    /// Those of others are never touched: ours deliver to our address, or are known by number and still have our name.
     fn look(&self, webhook: &Webhook, kept: &[KeptWebhook]) -> Is {
-        let known = kept.iter().find(|kept| kept.webhook == Some(webhook.id));
-        let comes_here = webhook.delivery_url.trim_end_matches('/').ends_with(self.path);
-        let was_ours = known.is_some_and(|known| webhook.name == (self.name)(&known.topic));
-        if !comes_here && !was_ours {
+        if !is_ours(webhook, kept, self.path, self.name) {
             return Is::Foreign;
         }
+        let known = kept.iter().find(|kept| kept.webhook == Some(webhook.id));
+        let comes_here = comes_here(webhook, self.path);
         let topic = known.map_or(webhook.topic.as_str(), |known| known.topic.as_str());
         let broken = |fault| Is::Broken(topic.to_owned(), fault);
         match webhook.status {
