@@ -71,8 +71,8 @@ pub use registry::{
 };
 pub use report::{
     Explanation, ListingRow, MovementSum, OpenHold, Openings, Orphan, OrphanCause, PAGE_ROWS_MAX,
-    ParkedCause, ParkedLine, STATUS_GONE, STATUS_TRASH, SkuStock, UnmappedCause, UnmappedStock, Waiting,
-    WarehouseTotal,
+    ParkedCause, ParkedLine, STATUS_GONE, STATUS_TRASH, SkuStock, Stocked, UnmappedCause, UnmappedStock,
+    Waiting, WarehouseTotal,
 };
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
 pub use shards::{CLOCKS_DIFFER_MAX, ShardLease, Share};

@@ -163,6 +163,17 @@ pub const STATUS_TRASH: &str = "trash";
 /// Our word for what is not there any more.
 pub const STATUS_GONE: &str = "gone";
 
+/// Where something else than orders said what there is of a SKU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stocked {
+    /// In a warehouse that the shop sells from.
+    Here,
+    /// Only where the shop does not sell from.
+    Elsewhere,
+    /// Nowhere.
+    Nowhere,
+}
+
 /// One entry of a shop's catalogue, and how it stands with the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListingRow {
@@ -184,8 +195,8 @@ pub struct ListingRow {
     pub sku: Option<Sku>,
     /// The stock of the shop that has the SKU it is said to be, or that its code is.
     pub owner: Option<HolderId>,
-    /// Something else than orders said what there is of its SKU.
-    pub is_stocked: bool,
+    /// Where there is or was stock of its SKU.
+    pub stocked: Stocked,
     /// Another SKU that is written like its own, case and blanks aside.
     pub like: Option<Sku>,
     /// Its SKU was found by its name.
@@ -207,15 +218,19 @@ impl ListingRow {
         self.listing.variation.map_or_else(|| self.listing.product.into(), HolderId::from)
     }
 
-    /// It keeps no quantity, and could: it is sold as it is, the ledger has stock of its SKU, and no other stock of the shop is
-    /// that SKU.
+    /// It keeps no quantity, and could: it is sold as it is, a warehouse of the shop has stock of its SKU, and no other stock of
+    /// the shop is that SKU.
     pub fn can_be_managed(&self) -> bool {
         let sold_as_it_is = match self.kind {
             Some(ListingKind::Simple | ListingKind::Variation) => true,
             Some(ListingKind::Parent | ListingKind::Other) => false,
             None => !self.is_parent,
         };
-        self.holder.is_none() && sold_as_it_is && self.is_there() && self.is_stocked && self.owner.is_none()
+        self.holder.is_none()
+            && sold_as_it_is
+            && self.is_there()
+            && self.stocked == Stocked::Here
+            && self.owner.is_none()
     }
 
     /// It is neither in the trash nor gone.

@@ -53,7 +53,8 @@ SELECT l.product, l.variation, l.holder, l.sku, l.name, l.status, l.kind, l.mapp
        EXISTS (SELECT 1 FROM inventory.listings AS v WHERE v.shop = l.shop AND v.product = l.product AND v.variation > 0),
        (SELECT count(*) FROM inventory.listings AS v
          WHERE v.shop = l.shop AND v.product = l.product AND v.variation > 0 AND v.holder = l.product
-           AND l.variation = 0)
+           AND l.variation = 0),
+       (SELECT coalesce(json_agg(r.warehouse), '[]')::text FROM inventory.routes AS r WHERE r.shop = $1)
   FROM inventory.listings AS l LEFT JOIN inventory.stocks AS s ON s.shop = l.shop AND s.holder = l.holder AND NOT s.removed
   LEFT JOIN inventory.skus AS k ON k.id = s.sku_id
  WHERE l.shop = $1 AND (l.product, l.variation) > ($2, $3) ORDER BY l.product, l.variation LIMIT $4";

@@ -1,13 +1,15 @@
 //! What needs somebody's attention, and totals, as rows.
 
+use std::collections::BTreeSet;
+
 use ledger::Balance;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
-use values::{LineFault, ListingKind, Sku};
+use values::{LineFault, ListingKind, Sku, WarehouseId};
 
 use super::{id, listing, quantity, sku, sku_book, some_id, stock_id, timestamp, unsigned};
 use crate::error::Error;
 use crate::report::{
-    ListingRow, Orphan, OrphanCause, ParkedCause, ParkedLine, UnmappedCause, UnmappedStock, Waiting,
+    ListingRow, Orphan, OrphanCause, ParkedCause, ParkedLine, Stocked, UnmappedCause, UnmappedStock, Waiting,
     WarehouseTotal,
 };
 
@@ -69,7 +71,7 @@ type FirstOfListing = (
 );
 
 /// What is [`FirstOfListing`], then who has the SKU, what there is of it, which other is written like it, whether there are
-/// variations, and how many share its stock.
+/// variations, how many share its stock, and which warehouses the shop sells from, as JSON.
 #[derive(Debug)]
 pub(crate) struct ListingRowColumns {
     first: FirstOfListing,
@@ -78,6 +80,7 @@ pub(crate) struct ListingRowColumns {
     like: Option<String>,
     is_parent: bool,
     shared_by: i64,
+    warehouses: String,
 }
 
 impl<'r, R: Row> FromRow<'r, R> for ListingRowColumns
@@ -95,6 +98,7 @@ where
             like: row.try_get(12)?,
             is_parent: row.try_get(13)?,
             shared_by: row.try_get(14)?,
+            warehouses: row.try_get(15)?,
         })
     }
 }
@@ -106,6 +110,7 @@ pub(crate) fn listing_row(row: ListingRowColumns) -> Result<ListingRow, Error> {
     let mapped = mapped.as_deref().map(sku).transpose()?;
     let mapped_to = mapped_to.as_deref().map(sku).transpose()?;
     let book = row.balances.map(|balances| sku_book(0, None, &balances)).transpose()?;
+    let stocked = book.map_or(Ok(Stocked::Nowhere), |book| stocked(&book.stocked, &row.warehouses))?;
     let same_name = sku_name.is_some_and(|sku_name| sku_name.trim().eq_ignore_ascii_case(name.trim()));
     Ok(ListingRow {
         listing: listing(product, variation)?,
@@ -118,11 +123,22 @@ pub(crate) fn listing_row(row: ListingRowColumns) -> Result<ListingRow, Error> {
         mapped,
         sku: mapped_to,
         owner: some_id("stock", row.owner)?,
-        is_stocked: book.is_some_and(|book| !book.stocked.is_empty()),
+        stocked,
         like: row.like.as_deref().map(sku).transpose()?,
         is_parent: row.is_parent,
         shared_by: unsigned("count", row.shared_by)?,
     })
+}
+
+fn stocked(there: &BTreeSet<WarehouseId>, warehouses: &str) -> Result<Stocked, Error> {
+    let ids: Vec<i64> =
+        serde_json::from_str(warehouses).map_err(|_| Error::damaged("list of warehouses", warehouses))?;
+    for raw in ids {
+        if there.contains(&id("warehouse", raw)?) {
+            return Ok(Stocked::Here);
+        }
+    }
+    Ok(if there.is_empty() { Stocked::Nowhere } else { Stocked::Elsewhere })
 }
 
 /// Warehouse, SKUs, on hand, reserved.

@@ -51,7 +51,8 @@ SELECT l.product, l.variation, l.holder, l.sku, l.name, l.status, l.kind, l.mapp
        EXISTS (SELECT 1 FROM registry_listings AS v WHERE v.shop = l.shop AND v.product = l.product AND v.variation > 0),
        (SELECT count(*) FROM registry_listings AS v
          WHERE v.shop = l.shop AND v.product = l.product AND v.variation > 0 AND v.holder = l.product
-           AND l.variation = 0)
+           AND l.variation = 0),
+       (SELECT json_group_array(r.warehouse) FROM registry_routes AS r WHERE r.shop = ?1)
   FROM registry_listings AS l LEFT JOIN inventory_stocks AS s ON s.shop = l.shop AND s.holder = l.holder AND s.removed = 0
   LEFT JOIN inventory_skus AS k ON k.id = s.sku_id
  WHERE l.shop = ?1 AND (l.product, l.variation) > (?2, ?3) ORDER BY l.product, l.variation LIMIT ?4";

@@ -1,7 +1,7 @@
 //! The table of a shop, what is like a code, and what is told of a catalogue.
 
-use ledger::Listings;
-use store::{ListingOutcome, ListingRow, Store, TableEntry, TableOutcome};
+use ledger::{Listings, Routing};
+use store::{ListingOutcome, ListingRow, ShopSettings, Stocked, Store, TableEntry, TableOutcome};
 use values::{ListingId, ListingKind, ReadNumber, ShopId};
 
 use crate::database::Database;
@@ -215,7 +215,7 @@ pub(crate) async fn a_listing_without_a_code_is_the_sku_of_its_name_if_asked_for
     let expected = [(1, Some("A".to_owned())), (2, None), (3, None), (4, None), (5, None)];
     assert_eq!(mapped(&store, shop).await?, expected, "two of a name on either side are none");
     let row = store.listings_of_shop(shop, None, 1).await?.remove(0);
-    assert!(row.named_alike && row.is_stocked);
+    assert!(row.named_alike && row.stocked == Stocked::Here);
     Ok(())
 }
 
@@ -288,16 +288,16 @@ pub(crate) async fn a_catalogue_is_told_with_how_it_stands<D: Database>() -> any
     let rows = store.listings_of_shop(south, None, 100).await?;
     let told = |row: &ListingRow| {
         let sku = row.sku.as_ref().map(ToString::to_string);
-        (row.listing.to_string(), sku, row.owner.map(values::HolderId::get), row.is_stocked)
+        (row.listing.to_string(), sku, row.owner.map(values::HolderId::get), row.stocked)
     };
     let a = || Some("A".to_owned());
     let p = || Some("P".to_owned());
     let expected = [
-        ("1".to_owned(), a(), Some(1), false),
-        ("2".to_owned(), None, Some(1), false),
-        ("5".to_owned(), p(), Some(5), false),
-        ("5/50".to_owned(), p(), None, false),
-        ("6".to_owned(), None, None, true),
+        ("1".to_owned(), a(), Some(1), Stocked::Nowhere),
+        ("2".to_owned(), None, Some(1), Stocked::Nowhere),
+        ("5".to_owned(), p(), Some(5), Stocked::Nowhere),
+        ("5/50".to_owned(), p(), None, Stocked::Nowhere),
+        ("6".to_owned(), None, None, Stocked::Here),
     ];
     assert_eq!(rows.iter().map(told).collect::<Vec<_>>(), expected);
     assert_eq!(rows[0].like, Some(sku("a")));
@@ -305,5 +305,15 @@ pub(crate) async fn a_catalogue_is_told_with_how_it_stands<D: Database>() -> any
     assert_eq!((rows[4].mapped.clone(), rows[4].like.clone()), (Some(sku("S")), None));
     let rest = store.listings_of_shop(south, Some(rows[2].listing), 100).await?;
     assert_eq!(rest, rows[3..]);
+    let other = warehouse(&store, "other").await?;
+    receive(&store, "P", other, 3).await?;
+    let rows = store.listings_of_shop(south, None, 100).await?;
+    assert_eq!(rows[2].stocked, Stocked::Elsewhere, "the shop sells nothing from there");
+    assert!(rows[4].can_be_managed());
+    let settings = ShopSettings::new("https://south.example".to_owned(), Routing::new([other]).unwrap());
+    store.change_shop(south, &settings).await?;
+    let rows = store.listings_of_shop(south, None, 100).await?;
+    assert_eq!((rows[2].stocked, rows[4].stocked), (Stocked::Here, Stocked::Elsewhere));
+    assert!(!rows[4].can_be_managed(), "there is none of it to be told");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What may be wrong with an entry of a shop's catalogue, and what to do about it, in plain words.
 
 use serde::{Deserialize, Serialize};
-use store::{ListingRow, STATUS_TRASH};
+use store::{ListingRow, STATUS_TRASH, Stocked};
 use utoipa::ToSchema;
 use values::{ListingKind, Sku};
 
@@ -18,7 +18,7 @@ pub(in super::super::super) enum Ailment {
     TargetGone,
     /// The shop keeps no quantity for it.
     Unmanaged,
-    /// No stock of its SKU was ever received, counted or opened.
+    /// No stock of its SKU was ever received, counted or opened where the shop sells from.
     UnknownSku,
     /// Its code and a SKU of the ledger differ in case or blanks only.
     SimilarSku,
@@ -149,7 +149,7 @@ fn unmanaged(row: &ListingRow, shop: &str) -> Vec<Told> {
         Some(sku) => told(
             Ailment::Unmanaged,
             what,
-            format!("switch it on in the shop if it is to follow stock; there is none of {sku} in the ledger"),
+            format!("switch it on in the shop if it is to follow stock; no warehouse that it sells from has had any of {sku}"),
         ),
         None => told(Ailment::Unmanaged, what, "give it a SKU, and switch it on in the shop"),
     });
@@ -209,14 +209,29 @@ fn mapping(row: &ListingRow, shop: &str) -> Vec<Told> {
             ),
         ));
     }
-    if !row.is_stocked {
-        all.push(told(
-            Ailment::UnknownSku,
-            format!("no stock of {sku} was ever received, counted or opened"),
-            format!("receive or count {sku}; if it goes by another SKU, say so: `onhand shop mapping set {shop} {listing} SKU`"),
-        ));
-    }
+    all.extend(unknown(row, sku, shop));
     all
+}
+
+/// There is nothing that could be told to it.
+fn unknown(row: &ListingRow, sku: &Sku, shop: &str) -> Option<Told> {
+    let (what, todo) = match row.stocked {
+        Stocked::Here => return None,
+        Stocked::Elsewhere => (
+            format!("{sku} is only in warehouses that the shop does not sell from"),
+            format!(
+                "let it sell from there (`onhand shop set {shop} --warehouses …`), or receive {sku} where it sells from"
+            ),
+        ),
+        Stocked::Nowhere => (
+            format!("no stock of {sku} was ever received, counted or opened"),
+            format!(
+                "receive or count {sku}; if it goes by another SKU, say so: `onhand shop mapping set {shop} {listing} SKU`",
+                listing = row.listing
+            ),
+        ),
+    };
+    Some(told(Ailment::UnknownSku, what, todo))
 }
 
 fn unmapped(row: &ListingRow, shop: &str) -> Told {
@@ -286,7 +301,7 @@ mod tests {
             mapped: None,
             sku: Some(sku("A")),
             owner: HolderId::new(variation.unwrap_or(5)),
-            is_stocked: true,
+            stocked: Stocked::Here,
             like: None,
             named_alike: false,
             is_parent: false,
@@ -319,7 +334,8 @@ mod tests {
             (ListingRow { code: Some(sku("a")), ..good.clone() }, vec![A::SimilarSku]),
             (ListingRow { like: Some(sku("a")), ..good.clone() }, vec![A::SimilarSku]),
             (ListingRow { code: Some(sku("B")), ..good.clone() }, vec![A::Renamed]),
-            (ListingRow { is_stocked: false, ..good.clone() }, vec![A::UnknownSku]),
+            (ListingRow { stocked: Stocked::Nowhere, ..good.clone() }, vec![A::UnknownSku]),
+            (ListingRow { stocked: Stocked::Elsewhere, ..good.clone() }, vec![A::UnknownSku]),
             (
                 ListingRow { code: Some(sku("B")), mapped: Some(sku("A")), ..good.clone() },
                 vec![A::MappedByTable],
@@ -354,8 +370,11 @@ mod tests {
         assert_eq!(examine(&unmanaged, "north")[0].fix, Some(MANAGE_STOCK));
         let taken = ListingRow { owner: HolderId::new(9), ..unmanaged.clone() };
         assert_eq!(examine(&taken, "north")[0].fix, None, "it would sell nothing and never be told");
-        let unknown = ListingRow { is_stocked: false, ..unmanaged.clone() };
-        assert_eq!(examine(&unknown, "north")[0].fix, None);
+        for stocked in [Stocked::Nowhere, Stocked::Elsewhere] {
+            let unknown = ListingRow { stocked, ..unmanaged.clone() };
+            assert_eq!(examine(&unknown, "north")[0].fix, None);
+        }
+        let unknown = ListingRow { stocked: Stocked::Nowhere, ..unmanaged };
         assert_eq!(examine(&ListingRow { code: None, ..unknown }, "north")[0].fix, None);
     }
 }
