@@ -379,6 +379,11 @@ pub enum ListingOutcome {
     Seen,
     /// Its stock is mapped to its SKU from now on.
     Mapped,
+    /// The same, and another had that SKU only because its code is like it: that one is its own code from then on.
+    Displaced {
+        /// The one that had it.
+        other: HolderId,
+    },
     /// Another stock of the shop has the SKU; its orders still apply, its level is not pushed.
     SkuTaken {
         /// The one that has it.

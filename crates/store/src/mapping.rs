@@ -132,8 +132,53 @@ impl Mapping {
         Ok(wanted)
     }
 
-    /// Takes in what a catalogue shows.
-    pub(crate) fn observe(&mut self, seen: &ListingSeen) -> ListingOutcome {
+    /// The stocks that have the SKU which is another listing's very code: whether they keep it is to be decided on what they are.
+    pub(crate) fn rivals(&self, seen: &[ListingSeen]) -> StockKeys {
+        let rival = |seen: &ListingSeen| {
+            let own = own_holder(seen.listing);
+            let by = self.owners.get(&(seen.shop, seen.sku.clone()?)).filter(|by| **by != own)?;
+            (seen.holder == Some(own)).then_some((seen.shop.get(), by.get()))
+        };
+        let rivals: BTreeSet<_> = seen.iter().filter_map(rival).collect();
+        rivals.into_iter().collect()
+    }
+
+    /// The listings that keep their quantities in these stocks, as shop, product and variation.
+    pub(crate) fn own_listings_of(&self, stocks: &[(i64, i64)]) -> Result<Vec<(i64, i64, i64)>, Error> {
+        let mut found = Vec::with_capacity(stocks.len());
+        for (shop, holder) in stocks {
+            found.extend(
+                self.own_listing_of(StockId { shop: id("shop", *shop)?, holder: id("stock", *holder)? }),
+            );
+        }
+        Ok(found)
+    }
+
+    /// The codes of listings: who has them as SKUs must be known of those that may make way.
+    pub(crate) fn codes_of(&self, listings: &[(i64, i64, i64)]) -> Result<Vec<(i64, String)>, Error> {
+        let mut codes = Vec::with_capacity(listings.len());
+        for (shop, product, variation) in listings {
+            let known = self.listings.get(&(id("shop", *shop)?, listing(*product, *variation)?));
+            codes.extend(known.and_then(|known| known.code.clone()).map(|code| (*shop, code)));
+        }
+        Ok(codes)
+    }
+
+    /// Takes in what a catalogue shows. All of it is looked at before anything is decided, so that the order in which listings
+    /// with like codes come does not matter.
+    pub(crate) fn observe_all(&mut self, seen: &[ListingSeen]) -> Vec<ListingOutcome> {
+        for seen in seen {
+            let is_own = seen.holder == Some(own_holder(seen.listing));
+            let is_older =
+                self.listings.get(&(seen.shop, seen.listing)).is_some_and(|before| is_before(seen, before));
+            if is_own && !is_older {
+                self.likeness.note(seen);
+            }
+        }
+        seen.iter().map(|seen| self.observe(seen)).collect()
+    }
+
+    fn observe(&mut self, seen: &ListingSeen) -> ListingOutcome {
         let key = (seen.shop, seen.listing);
         let before = self.listings.get(&key);
         let shown = Known {
@@ -146,7 +191,7 @@ impl Mapping {
             mapped: before.and_then(|before| before.mapped.clone()),
         };
         let same = before.is_some_and(|before| shows_the_same(before, &shown));
-        if before.is_some_and(|before| before.number > shown.number) {
+        if before.is_some_and(|before| is_before(seen, before)) {
             return if seen.number == ReadNumber::ZERO && !same {
                 ListingOutcome::Hinted
             } else {
@@ -173,7 +218,6 @@ impl Mapping {
             self.unmanaged.insert(key);
         }
         let outcome = if seen.holder == Some(own.holder) {
-            self.likeness.note(seen);
             self.keep_own(seen, own, explicit, holder_changed)
         } else {
             self.leave_own(own);
@@ -199,6 +243,7 @@ impl Mapping {
     ) -> ListingOutcome {
         let parent = seen.listing.variation.map(|_| seen.listing.product);
         let said = explicit.is_some();
+        let code = seen.sku.as_ref().filter(|_| !said);
         let wanted = explicit.or_else(|| self.likeness.meant(seen));
         let stock = self.stocks.get_mut(&own).expect("it was just made sure of");
         if stock.parent != parent {
@@ -213,11 +258,11 @@ impl Mapping {
             stock.removed = false;
             self.changed_stocks.insert(own);
             stock.sku = None;
-            return self.take_sku(own, &sku);
+            return self.take_sku(own, &sku, code);
         }
         match (mapped, wanted) {
-            (None, Some(sku)) => self.take_sku(own, &sku),
-            (Some(mapped), Some(sku)) if mapped != sku && said => self.take_sku(own, &sku),
+            (None, Some(sku)) => self.take_sku(own, &sku, code),
+            (Some(mapped), Some(sku)) if mapped != sku && said => self.take_sku(own, &sku, code),
             (Some(mapped), Some(_)) if !said => match &seen.sku {
                 Some(code) if !alike(code.as_str(), mapped.as_str()) => ListingOutcome::Renamed { mapped },
                 _ => ListingOutcome::Seen,
@@ -242,12 +287,34 @@ impl Mapping {
         self.removed_stocks.insert(own);
     }
 
-    fn take_sku(&mut self, stock: StockId, sku: &Sku) -> ListingOutcome {
-        if let Some(by) = self.owners.get(&(stock.shop, sku.clone())) {
-            return ListingOutcome::SkuTaken { by: *by };
+    /// `code`: what the shop calls it, if that decides.
+    fn take_sku(&mut self, stock: StockId, sku: &Sku, code: Option<&Sku>) -> ListingOutcome {
+        let Some(by) = self.owners.get(&(stock.shop, sku.clone())).copied() else {
+            self.assign(stock, sku);
+            return ListingOutcome::Mapped;
+        };
+        if code == Some(sku) && self.makes_way(StockId { shop: stock.shop, holder: by }, sku) {
+            self.assign(stock, sku);
+            return ListingOutcome::Displaced { other: by };
         }
-        self.assign(stock, sku);
-        ListingOutcome::Mapped
+        ListingOutcome::SkuTaken { by }
+    }
+
+    /// A stock whose listing has a SKU only because its code is like it gives it up. It is its own code from then on, or nothing
+    /// if another is that.
+    fn makes_way(&mut self, stock: StockId, sku: &Sku) -> bool {
+        let Some(row) = self.stocks.get(&stock) else { return false };
+        let known = self.listings.get(&(stock.shop, own_listing(row))).filter(|known| known.mapped.is_none());
+        let code = known.and_then(|known| known.code.as_deref()?.parse::<Sku>().ok());
+        let Some(code) = code.filter(|code| code != sku && alike(code.as_str(), sku.as_str())) else {
+            return false;
+        };
+        if self.owners.contains_key(&(stock.shop, code.clone())) {
+            self.leave_own(stock);
+        } else {
+            self.assign(stock, &code);
+        }
+        true
     }
 
     fn assign(&mut self, stock: StockId, sku: &Sku) {
@@ -381,6 +448,11 @@ impl Mapping {
     pub(crate) fn removed(&self) -> impl Iterator<Item = (i64, i64)> {
         self.removed_stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get()))
     }
+}
+
+/// A later read was seen before.
+fn is_before(seen: &ListingSeen, known: &Known) -> bool {
+    known.number > signed(seen.number.get())
 }
 
 /// What a person sees of it is the same.

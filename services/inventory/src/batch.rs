@@ -81,7 +81,7 @@ pub(crate) struct Summary {
     pub(crate) listing_count: u64,
     /// Of these, the listings that are not as they were: lines may wait for them.
     pub(crate) changed_listing_count: u64,
-    pub(crate) refused_mappings: Vec<(ListingSeen, ListingOutcome)>,
+    pub(crate) told_mappings: Vec<(ListingSeen, ListingOutcome)>,
     pub(crate) dead: Vec<NewDead>,
     pub(crate) movement_count: u64,
     pub(crate) reread_wanted: bool,
@@ -112,8 +112,13 @@ impl Summary {
         if !matches!(outcome, ListingOutcome::Unchanged | ListingOutcome::Older | ListingOutcome::Hinted) {
             self.changed_listing_count += 1;
         }
-        if matches!(outcome, ListingOutcome::SkuTaken { .. } | ListingOutcome::Renamed { .. }) {
-            self.refused_mappings.push((seen.clone(), outcome.clone()));
+        if matches!(
+            outcome,
+            ListingOutcome::SkuTaken { .. }
+                | ListingOutcome::Renamed { .. }
+                | ListingOutcome::Displaced { .. }
+        ) {
+            self.told_mappings.push((seen.clone(), outcome.clone()));
         }
     }
 

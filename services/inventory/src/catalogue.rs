@@ -26,11 +26,16 @@ pub(crate) async fn apply(
 ) -> Result<(), store::Error> {
     let seen: Vec<ListingSeen> = observed.iter().map(|observed| seen(observed.what)).collect();
     let outcomes = tx.observe_listings(&seen, occasion.now).await?;
-    let (mut mapped, mut hinted) = (BTreeSet::new(), BTreeSet::new());
+    let (mut mapped, mut displaced, mut hinted) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (seen, outcome) in seen.iter().zip(&outcomes) {
         summary.listing(seen, outcome);
-        if let (ListingOutcome::Mapped, Some(holder)) = (outcome, seen.holder) {
+        if let (ListingOutcome::Mapped | ListingOutcome::Displaced { .. }, Some(holder)) =
+            (outcome, seen.holder)
+        {
             mapped.insert(StockId { shop: seen.shop, holder });
+        }
+        if let ListingOutcome::Displaced { other } = outcome {
+            displaced.insert(StockId { shop: seen.shop, holder: *other });
         }
         if *outcome == ListingOutcome::Hinted {
             let id = seen.listing.variation.map_or_else(|| seen.listing.product.into(), HolderId::from);
@@ -42,7 +47,7 @@ pub(crate) async fn apply(
         tx.wish(&wishes, occasion.now).await?;
         summary.wished = true;
     }
-    begin(tx, &mapped, occasion, summary).await
+    begin(tx, &mapped, &displaced, occasion, summary).await
 }
 
 /// Maps a stock by hand. Lines that waited for it are resolved afterwards ([`resolve`]).
@@ -55,7 +60,7 @@ pub(crate) async fn map(
 ) -> Result<MapOutcome, store::Error> {
     let outcome = tx.map_stock(stock, sku, occasion.now).await?;
     if let MapOutcome::Mapped { before } = &outcome {
-        begin(tx, &BTreeSet::from([stock]), occasion, summary).await?;
+        begin(tx, &BTreeSet::from([stock]), &BTreeSet::new(), occasion, summary).await?;
         if let Some(before) = before.clone() {
             relevel(tx, [before].into(), occasion, summary).await?;
         }
@@ -82,29 +87,33 @@ pub(crate) async fn map_table(
             left.extend(before.clone().filter(|before| now.as_ref() != Some(before)));
         }
     }
-    begin(tx, &mapped, occasion, summary).await?;
+    begin(tx, &mapped, &BTreeSet::new(), occasion, summary).await?;
     if !left.is_empty() {
         relevel(tx, left, occasion, summary).await?;
     }
     Ok(outcomes)
 }
 
-/// Stocks that were just mapped: nothing told or proven before counts for them.
+/// Stocks that were just mapped: nothing told or proven before counts for them. Those that were displaced nobody decided on: what
+/// such a stock shows has opened one SKU already, perhaps, and is not to open a second.
 async fn begin(
     tx: &mut InventoryTx,
     mapped: &BTreeSet<StockId>,
+    displaced: &BTreeSet<StockId>,
     occasion: &Occasion,
     summary: &mut Summary,
 ) -> Result<(), store::Error> {
     if mapped.is_empty() {
         return Ok(());
     }
-    let ids: Vec<StockId> = mapped.iter().copied().collect();
+    let ids: Vec<StockId> = mapped.union(displaced).copied().collect();
     let rows: Vec<StockRow> = tx.load_stocks(&ids, &[]).await?;
+    let rows: Vec<StockRow> = rows.into_iter().filter(|row| !row.removed).collect();
     let skus: BTreeSet<Sku> = rows.iter().filter_map(|row| row.sku.clone()).collect();
-    let scope = Scope { stocks: mapped.clone(), skus: skus.clone(), ..Scope::default() };
+    let stocks: BTreeSet<StockId> = rows.iter().map(|row| row.id).collect();
+    let scope = Scope { stocks: stocks.clone(), skus: skus.clone(), ..Scope::default() };
     let mut work = Work::load(tx, scope).await?;
-    for stock in mapped {
+    for stock in &stocks {
         let sku = work.stocks.get(stock).and_then(|row| row.sku.as_ref());
         let has_stock =
             sku.is_some_and(|sku| work.book.is_stocked(sku, &work.shared_warehouses(sku, stock.shop)));
@@ -114,6 +123,9 @@ async fn begin(
         row.opening = match shop.opening {
             Opening::None => StockOpening::None,
             Opening::Take if has_stock => StockOpening::LeftAlone,
+            Opening::Take if displaced.contains(stock) && row.opening == StockOpening::Opened => {
+                StockOpening::LeftAlone
+            }
             Opening::Take => StockOpening::Awaited,
         };
         work.unprove(stock.shop, [stock.holder], occasion);

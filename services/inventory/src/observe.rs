@@ -181,12 +181,17 @@ impl Observer {
                 summary.left_alone_count
             );
         }
-        for (seen, outcome) in &summary.refused_mappings {
+        for (seen, outcome) in &summary.told_mappings {
             let (shop, listing) = (seen.shop, seen.listing);
             match outcome {
                 ListingOutcome::SkuTaken { by } => tracing::warn!(
                     shop.id = %shop, listing.id = %listing,
                     "listing {listing} of shop {shop} is not mapped: stock {by} of the shop has its SKU"
+                ),
+                ListingOutcome::Displaced { other } => tracing::warn!(
+                    shop.id = %shop, listing.id = %listing,
+                    "listing {listing} of shop {shop} has the very code of a SKU that stock {other} of the shop had, whose \
+                     code is only like it: that one is its own code from now on"
                 ),
                 ListingOutcome::Renamed { mapped } => tracing::debug!(
                     shop.id = %shop, listing.id = %listing, sku = %mapped,

@@ -135,7 +135,7 @@ impl PgInventoryTx {
         let mut mapping = Mapping::default();
         load_listings(&mut self.tx, &mut mapping, &listing_keys(seen)).await?;
         load_rest(&mut self.tx, &mut mapping, seen, None).await?;
-        let outcomes = seen.iter().map(|seen| mapping.observe(seen)).collect();
+        let outcomes = mapping.observe_all(seen);
         save(&mut self.tx, &mapping, now).await?;
         Ok(outcomes)
     }
@@ -257,7 +257,21 @@ async fn load_rest(
     let mut candidates = mapping.candidates(seen)?;
     candidates.extend(said.into_iter().flatten());
     let candidates: Vec<_> = candidates.into_iter().collect();
-    load_owners(tx, mapping, &candidates).await
+    load_owners(tx, mapping, &candidates).await?;
+    load_rivals(tx, mapping, seen).await
+}
+
+/// Those that may have to give up a SKU: they are few.
+async fn load_rivals(tx: &mut WriteTx, mapping: &mut Mapping, seen: &[ListingSeen]) -> Result<(), Error> {
+    let rivals = mapping.rivals(seen);
+    if rivals.is_empty() {
+        return Ok(());
+    }
+    load_stocks(tx, mapping, &rivals).await?;
+    let listings = mapping.own_listings_of(&rivals)?;
+    load_listings(tx, mapping, &listings).await?;
+    let codes = mapping.codes_of(&listings)?;
+    load_owners(tx, mapping, &codes).await
 }
 
 /// Without a lock on the stocks: nobody else changes what a mapping is decided on.

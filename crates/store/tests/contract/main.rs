@@ -64,7 +64,8 @@ contract! {
     mapping {
         a_table_says_what_a_listing_is, a_table_with_a_wrong_entry_changes_nothing,
         what_nobody_says_any_more_goes_by_its_code, what_keeps_no_quantity_may_be_said_to_be_a_sku,
-        a_code_that_differs_in_case_and_blanks_is_matched_if_alone, a_hint_that_differs_is_told,
+        a_code_that_differs_in_case_and_blanks_is_matched_if_alone, an_exact_code_wins_whatever_is_read_first,
+        a_hint_that_differs_is_told,
         a_listing_without_a_code_is_the_sku_of_its_name_if_asked_for, what_is_so_anyway_is_not_written_down,
         a_catalogue_is_told_with_how_it_stands, what_is_to_be_read_again_is_named_with_what_is_known,
     }

@@ -151,12 +151,67 @@ pub(crate) async fn a_code_that_differs_in_case_and_blanks_is_matched_if_alone<D
     assert_eq!(mapped(&store, south).await?, expected, "two are like the last, so it is neither");
     observe(&store, &entries[3..]).await?;
     let last = mapped(&store, south).await?.split_off(3);
-    let itself = [(4, Some("CAP".to_owned())), (5, Some("Cap".to_owned()))];
-    assert_eq!(last, itself, "the second that is like it is not");
+    let itself = [(4, Some("cap".to_owned())), (5, Some("Cap".to_owned()))];
+    assert_eq!(last, itself, "two that are like it are not, whichever comes first");
     assert_eq!(observe(&store, &entries[..1]).await?, [ListingOutcome::Unchanged], "it is no other name");
     map(&store, south, &[entry(product(1), Some("X"))]).await?;
     let cleared = map(&store, south, &[entry(product(1), None)]).await?;
     assert_eq!(cleared, [changed(Some(1), Some("X"), Some("TEE-RED"))], "it is matched as it was at first");
+    Ok(())
+}
+
+/// Read in one go or one after the other: the listing whose code a SKU is has it.
+pub(crate) async fn an_exact_code_wins_whatever_is_read_first<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let north = shop(&store, "north", main).await?.id;
+    sell(&store, north, &["TEE 1", "TEE 2", "TEE 3", "TEE 4"]).await?;
+    // One is only like it, the other is it.
+    let of = |shop, like: &str, exact: &str| {
+        [(1, like), (2, exact)].map(|(id, code)| seen(shop, product(id), Some(id), Some(code)))
+    };
+    let named =
+        |rows: &[(i64, &str)]| rows.iter().map(|(id, code)| (*id, Some((*code).to_owned()))).collect();
+    let both = |like, exact| -> Vec<(i64, Option<String>)> { named(&[(1, like), (2, exact)]) };
+    let displaced = ListingOutcome::Displaced { other: holder(1) };
+
+    let together = shop(&store, "together", main).await?.id;
+    let entries = of(together, "tee1", "TEE 1");
+    assert_eq!(observe(&store, &entries).await?, vec![ListingOutcome::Mapped; 2]);
+    assert_eq!(mapped(&store, together).await?, both("tee1", "TEE 1"));
+
+    let apart = shop(&store, "apart", main).await?.id;
+    let [like, exact] = of(apart, "tee2", "TEE 2");
+    assert_eq!(observe(&store, std::slice::from_ref(&like)).await?, [ListingOutcome::Mapped]);
+    assert_eq!(mapped(&store, apart).await?, [(1, Some("TEE 2".to_owned()))], "it is alone as yet");
+    let before = store.stocks_of_shop(apart, None, 1).await?.remove(0).epoch;
+    assert_eq!(observe(&store, std::slice::from_ref(&exact)).await?, std::slice::from_ref(&displaced));
+    assert_eq!(mapped(&store, apart).await?, both("tee2", "TEE 2"));
+    let row = store.stocks_of_shop(apart, None, 1).await?.remove(0);
+    assert!(row.epoch > before && row.settle.is_none(), "nothing of before is proof of what it is now");
+    assert_eq!(observe(&store, &[like, exact]).await?, vec![ListingOutcome::Unchanged; 2]);
+    let rows = store.listings_of_shop(apart, None, 9).await?;
+    assert_eq!(rows[0].like, Some(sku("TEE 2")), "the doctor tells of it");
+
+    // What a person said stays.
+    let said = shop(&store, "said", main).await?.id;
+    let [like, exact] = of(said, "tee3", "TEE 3");
+    observe(&store, &[like]).await?;
+    map(&store, said, &[entry(product(1), Some("TEE 3"))]).await?;
+    let taken = ListingOutcome::SkuTaken { by: holder(1) };
+    assert_eq!(observe(&store, &[exact]).await?, [taken]);
+
+    // Its own code is another's, because somebody said so: nothing is told to it.
+    let lost = shop(&store, "lost", main).await?.id;
+    let [like, exact] = of(lost, "tee4", "TEE 4");
+    observe(&store, &[like, seen(lost, product(3), Some(3), None)]).await?;
+    map(&store, lost, &[entry(product(3), Some("tee4"))]).await?;
+    assert_eq!(observe(&store, &[exact]).await?, [displaced]);
+    let left: Vec<(i64, Option<String>)> = named(&[(2, "TEE 4"), (3, "tee4")]);
+    assert_eq!(mapped(&store, lost).await?, left);
+    recompute(&store).await?;
+    store.check().await?;
     Ok(())
 }
 

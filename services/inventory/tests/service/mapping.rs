@@ -2,7 +2,7 @@
 
 use inventory::Requester;
 use proto::{Message, OrderState, Source, Wanted};
-use store::{MapOutcome, ParkedCause, ShopSettings, UnmappedCause};
+use store::{MapOutcome, Opening, ParkedCause, ShopSettings, UnmappedCause};
 use values::{LineFault, Quantity, ShopId};
 
 use crate::world::{
@@ -104,6 +104,42 @@ async fn a_remapped_stock_sells_the_new_sku_from_then_on() {
     assert_eq!(world.on_hand_and_reserved("NEW").await, (units(0), units(1)));
     world.tell([seen(shop, 1, read(4, 400), "cancelled", 350, &[(1, 2, None)])]).await;
     assert_eq!(world.on_hand_and_reserved("A").await, (units(0), units(0)));
+    world.check().await;
+    world.stop().await;
+}
+
+/// Product 1 was taken for a SKU that its code is only like, and sold, before the product was read whose code that is.
+#[tokio::test]
+async fn a_stock_that_makes_way_counts_as_its_own_code_from_then_on() {
+    let world = World::running().await;
+    let shop = world.shop_opening("shop", Opening::Take).await.id;
+    let (like, exact) = (stock_id(shop, 1), stock_id(shop, 2));
+    world.tell([sells(world.shop("other").await.id, 9, "TEE RED")]).await;
+    world.tell([sells(shop, 1, "teered"), connected(shop, None), shown(shop, 1, 10, 1, 50)]).await;
+    world.level(like, "it has opened the SKU", |level| level.level == units(10)).await;
+    world.tell([seen(shop, 1, read(2, 200), "processing", 100, &[(1, 3, Some(3))])]).await;
+    assert_eq!(world.on_hand_and_reserved("TEE RED").await, (units(10), units(3)));
+    let epoch = world.stock(like).await.epoch;
+
+    world.tell([sells(shop, 2, "TEE RED")]).await;
+    let level = world.level(like, "it is itself", |level| level.sku == sku("teered")).await;
+    assert_eq!((level.level, level.settle.clone(), level.taken_total), (units(0), None, units(3)));
+    assert!(level.epoch > epoch);
+    let level = world.level(exact, "the other has it", |level| level.sku == sku("TEE RED")).await;
+    assert_eq!((level.level, level.settle.clone()), (units(7), None));
+    for stock in [like, exact] {
+        let is_asked = |asked: &proto::ReadWanted| matches!(&asked.what, Wanted::Stocks(all) if all.contains(&stock.holder));
+        world.asked("both are compared anew", is_asked).await;
+    }
+    world.tell([shown(shop, 1, 7, 3, 5_000), shown(shop, 2, 4, 4, 5_000)]).await;
+    assert_eq!(world.on_hand_and_reserved("teered").await, (units(0), units(0)), "no unit is opened twice");
+    assert_eq!(
+        world.on_hand_and_reserved("TEE RED").await,
+        (units(10), units(3)),
+        "sold as that, it stays that"
+    );
+    world.tell([seen(shop, 1, read(5, 6_000), "cancelled", 5_950, &[(1, 3, None)])]).await;
+    assert_eq!(world.on_hand_and_reserved("TEE RED").await, (units(10), units(0)));
     world.check().await;
     world.stop().await;
 }
