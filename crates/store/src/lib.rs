@@ -67,7 +67,7 @@ pub use reconcile::{
 pub use registry::{
     ApiToken, Changed, Connector, EpochBegun, NewShop, OpenOrders, Opening, Orphaned, PollSettings,
     ROUTING_MAX, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets, ShopSettings, ShopState, SignIn,
-    StillHeld, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor, same_address,
+    StillHeld, TokenRevoked, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor, same_address,
 };
 pub use report::{
     Explanation, ListingRow, MovementSum, OpenHold, Openings, Orphan, OrphanCause, PAGE_ROWS_MAX,

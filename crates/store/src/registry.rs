@@ -317,6 +317,17 @@ pub enum Changed {
     UnknownWarehouse(WarehouseId),
 }
 
+/// What became of a token that was to be revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenRevoked {
+    /// It is revoked.
+    Done,
+    /// There is no such valid token.
+    Unknown,
+    /// It is the only one that administers, and stays.
+    LastAdministrator,
+}
+
 /// What a token allows; each scope holds those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {

@@ -30,7 +30,7 @@ use crate::reconcile::{
 };
 use crate::registry::{
     ApiToken, Changed, EpochBegun, NewShop, OpenOrders, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets,
-    ShopSettings, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor,
+    ShopSettings, TokenRevoked, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor,
 };
 use crate::report::{
     Explanation, ListingRow, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal,
@@ -168,8 +168,8 @@ on_every_backend! {
     fn tokens() -> Vec<ApiToken>;
     /// The unrevoked token with this text; its use is noted.
     fn use_token(text: &str, now: Timestamp) -> Option<ApiToken>;
-    /// Revokes a token for good.
-    fn revoke_token(id: i64, now: Timestamp) -> Changed;
+    /// Revokes a token for good; the only one that administers only if `even_the_last`.
+    fn revoke_token(id: i64, even_the_last: bool, now: Timestamp) -> TokenRevoked;
     /// Asks a shop of this name to grant keys: its number, and the state that the shop has to repeat before it expires. Those
     /// that expired before `forget_before` are forgotten.
     fn create_grant(

@@ -3,11 +3,11 @@
 use secrecy::{ExposeSecret, SecretString};
 use values::Timestamp;
 
-use super::Postgres;
 use super::parameters::{all, maybe, none, one, run, with};
+use super::{Postgres, commit};
 use crate::error::Error;
-use crate::registry::{ApiToken, Changed, Scope};
-use crate::rows::registry::{TokenColumns, done_if, is_use_stale, new_token, token};
+use crate::registry::{ApiToken, Scope, TokenRevoked};
+use crate::rows::registry::{TokenColumns, is_use_stale, may_be_revoked, new_token, token};
 use crate::secret::token_hash;
 
 const CREATE: &str = "
@@ -21,7 +21,11 @@ SELECT id, name, scope, created_at, revoked_at, used_at FROM inventory.tokens WH
 
 const NOTE_USE: &str = "UPDATE inventory.tokens SET used_at = $2 WHERE id = $1";
 
-const REVOKE: &str = "UPDATE inventory.tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+/// Two that would each leave the other as the last wait here.
+const VALID: &str = "
+SELECT id, scope FROM inventory.tokens WHERE revoked_at IS NULL AND (id = $1 OR scope = $2) ORDER BY id FOR UPDATE";
+
+const REVOKE: &str = "UPDATE inventory.tokens SET revoked_at = $2 WHERE id = $1";
 
 impl Postgres {
     pub(crate) async fn create_token(
@@ -55,7 +59,20 @@ impl Postgres {
         Ok(Some(found))
     }
 
-    pub(crate) async fn revoke_token(&self, id: i64, now: Timestamp) -> Result<Changed, Error> {
-        Ok(done_if(run(&self.pool, "revoke a token", REVOKE, with(id).and(now.micros())).await?))
+    pub(crate) async fn revoke_token(
+        &self,
+        id: i64,
+        even_the_last: bool,
+        now: Timestamp,
+    ) -> Result<TokenRevoked, Error> {
+        let mut tx = self.write().await?;
+        let parameters = with(id).and(Scope::Admin.as_str());
+        let valid: Vec<(i64, String)> = all(&mut *tx, "look at valid tokens", VALID, parameters).await?;
+        let revoked = may_be_revoked(&valid, id, even_the_last);
+        if revoked == TokenRevoked::Done {
+            run(&mut *tx, "revoke a token", REVOKE, with(id).and(now.micros())).await?;
+            commit(tx).await?;
+        }
+        Ok(revoked)
     }
 }

@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::grant::{GRANT_FAILURE_CHARS_MAX, Grant, GrantEnd, TakenGrant};
 use crate::registry::{
     ApiToken, Changed, Connector, NewShop, Opening, Orphaned, PollSettings, Scope, Shop, ShopAdded,
-    ShopSecrets, ShopSettings, ShopState, SignIn, Warehouse, WarehouseKind, WebhookDoor, same_address,
+    ShopSecrets, ShopSettings, ShopState, SignIn, TokenRevoked, Warehouse, WarehouseKind, WebhookDoor,
+    same_address,
 };
 use crate::secret::{NO_SHOP, SecretKey, random_token};
 use crate::shipments::Shipping;
@@ -201,6 +202,18 @@ pub(crate) fn added_shop(
         created_at: now,
     };
     Ok(ShopAdded::Added { shop, webhook_token, returned: false })
+}
+
+/// What becomes of a token that is to be revoked, from the valid tokens: it, and those that administer.
+pub(crate) fn may_be_revoked(valid: &[(i64, String)], id: i64, even_the_last: bool) -> TokenRevoked {
+    let is_admin = |(_, scope): &&(i64, String)| scope == Scope::Admin.as_str();
+    match valid.iter().find(|(other, _)| *other == id) {
+        None => TokenRevoked::Unknown,
+        Some(token) if is_admin(&token) && !even_the_last && valid.iter().filter(is_admin).count() == 1 => {
+            TokenRevoked::LastAdministrator
+        }
+        Some(_) => TokenRevoked::Done,
+    }
 }
 
 pub(crate) const fn done_if(rows_affected: u64) -> Changed {

@@ -5,8 +5,8 @@ use values::Timestamp;
 
 use super::{Sqlite, commit};
 use crate::error::{Error, failed};
-use crate::registry::{ApiToken, Changed, Scope};
-use crate::rows::registry::{TokenColumns, done_if, is_use_stale, new_token, token};
+use crate::registry::{ApiToken, Scope, TokenRevoked};
+use crate::rows::registry::{TokenColumns, is_use_stale, may_be_revoked, new_token, token};
 use crate::secret::token_hash;
 
 impl Sqlite {
@@ -70,16 +70,31 @@ impl Sqlite {
         Ok(Some(found))
     }
 
-    pub(crate) async fn revoke_token(&self, id: i64, now: Timestamp) -> Result<Changed, Error> {
+    pub(crate) async fn revoke_token(
+        &self,
+        id: i64,
+        even_the_last: bool,
+        now: Timestamp,
+    ) -> Result<TokenRevoked, Error> {
         let mut tx = self.write().await?;
-        let changed =
-            sqlx::query("UPDATE registry_tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL")
+        let valid: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT id, scope FROM registry_tokens WHERE revoked_at IS NULL AND (id = ?1 OR scope = ?2)",
+        )
+        .bind(id)
+        .bind(Scope::Admin.as_str())
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed("look at valid tokens"))?;
+        let revoked = may_be_revoked(&valid, id, even_the_last);
+        if revoked == TokenRevoked::Done {
+            sqlx::query("UPDATE registry_tokens SET revoked_at = ?2 WHERE id = ?1")
                 .bind(id)
                 .bind(now.micros())
                 .execute(&mut *tx)
                 .await
                 .map_err(failed("revoke a token"))?;
-        commit(tx).await?;
-        Ok(done_if(changed.rows_affected()))
+            commit(tx).await?;
+        }
+        Ok(revoked)
     }
 }

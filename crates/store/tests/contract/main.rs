@@ -53,7 +53,8 @@ contract! {
         warehouses_have_unique_names, a_shop_comes_back_as_it_was_added, names_and_warehouses_of_shops_are_checked,
         a_removed_shop_gives_its_name_and_secrets_up, secrets_are_unreadable_under_another_key,
         secrets_can_be_rotated, every_webhook_address_is_listed, a_store_that_is_away_is_busy_until_it_is_there,
-        a_removed_shop_comes_back_as_itself, tokens_are_known_by_their_hash_only, opening_twice_changes_nothing,
+        a_removed_shop_comes_back_as_itself, tokens_are_known_by_their_hash_only,
+        the_last_administrator_is_kept_unless_that_is_meant, opening_twice_changes_nothing,
     }
     catalogue {
         a_listing_leads_elsewhere_as_soon_as_it_is_mapped_so,

@@ -6,8 +6,8 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use store::{
     Changed, Class, Cursor, CursorKind, Error, NewShop, OpenOrders, Scope, SecretError, ShopAdded,
-    ShopRemoved, ShopSecrets, ShopSettings, ShopState, SignIn, StillHeld, Store, Wanted, WarehouseAdded,
-    WarehouseKind, WebhookDoor, Wish,
+    ShopRemoved, ShopSecrets, ShopSettings, ShopState, SignIn, StillHeld, Store, TokenRevoked, Wanted,
+    WarehouseAdded, WarehouseKind, WebhookDoor, Wish,
 };
 use values::{ShopId, Timestamp, WarehouseId};
 
@@ -227,10 +227,30 @@ pub(crate) async fn tokens_are_known_by_their_hash_only<D: Database>() -> anyhow
     let later = Timestamp::from_seconds(NOW.seconds() + 60);
     assert_eq!(store.use_token(text.expose_secret(), later).await?.unwrap().used_at, Some(later));
     assert_eq!(store.use_token("onhand_guess", NOW).await?, None);
-    assert_eq!(store.revoke_token(token.id, NOW).await?, Changed::Done);
-    assert_eq!(store.revoke_token(token.id, NOW).await?, Changed::Unknown);
+    assert_eq!(store.revoke_token(token.id, false, NOW).await?, TokenRevoked::Done);
+    assert_eq!(store.revoke_token(token.id, true, NOW).await?, TokenRevoked::Unknown);
     assert_eq!(store.use_token(text.expose_secret(), NOW).await?, None);
     assert_eq!(store.tokens().await?.len(), 1);
+    Ok(())
+}
+
+pub(crate) async fn the_last_administrator_is_kept_unless_that_is_meant<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let mut ids = Vec::new();
+    for (name, scope) in [("one", Scope::Admin), ("two", Scope::Admin), ("till", Scope::Operate)] {
+        ids.push(store.create_token(name, scope, NOW).await?.0.id);
+    }
+    let revoke = async |id, even_the_last| store.revoke_token(id, even_the_last, NOW).await;
+    // Each would leave the other.
+    let (one, two) = tokio::join!(revoke(ids[0], false), revoke(ids[1], false));
+    let mut both = [one?, two?];
+    both.sort_by_key(|revoked| *revoked != TokenRevoked::Done);
+    assert_eq!(both, [TokenRevoked::Done, TokenRevoked::LastAdministrator]);
+    assert_eq!(revoke(ids[2], false).await?, TokenRevoked::Done, "it administers nothing");
+    let last = store.tokens().await?.into_iter().find(|token| token.revoked_at.is_none()).unwrap();
+    assert_eq!(revoke(last.id, false).await?, TokenRevoked::LastAdministrator);
+    assert_eq!(revoke(last.id, true).await?, TokenRevoked::Done);
     Ok(())
 }
 

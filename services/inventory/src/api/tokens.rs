@@ -1,5 +1,7 @@
 //! Tokens of the API: made, listed, revoked. A token's text is told once.
 
+#![expect(unused_qualifications, reason = "what `utoipa::path` makes of the query names it in full")]
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -7,8 +9,8 @@ use axum::response::Response;
 use process::clock;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use store::{ApiToken, Changed, Scope};
-use utoipa::ToSchema;
+use store::{ApiToken, Scope, TokenRevoked};
+use utoipa::{IntoParams, ToSchema};
 
 use super::extract::{Body, Path, Query};
 use super::page::{Page, PageQuery};
@@ -128,14 +130,37 @@ pub(super) async fn create(
     Ok(created(CreatedToken { about: token.into(), token: text.expose_secret().to_owned() }))
 }
 
+/// How to revoke a token.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RevokeQuery {
+    /// Also if it is the only one with the scope `admin`; `false` if left out.
+    #[serde(default)]
+    #[param(example = false)]
+    force: bool,
+}
+
 /// Revoke a token
+///
+/// The only token with the scope `admin` is kept unless `force` is set: without it nobody can change shops, warehouses or
+/// tokens.
 #[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", operation_id = "revoke_token",
-    params(("id" = i64, Path, description = "Its number")), responses((status = 204)))]
-pub(super) async fn revoke(State(parts): State<Shared>, Path(id): Path<i64>) -> Result<StatusCode, Problem> {
-    match parts.store.revoke_token(id, clock::now()).await? {
-        Changed::Done => Ok(StatusCode::NO_CONTENT),
-        Changed::Unknown | Changed::UnknownWarehouse(_) => {
-            Err(Problem::not_found(format_args!("valid token {id}")))
-        }
+    params(("id" = i64, Path, description = "Its number"), RevokeQuery), responses((status = 204)))]
+pub(super) async fn revoke(
+    State(parts): State<Shared>,
+    Path(id): Path<i64>,
+    Query(query): Query<RevokeQuery>,
+) -> Result<StatusCode, Problem> {
+    match parts.store.revoke_token(id, query.force, clock::now()).await? {
+        TokenRevoked::Done => Ok(StatusCode::NO_CONTENT),
+        TokenRevoked::Unknown => Err(Problem::not_found(format_args!("valid token {id}"))),
+        TokenRevoked::LastAdministrator => Err(Problem::new(
+            Kind::NotNow,
+            format!(
+                "token {id} is the only one with the scope admin: without it nobody can change shops, warehouses or \
+                 tokens. Make another first, or revoke it all the same with force=true (--force)"
+            ),
+        )),
     }
 }

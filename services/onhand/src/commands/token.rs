@@ -23,6 +23,10 @@ pub(crate) enum Token {
     Revoke {
         /// Its number, as `onhand token list` shows it.
         id: u64,
+        /// Also if it is the only one that administers. A new one is made by the next start of `onhand up`, or by
+        /// `onhand migrate`.
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -66,8 +70,9 @@ impl Token {
                     screen.table(&table, "no tokens")
                 })
             }
-            Self::Revoke { id } => {
-                let answer = api.delete(&["tokens", &id.to_string()], &[]).await?;
+            Self::Revoke { id, force } => {
+                let query = [("force", force.to_string())];
+                let answer = api.delete(&["tokens", &id.to_string()], &query).await?;
                 screen.show(&answer, |screen| screen.line(format!("token {id} revoked")))
             }
         }

@@ -82,7 +82,7 @@ impl Migrate {
         let Some(path) = &self.admin_token_file else { return Ok(Some(token)) };
         if let Err(source) = private_file::write_secret(path, &token) {
             // Nobody has it, so it must not count as the one there is.
-            store.revoke_token(made.id, process::clock::now()).await?;
+            store.revoke_token(made.id, true, process::clock::now()).await?;
             return Err(ServeError::AdminToken { path: path.clone(), source });
         }
         Ok(Some(token))

@@ -211,4 +211,12 @@ async fn tokens_allow_what_they_say_until_they_are_revoked() {
     bench.run(&["token", "revoke", &created["id"].to_string()]).await.good();
     bench.set("ONHAND_TOKEN", created["token"].as_str().unwrap());
     assert_eq!(bench.run(&["stock", "get"]).await.code, Some(77));
+    bench.set("ONHAND_TOKEN", &bench.admin_token());
+    let listed = bench.run(&["token", "list", "--json"]).await.json();
+    let admin = listed["items"].as_array().unwrap().iter().find(|token| token["scope"] == "admin").unwrap();
+    let revoke = ["token", "revoke", &admin["id"].to_string()];
+    let refused = bench.run(&revoke).await;
+    assert!(refused.code == Some(1) && refused.err.contains("--force"), "{}", refused.err);
+    bench.run(&[&revoke[..], &["--force"]].concat()).await.good();
+    assert_eq!(bench.run(&["stock", "get"]).await.code, Some(77), "nobody administers any more");
 }
