@@ -17,7 +17,7 @@ Exit codes:
   66  a file cannot be read or written
   69  onhand cannot be reached
   70  onhand failed inside
-  75  not now: onhand is busy, or was cut off while stopping; try again
+  75  not now: onhand is busy, a shop does not answer, or it was cut off while stopping; try again
   77  the token is missing, unknown or does not allow this";
 
 const REFUSED: u8 = 1;
@@ -112,6 +112,11 @@ pub enum Failure {
     ShopNotRead { cause: String },
     #[error("{kind} of shop {shop} failed: {cause}")]
     TaskFailed { kind: String, shop: String, cause: String },
+    #[error(
+        "shop {shop} could not be read for {seconds} seconds: {cause}\n\
+         The {kind} is still tried; `onhand shop show {shop}` tells how reading it goes, `onhand shop test {shop}` what is in the way"
+    )]
+    ShopAway { kind: String, shop: String, seconds: u64, cause: String },
     #[error("{count} stocks of shop {shop} showed something else than they should; see above what was done")]
     Drifted { shop: String, count: u64 },
     #[error("{count} stocks of shop {shop} could not be decided; compare them again later")]
@@ -199,7 +204,7 @@ impl Failure {
             | Self::NothingToSet { .. } => 2,
             Self::Drifted { .. } => DRIFTED,
             Self::Undecided { .. } => UNDECIDED,
-            Self::ComparisonSlow { .. } => NOT_NOW,
+            Self::ComparisonSlow { .. } | Self::ShopAway { .. } => NOT_NOW,
             Self::NotThere { .. }
             | Self::ShopNotRead { .. }
             | Self::TaskFailed { .. }

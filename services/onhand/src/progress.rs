@@ -39,6 +39,12 @@ impl Progress {
         self.bar.set_position(done);
     }
 
+    /// A line that stays, on standard error; told where nobody looks at a terminal, too.
+    #[expect(clippy::print_stderr, reason = "progress of a command line tool")]
+    pub(crate) fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
     pub(crate) fn done(&self) {
         self.bar.finish_and_clear();
     }

@@ -7,12 +7,15 @@ mod preview;
 mod set;
 pub(crate) mod task;
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::failure::Failure;
 use crate::screen::{Screen, Table, as_text, text};
+use crate::span;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Shop {
@@ -39,6 +42,9 @@ pub(crate) enum Shop {
     Sync {
         /// Its name.
         name: String,
+        /// A shop that does not answer is waited for so long.
+        #[arg(long, value_name = "SPAN", default_value = "2m", value_parser = span::parse)]
+        timeout: Duration,
     },
     /// Publishes what every stock of the shop should show once more, after a broker has lost messages.
     Republish {
@@ -78,7 +84,7 @@ impl Shop {
             Self::Mapping(mapping) => mapping.run(api, screen).await,
             Self::Test { name } => {
                 let started = api.post(&["shops", &name, "test"], &json!({})).await?;
-                let task = task::ended(api, &started, &name).await?;
+                let task = task::ended(api, &started, &name, task::AWAY_MAX).await?;
                 screen.show(&task, |screen| {
                     task::report(screen, &task)?;
                     if task::is_done(&task) {
@@ -95,9 +101,9 @@ impl Shop {
                     Err(Failure::ShopUnusable { shop: name })
                 }
             }
-            Self::Sync { name } => {
+            Self::Sync { name, timeout } => {
                 let started = api.post(&["shops", &name, "sync"], &json!({})).await?;
-                let task = task::wait(api, &started, &name).await?;
+                let task = task::wait_at_most(api, &started, &name, timeout).await?;
                 screen.show(&task, |screen| {
                     task::report(screen, &task)?;
                     screen.line(format!("{name}: every stock is on its way to be compared"))

@@ -2,7 +2,7 @@
 //! deleted in the shop is noticed soon.
 
 use serde_json::Value;
-use testkit::fake_shop::{FakeShop, FakeShopOptions};
+use testkit::fake_shop::{FakeShop, FakeShopOptions, Fault, FaultKind, RetryAfter};
 use testkit::shop::{Change, NewLine, NewOrder, NewProduct, NewVariation, Status, Topic};
 use values::{HolderId, ProductId};
 
@@ -41,7 +41,29 @@ async fn run(form: Form) {
     what_changes_in_the_shop_is_known_soon(&bench, &shop, &goods).await;
     what_has_no_code_is_known_by_its_name(&bench, &shop).await;
     all_is_sound(&bench).await;
+    a_shop_that_does_not_answer_is_told_of(&bench, &shop).await;
+    what_was_made_for_a_shop_goes_with_it(&bench, &shop).await;
     deployment.stop(&bench).await;
+}
+
+async fn a_shop_that_does_not_answer_is_told_of(bench: &Bench, shop: &FakeShop) {
+    shop.fault(Fault::many("", 1_000_000, FaultKind::Unavailable(RetryAfter::Unsaid)));
+    let ran = bench.run(&["shop", "sync", "north", "--timeout", "1s"]).await;
+    assert_eq!(ran.code, Some(75), "{} {}", ran.out, ran.err);
+    assert!(ran.err.contains("shop north cannot be read, waiting for it: "), "{}", ran.err);
+    assert!(ran.err.contains("503") && ran.err.contains("still tried"), "{}", ran.err);
+    shop.clear_faults();
+    bench.run(&["shop", "sync", "north"]).await.good();
+}
+
+async fn what_was_made_for_a_shop_goes_with_it(bench: &Bench, shop: &FakeShop) {
+    let other = shop.with_model(|model, now| {
+        model.create_webhook(Topic::OrderCreated, "http://127.0.0.1:9/webhooks/erp", "x", now)
+    });
+    let removed = bench.run(&["shop", "remove", "north", "--yes"]).await.good();
+    assert!(removed.contains(&format!("deleted {} webhooks of onhand", TOPICS.len())), "{removed}");
+    let left = shop.with_model(|model, _| model.webhooks().map(|webhook| webhook.id).collect::<Vec<_>>());
+    assert_eq!(left, [other], "those of others stay");
 }
 
 struct Goods {

@@ -13,20 +13,41 @@ use crate::screen::{Screen, as_text, printable, rows, text};
 /// Somebody has to log in and read a page meanwhile.
 const GRANT_POLL_PAUSE: Duration = Duration::from_secs(1);
 const POLL_PAUSE: Duration = Duration::from_millis(250);
+/// How often it is looked whether the shop answers.
+const SHOP_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// A shop that does not answer is waited for so long, unless another time is given.
+pub(super) const AWAY_MAX: Duration = Duration::from_mins(2);
 /// Reading 100,000 products at a slow shop's pace takes most of an hour.
 const WAIT_MAX: Duration = Duration::from_hours(2);
 
 /// Waits until the task that `started` names is done; the task as it is then.
 pub(crate) async fn wait(api: &Api, started: &Value, shop: &str) -> Result<Value, Failure> {
-    let task = ended(api, started, shop).await?;
+    wait_at_most(api, started, shop, AWAY_MAX).await
+}
+
+/// The same; a shop that does not answer for `away_max` is waited for no longer.
+pub(super) async fn wait_at_most(
+    api: &Api,
+    started: &Value,
+    shop: &str,
+    away_max: Duration,
+) -> Result<Value, Failure> {
+    let task = ended(api, started, shop, away_max).await?;
     if is_done(&task) { Ok(task) } else { Err(failed(&task, shop)) }
 }
 
 /// Waits until the task that `started` names is over, done or not; the task as it is then.
-pub(super) async fn ended(api: &Api, started: &Value, shop: &str) -> Result<Value, Failure> {
+pub(super) async fn ended(
+    api: &Api,
+    started: &Value,
+    shop: &str,
+    away_max: Duration,
+) -> Result<Value, Failure> {
     let id = as_text(started.get("task"));
     let progress = Progress::counting("waiting");
     let deadline = Instant::now() + WAIT_MAX;
+    let mut away = Away { shop, since: None, told: String::new() };
+    let mut look_at = Instant::now();
     loop {
         let task = api.get(&["tasks", &id], &[]).await?;
         match task.get("state").and_then(Value::as_str) {
@@ -34,9 +55,54 @@ pub(super) async fn ended(api: &Api, started: &Value, shop: &str) -> Result<Valu
             _ if Instant::now() > deadline => return Err(failed(&task, shop)),
             _ => {}
         }
+        if Instant::now() >= look_at {
+            look_at = Instant::now() + SHOP_LOOK_PAUSE;
+            let found = api.get(&["shops", shop], &[]).await?;
+            if let Some(waited) = away.look(&found, &progress)
+                && waited >= away_max
+            {
+                return Err(away.failure(&text(&task, "kind"), waited));
+            }
+        }
         let number = |name| task.get(name).and_then(Value::as_u64).unwrap_or(0);
         progress.show(&text(&task, "phase"), number("done"), number("total"));
         tokio::time::sleep(POLL_PAUSE).await;
+    }
+}
+
+/// A shop that does not answer while somebody waits for work in it.
+struct Away<'a> {
+    shop: &'a str,
+    /// Since when that is seen here.
+    since: Option<Instant>,
+    /// What was said of it last.
+    told: String,
+}
+
+impl Away<'_> {
+    /// Says what the shop is waited for; for how long it has been, if it is.
+    fn look(&mut self, shop: &Value, progress: &Progress) -> Option<Duration> {
+        let reading = shop.get("reading").unwrap_or(&Value::Null);
+        if reading.get("failing_since").is_none_or(Value::is_null) {
+            self.since = None;
+            self.told.clear();
+            return None;
+        }
+        let failure = text(reading, "failure");
+        if self.told != failure {
+            progress.say(&format!("shop {} cannot be read, waiting for it: {failure}", self.shop));
+            self.told = failure;
+        }
+        Some(self.since.get_or_insert_with(Instant::now).elapsed())
+    }
+
+    fn failure(self, kind: &str, waited: Duration) -> Failure {
+        Failure::ShopAway {
+            kind: kind.to_owned(),
+            shop: self.shop.to_owned(),
+            seconds: waited.as_secs(),
+            cause: self.told,
+        }
     }
 }
 
