@@ -239,10 +239,18 @@ on_every_backend! {
     fn drifts(shop: Option<ShopId>, since: Timestamp, after: Option<DriftKey>, limit: u32) -> Vec<DriftRow>;
     /// All differences remembered of those stocks, at most [`crate::DRIFTS_KEPT`] each; of a stock the newest first.
     fn drifts_of(stocks: &[StockId]) -> Vec<DriftRow>;
-    /// Stocks of a shop that are due by `now`: products, then variations by product, from after `after`.
-    fn stocks_due(shop: ShopId, now: Timestamp, after: Option<DueStock>, limit: u32) -> Vec<DueStock>;
-    /// When the next stock of a shop is due.
-    fn next_due(shop: ShopId) -> Option<Timestamp>;
+    /// Stocks of a shop that are due by `by`: products, then variations by product, from after `after`. Who knows that none is
+    /// due before `from` says so: PostgreSQL then need not walk past all that was due before, of which an index keeps traces
+    /// until it is vacuumed.
+    fn stocks_due(
+        shop: ShopId,
+        from: Option<Timestamp>,
+        by: Timestamp,
+        after: Option<DueStock>,
+        limit: u32,
+    ) -> Vec<DueStock>;
+    /// When the next stock of a shop is due; none is before `from`.
+    fn next_due(shop: ShopId, from: Option<Timestamp>) -> Option<Timestamp>;
     /// How many stocks are in a state that somebody should know of.
     fn push_counts() -> PushCounts;
     /// Notes how a shop takes pushes, for people to see.

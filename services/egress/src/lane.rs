@@ -295,13 +295,18 @@ impl Lane {
 
     /// Asks the database what is due. If nothing is, it is known from then on when something will be.
     async fn look(&mut self, now: Timestamp) -> Result<Page, Error> {
-        self.look_at = Instant::now() + self.shared.settings.look_again;
+        let start = Instant::now();
+        if self.look_at <= start {
+            // Whatever was missed is found now.
+            self.due_from = None;
+        }
+        self.look_at = start + self.shared.settings.look_again;
         let page = self.page(now).await?;
         if !page.is_due {
             let soon = page.due.iter().map(|due| due.at).min();
             let next = match soon {
                 Some(soon) => Some(soon),
-                None => self.shared.store.next_due(self.id()).await?,
+                None => self.shared.store.next_due(self.id(), self.due_from).await?,
             };
             self.due_from = Some(next.unwrap_or(now + self.shared.settings.look_again));
         }

@@ -66,12 +66,17 @@ pub(crate) async fn what_is_due_comes_by_product<D: Database>() -> anyhow::Resul
     tx.save(&places.map(row)).await?;
     tx.save_notes(&places.map(notes)).await?;
     tx.commit().await?;
-    let due = store.stocks_due(shop(1), at(20), None, 9).await?;
+    let due = store.stocks_due(shop(1), None, at(20), None, 9).await?;
     let holders = |due: &[DueStock]| due.iter().map(|due| due.id.holder.get()).collect::<Vec<_>>();
     assert_eq!(holders(&due), [2, 5, 3, 1]);
-    let rest = store.stocks_due(shop(1), at(30), Some(due[2]), 9).await?;
+    let rest = store.stocks_due(shop(1), None, at(30), Some(due[2]), 9).await?;
     assert_eq!(holders(&rest), [1, 4]);
-    assert_eq!(store.next_due(shop(1)).await?, Some(at(5)));
-    assert_eq!(store.next_due(shop(2)).await?, None);
+    assert_eq!(store.next_due(shop(1), None).await?, Some(at(5)));
+    // Whoever knows that nothing is due before is not told of it.
+    let from = store.stocks_due(shop(1), Some(at(11)), at(20), None, 9).await?;
+    assert_eq!(holders(&from), [2]);
+    assert_eq!(store.next_due(shop(1), Some(at(11))).await?, Some(at(20)));
+    assert_eq!(store.next_due(shop(1), Some(at(31))).await?, None);
+    assert_eq!(store.next_due(shop(2), None).await?, None);
     Ok(())
 }

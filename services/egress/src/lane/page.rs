@@ -59,7 +59,8 @@ impl Lane {
     /// Goes on where the last call ended, so that no product has to wait for ever for those before it.
     async fn due_by(&self, by: Timestamp) -> Result<Vec<DueStock>, Error> {
         let place = |due: &DueStock| (due.parent, due.id.holder);
-        let mut all = self.shared.store.stocks_due(self.id(), by, None, PAGE_STOCKS_MAX).await?;
+        let mut all =
+            self.shared.store.stocks_due(self.id(), self.due_from, by, None, PAGE_STOCKS_MAX).await?;
         if !is_full(&all) {
             // As a rule that is everything, and one question was enough.
             let before =
@@ -67,10 +68,11 @@ impl Lane {
             all.rotate_left(before);
             return Ok(all);
         }
-        let mut due = self.shared.store.stocks_due(self.id(), by, self.after, PAGE_STOCKS_MAX).await?;
+        let mut due =
+            self.shared.store.stocks_due(self.id(), self.due_from, by, self.after, PAGE_STOCKS_MAX).await?;
         let room = PAGE_STOCKS_MAX.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
         if let Some(after) = self.after.filter(|_| room > 0) {
-            let before = self.shared.store.stocks_due(self.id(), by, None, room).await?;
+            let before = self.shared.store.stocks_due(self.id(), self.due_from, by, None, room).await?;
             due.extend(before.into_iter().filter(|other| place(other) <= place(&after)));
         }
         Ok(due)

@@ -11,7 +11,7 @@ use super::{PgEgressTx, keys, page};
 use crate::egress::{DueStock, PushCounts, PushNotes};
 use crate::error::Error;
 pub(super) use crate::rows::egress::notes::columns_of;
-use crate::rows::egress::notes::{NoteColumns, due_stock, note_columns, note_row, push_counts};
+use crate::rows::egress::notes::{NoteColumns, due_stock, floor, note_columns, note_row, push_counts};
 use crate::rows::timestamp;
 
 const LOAD: &str = concat!(
@@ -45,10 +45,10 @@ SELECT w.shop, w.holder, w.parent, w.wanted_since, w.wish, w.proof_seen, w.refus
 const DUE: &str = "
 SELECT e.holder, n.parent, e.due_at
   FROM egress.stocks AS e LEFT JOIN egress.notes AS n ON n.shop = e.shop AND n.holder = e.holder
- WHERE e.shop = $1 AND e.due_at <= $2 AND (coalesce(n.parent, 0), e.holder) > ($3, $4)
+ WHERE e.shop = $1 AND e.due_at <= $2 AND e.due_at >= $6 AND (coalesce(n.parent, 0), e.holder) > ($3, $4)
  ORDER BY coalesce(n.parent, 0), e.holder LIMIT $5";
 
-const NEXT_DUE: &str = "SELECT min(due_at) FROM egress.stocks WHERE shop = $1 AND due_at IS NOT NULL";
+const NEXT_DUE: &str = "SELECT min(due_at) FROM egress.stocks WHERE shop = $1 AND due_at >= $2";
 
 const COUNTS: &str = "
 SELECT (SELECT count(*) FROM egress.notes WHERE wish IS NOT NULL),
@@ -73,21 +73,28 @@ impl Postgres {
     pub(crate) async fn stocks_due(
         &self,
         shop: ShopId,
-        now: Timestamp,
+        from: Option<Timestamp>,
+        by: Timestamp,
         after: Option<DueStock>,
         limit: u32,
     ) -> Result<Vec<DueStock>, Error> {
         let parent = after.and_then(|due| due.parent).map_or(0, ProductId::get);
         let holder = after.map_or(0, |due| due.id.holder.get());
-        let parameters = with(shop.get()).and(now.micros()).and(parent).and(holder).and(page(limit));
+        let parameters =
+            with(shop.get()).and(by.micros()).and(parent).and(holder).and(page(limit)).and(floor(from));
         let rows: Vec<(i64, Option<i64>, i64)> =
             all(&self.pool, "look for stocks due", DUE, parameters).await?;
         rows.into_iter().map(|row| due_stock(shop, row)).collect()
     }
 
-    pub(crate) async fn next_due(&self, shop: ShopId) -> Result<Option<Timestamp>, Error> {
+    pub(crate) async fn next_due(
+        &self,
+        shop: ShopId,
+        from: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, Error> {
         let (due,): (Option<i64>,) =
-            one(&self.pool, "look for the next stock due", NEXT_DUE, with(shop.get())).await?;
+            one(&self.pool, "look for the next stock due", NEXT_DUE, with(shop.get()).and(floor(from)))
+                .await?;
         Ok(due.map(timestamp))
     }
 

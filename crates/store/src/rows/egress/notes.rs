@@ -1,6 +1,6 @@
 //! Notes of egress, as rows.
 
-use values::{ProductId, Quantity, ReadNumber, ShopId, StockId};
+use values::{ProductId, Quantity, ReadNumber, ShopId, StockId, Timestamp};
 
 use super::super::columns::Columns;
 use super::super::{id, json, micros, quantity, signed, some_id, stock_id, timestamp, unsigned};
@@ -81,6 +81,11 @@ pub(crate) fn columns_of(notes: &PushNotes) -> impl Columns<'_> + use<'_> {
         drift,
         (!notes.traces.is_empty()).then(|| json(&notes.traces)),
     )
+}
+
+/// From when on something may be due.
+pub(crate) fn floor(from: Option<Timestamp>) -> i64 {
+    from.map_or(i64::MIN, Timestamp::micros)
 }
 
 /// Holder and parent.

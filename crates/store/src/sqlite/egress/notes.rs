@@ -9,7 +9,9 @@ use super::{SqliteEgressTx, keys};
 use crate::egress::{DueStock, PushCounts, PushNotes};
 use crate::error::{Error, failed};
 use crate::report::PAGE_ROWS_MAX;
-use crate::rows::egress::notes::{NoteColumns, columns_of, due_stock, note_columns, note_row, push_counts};
+use crate::rows::egress::notes::{
+    NoteColumns, columns_of, due_stock, floor, note_columns, note_row, push_counts,
+};
 use crate::rows::{json, timestamp};
 
 const LOAD: &str = concat!(
@@ -39,7 +41,7 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->
 const DUE: &str = "
 SELECT e.holder, n.parent, e.due_at
   FROM egress_stocks AS e LEFT JOIN egress_notes AS n ON n.shop = e.shop AND n.holder = e.holder
- WHERE e.shop = ?1 AND e.due_at <= ?2 AND (coalesce(n.parent, 0), e.holder) > (?3, ?4)
+ WHERE e.shop = ?1 AND e.due_at <= ?2 AND e.due_at >= ?6 AND (coalesce(n.parent, 0), e.holder) > (?3, ?4)
  ORDER BY coalesce(n.parent, 0), e.holder LIMIT ?5";
 
 const COUNTS: &str = "
@@ -66,7 +68,8 @@ impl Sqlite {
     pub(crate) async fn stocks_due(
         &self,
         shop: ShopId,
-        now: Timestamp,
+        from: Option<Timestamp>,
+        by: Timestamp,
         after: Option<DueStock>,
         limit: u32,
     ) -> Result<Vec<DueStock>, Error> {
@@ -74,24 +77,29 @@ impl Sqlite {
         let holder = after.map_or(0, |due| due.id.holder.get());
         let rows: Vec<(i64, Option<i64>, i64)> = sqlx::query_as(DUE)
             .bind(shop.get())
-            .bind(now.micros())
+            .bind(by.micros())
             .bind(parent)
             .bind(holder)
             .bind(limit.min(PAGE_ROWS_MAX))
+            .bind(floor(from))
             .fetch_all(&self.readers)
             .await
             .map_err(failed("look for stocks due"))?;
         rows.into_iter().map(|row| due_stock(shop, row)).collect()
     }
 
-    pub(crate) async fn next_due(&self, shop: ShopId) -> Result<Option<Timestamp>, Error> {
-        let due: Option<i64> = sqlx::query_scalar(
-            "SELECT min(due_at) FROM egress_stocks WHERE shop = ?1 AND due_at IS NOT NULL",
-        )
-        .bind(shop.get())
-        .fetch_one(&self.readers)
-        .await
-        .map_err(failed("look for the next stock due"))?;
+    pub(crate) async fn next_due(
+        &self,
+        shop: ShopId,
+        from: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, Error> {
+        let due: Option<i64> =
+            sqlx::query_scalar("SELECT min(due_at) FROM egress_stocks WHERE shop = ?1 AND due_at >= ?2")
+                .bind(shop.get())
+                .bind(floor(from))
+                .fetch_one(&self.readers)
+                .await
+                .map_err(failed("look for the next stock due"))?;
         Ok(due.map(timestamp))
     }
 
