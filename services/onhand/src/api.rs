@@ -17,7 +17,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Rows asked for at a time.
-const PAGE_ROWS: usize = 500;
+pub(crate) const PAGE_ROWS: usize = 500;
 /// Rows of an answer that is shown as a whole; more are asked for with --after.
 const LIST_ROWS_MAX: usize = 100_000;
 
@@ -117,21 +117,38 @@ impl Api {
     ) -> Result<Vec<Value>, Failure> {
         let limit = limit.unwrap_or(LIST_ROWS_MAX);
         let mut items = Vec::new();
-        let mut after: Option<String> = None;
+        let mut after = None;
         while items.len() < limit {
-            let mut query = query.to_vec();
-            query.push(("limit", PAGE_ROWS.min(limit - items.len()).to_string()));
-            query.extend(after.take().map(|after| ("after", after)));
-            let mut page = self.get(path, &query).await?;
-            let rows = page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
-            items.extend(rows.ok_or_else(|| self.strange(200))?);
-            match page.get("next") {
-                Some(Value::String(next)) => after = Some(next.clone()),
-                Some(Value::Number(next)) => after = Some(next.to_string()),
-                _ => break,
+            let (rows, next, _) = self.page(path, query, after, PAGE_ROWS.min(limit - items.len())).await?;
+            items.extend(rows);
+            after = next;
+            if after.is_none() {
+                break;
             }
         }
         Ok(items)
+    }
+
+    /// A page of a list: its rows, where the next begins, and what else it says.
+    pub(crate) async fn page(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<(Vec<Value>, Option<String>, Value), Failure> {
+        let mut query = query.to_vec();
+        query.push(("limit", limit.min(PAGE_ROWS).to_string()));
+        query.extend(after.map(|after| ("after", after)));
+        let mut page = self.get(path, &query).await?;
+        let rows = page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
+        let rows = rows.ok_or_else(|| self.strange(200))?;
+        let next = match page.get("next") {
+            Some(Value::String(next)) => Some(next.clone()),
+            Some(Value::Number(next)) => Some(next.to_string()),
+            _ => None,
+        };
+        Ok((rows, next, page))
     }
 
     pub(crate) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {

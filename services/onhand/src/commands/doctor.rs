@@ -6,7 +6,7 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, PAGE_ROWS};
 use crate::cells;
 use crate::commands::shop::task;
 use crate::failure::Failure;
@@ -67,31 +67,54 @@ impl Doctor {
     }
 
     async fn examine(&self, api: &Api, screen: Screen) -> Result<(), Failure> {
-        let totals = totals(api, &self.shop).await?;
         let query: Vec<_> = self.kind.iter().map(|kind| ("kind", kind.clone())).collect();
-        let items = api.list(&["shops", &self.shop, "doctor"], &query, None).await?;
+        let mut found = Found::new(self.kept_max(screen));
         if self.csv {
-            return csv(&items);
+            csv_head()?;
         }
-        let all = json!({ "totals": totals, "items": items });
-        screen.show(&all, |screen| {
-            in_numbers(screen, &totals)?;
-            let shown_max = if self.all || self.kind.is_some() { usize::MAX } else { SHOWN_MAX };
-            let mut kinds: BTreeMap<usize, (String, Vec<&Value>)> = BTreeMap::new();
-            for item in &items {
-                let kind = text(item, "kind");
-                let place = place(&totals, &kind);
-                kinds.entry(place).or_insert_with(|| (kind, Vec::new())).1.push(item);
+        let (mut totals, mut after) = (Value::Null, None);
+        loop {
+            let (items, next, page) =
+                api.page(&["shops", &self.shop, "doctor"], &query, after, PAGE_ROWS).await?;
+            // The first page counts all of them.
+            if let Some(counted) = page.get("totals").filter(|totals| !totals.is_null()) {
+                totals = counted.clone();
             }
-            for (kind, found) in kinds.values() {
-                screen.line("")?;
-                show_kind(screen, kind, found, shown_max)?;
+            if self.csv {
+                csv(&items)?;
+            } else {
+                for item in items {
+                    found.add(item);
+                }
             }
-            if items.is_empty() {
-                return screen.line("nothing is to be told of its products");
+            after = next;
+            if after.is_none() {
+                break;
             }
-            Ok(())
-        })
+        }
+        if self.csv {
+            return Ok(());
+        }
+        if screen.json {
+            return screen.value(&json!({ "totals": totals, "items": found.kept }));
+        }
+        in_numbers(screen, &totals)?;
+        let mut kinds: Vec<&String> = found.counts.keys().collect();
+        kinds.sort_by_key(|kind| place(&totals, kind));
+        for kind in kinds {
+            screen.line("")?;
+            let items: Vec<&Value> = found.kept.iter().filter(|item| text(item, "kind") == *kind).collect();
+            show_kind(screen, kind, found.counts.get(kind).copied().unwrap_or_default(), &items)?;
+        }
+        if found.counts.is_empty() {
+            return screen.line("nothing is to be told of its products");
+        }
+        Ok(())
+    }
+
+    /// How many findings of a kind are kept: a large catalogue has more than anybody reads.
+    fn kept_max(&self, screen: Screen) -> usize {
+        if screen.json || self.all || self.kind.is_some() { usize::MAX } else { SHOWN_MAX }
     }
 
     async fn fix(&self, api: &Api, screen: Screen, fix: Fix) -> Result<(), Failure> {
@@ -178,9 +201,9 @@ fn place(totals: &Value, kind: &str) -> usize {
     found.unwrap_or(usize::MAX)
 }
 
-fn show_kind(screen: Screen, kind: &str, found: &[&Value], shown_max: usize) -> Result<(), Failure> {
-    screen.line(format!("{} {}", found.len(), headline(kind)))?;
-    for item in found.iter().take(shown_max) {
+fn show_kind(screen: Screen, kind: &str, count: usize, shown: &[&Value]) -> Result<(), Failure> {
+    screen.line(format!("{count} {}", headline(kind)))?;
+    for item in shown {
         let sku = Some(sku_of(item)).filter(|sku| sku != "-").map(|sku| format!(" ({sku})"));
         screen.line(format!("  {} {}{}", listing(item), text(item, "name"), sku.unwrap_or_default()))?;
         screen.line(format!("      {}", text(item, "what")))?;
@@ -189,9 +212,8 @@ fn show_kind(screen: Screen, kind: &str, found: &[&Value], shown_max: usize) -> 
             screen.line(format!("      {todo}"))?;
         }
     }
-    if found.len() > shown_max {
-        screen
-            .line(format!("  … and {} more; --all or --kind {kind} shows them", found.len() - shown_max))?;
+    if count > shown.len() {
+        screen.line(format!("  … and {} more; --all or --kind {kind} shows them", count - shown.len()))?;
     }
     Ok(())
 }
@@ -233,11 +255,36 @@ fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
+/// What was found, of which only so much is kept as is shown.
+struct Found {
+    kept_max: usize,
+    kept: Vec<Value>,
+    /// By kind.
+    counts: BTreeMap<String, usize>,
+}
+
+impl Found {
+    fn new(kept_max: usize) -> Self {
+        Self { kept_max, kept: Vec::new(), counts: BTreeMap::new() }
+    }
+
+    fn add(&mut self, item: Value) {
+        let count = self.counts.entry(text(&item, "kind")).or_default();
+        *count += 1;
+        if *count <= self.kept_max {
+            self.kept.push(item);
+        }
+    }
+}
+
+fn csv_head() -> Result<(), Failure> {
+    writeln!(std::io::stdout().lock(), "{}", COLUMNS.join(",")).map_err(|source| Failure::Output { source })
+}
+
 /// Names come from shops: what a spreadsheet would take for a formula is made text.
 fn csv(items: &[Value]) -> Result<(), Failure> {
     let failed = |source| Failure::Output { source };
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", COLUMNS.join(",")).map_err(failed)?;
     for item in items {
         let cells = COLUMNS.map(|name| match item.get(name) {
             None | Some(Value::Null) => String::new(),
@@ -246,4 +293,21 @@ fn csv(items: &[Value]) -> Result<(), Failure> {
         writeln!(out, "{}", cells.join(",")).map_err(failed)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_counted_and_only_so_many_of_a_kind_kept() {
+        let mut found = Found::new(SHOWN_MAX);
+        for number in 0..200_000 {
+            let kind = if number % 2 == 0 { "unmanaged" } else { "renamed" };
+            found.add(json!({ "kind": kind, "product": number }));
+        }
+        assert_eq!(found.counts.values().copied().collect::<Vec<_>>(), [100_000, 100_000]);
+        assert_eq!(found.kept.len(), 2 * SHOWN_MAX);
+        assert_eq!(found.kept[0]["product"], 0, "the first of them");
+    }
 }
