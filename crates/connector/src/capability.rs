@@ -117,6 +117,10 @@ pub trait ReadOrders {
         orders: &[OrderId],
     ) -> impl Future<Output = Result<Reply<OrdersById>, CallError>> + Send;
 
+    /// How many orders of a status there are; `None`: the system does not know the status, or does not count.
+    fn order_count(&self, status: &str)
+    -> impl Future<Output = Result<Reply<Option<u64>>, CallError>> + Send;
+
     /// The highest number an order has, those in the trash among them; `None`: there is no order.
     fn newest_order(&self) -> impl Future<Output = Result<Reply<Option<OrderId>>, CallError>> + Send;
 }

@@ -379,7 +379,7 @@ on_every_backend! {
     fn note_scheduled(shop: ShopId, now: Timestamp) -> ();
     /// What onhand knows of a shop, counted now.
     fn hub_count(shop: ShopId) -> HubCount;
-    /// Keeps what was counted, one row a shop and day.
+    /// Keeps what was counted, one row a shop and day; a sum of its catalogue stays if there is no new one.
     fn save_count(count: &DayCount) -> ();
     /// What was counted of a shop since a day, the latest first.
     fn day_counts(shop: ShopId, since: i64, limit: u32) -> Vec<DayCount>;

@@ -6,6 +6,7 @@
 mod calls;
 mod catalogue;
 mod connection_test;
+mod counting;
 mod cursor;
 mod farewell;
 mod gate;
@@ -35,6 +36,7 @@ use crate::connect::ConnectError;
 use crate::observe::Observe;
 use crate::outbound::Stopped;
 use crate::{Connect, Shared};
+use counting::Counting;
 use cursor::Position;
 use gate::Gate;
 use guard::Guard;
@@ -167,6 +169,7 @@ pub(crate) struct Reader<C: Connect> {
     listings_apart: Singling<HolderId>,
     settling: Settling,
     runs: Runs,
+    counting: Counting,
     guard: Guard,
     job: Option<Job<CursorOf<C>>>,
     /// The shop's orders were read for the first time: it is polled and settled from then on.
@@ -213,6 +216,7 @@ impl<C: Connect> Reader<C> {
             listings_apart,
             settling: Settling::default(),
             runs: Runs::new(),
+            counting: Counting::default(),
             guard,
             job: None,
             connected: false,
@@ -284,6 +288,7 @@ impl<C: Connect> Reader<C> {
         self.trash = None;
         self.settling = Settling::default();
         self.runs = Runs::new();
+        self.counting = Counting::default();
         self.guard.forget();
         self.job = None;
         self.reading_known = false;

@@ -18,6 +18,9 @@ use crate::observe::Observe;
 const TASKS_KEPT: Duration = Duration::from_hours(24 * 7);
 /// How long what comparisons of whole shops found can be asked for.
 const RUNS_KEPT: Duration = Duration::from_hours(24 * 90);
+/// How many days counts can be asked for: two years and a bit, to compare a month with the same one before.
+const COUNTS_KEPT_DAYS: i64 = 800;
+const DAY_SECONDS: i64 = 86_400;
 /// Why a comparison failed whose time was up long ago.
 const NOBODY_READ_IT: &str = "its time was up and nobody read the shop";
 /// Tasks forgotten at once.
@@ -84,6 +87,7 @@ async fn look<C>(shared: &Shared<C>, pruned_at: &mut Option<Timestamp>) -> Resul
     if pruned_at.is_none_or(|pruned_at| now.since(pruned_at) >= PRUNE_PERIOD) {
         shared.store.prune_tasks(now - TASKS_KEPT, PRUNED_MAX).await?;
         shared.store.prune_runs(now - RUNS_KEPT, PRUNED_MAX).await?;
+        shared.store.prune_counts(now.seconds() / DAY_SECONDS - COUNTS_KEPT_DAYS, PRUNED_MAX).await?;
         for run in shared.store.overdue_runs(now - PRUNE_PERIOD, PRUNED_MAX).await? {
             shared.store.end_run(run, RunState::Failed, NOBODY_READ_IT, now).await?;
         }

@@ -147,6 +147,7 @@ fn read_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(reconcile::read))
         .routes(routes!(reconcile::stocks))
         .routes(routes!(shops::list))
+        .routes(routes!(shops::counts::list))
         .routes(routes!(shops::read))
         .routes(routes!(shops::unmapped))
         .routes(routes!(stock::list))

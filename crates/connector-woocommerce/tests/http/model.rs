@@ -121,6 +121,11 @@ async fn open_orders_and_the_highest_number_are_found() {
     open.sort_unstable();
     assert_eq!(open, [orders[1], orders[2]]);
     assert_eq!(client.newest_order().await.unwrap().value, Some(orders[3]), "in the trash, and yet a number");
+    let mut counts = Vec::new();
+    for status in ["processing", "on-hold", "completed", "trash", "failed", "of-a-plugin"] {
+        counts.push(client.order_count(status).await.unwrap().value);
+    }
+    assert_eq!(counts, [Some(1), Some(1), Some(1), Some(1), Some(0), None]);
 }
 
 #[tokio::test]

@@ -29,12 +29,13 @@ SELECT count(*), coalesce(sum((e.base::jsonb ->> 1)::bigint - s.taken_total), 0)
  WHERE s.shop = $1 AND NOT s.removed AND s.sku_id IS NOT NULL";
 
 const SAVE_COUNT: &str = "
-INSERT INTO ingress.counts
+INSERT INTO ingress.counts AS c
        (shop, day, at, shop_orders, hub_orders, shop_stocks, shop_sum, hub_stocks, hub_expected, hub_level)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT (shop, day) DO UPDATE SET
        at = excluded.at, shop_orders = excluded.shop_orders, hub_orders = excluded.hub_orders,
-       shop_stocks = excluded.shop_stocks, shop_sum = excluded.shop_sum, hub_stocks = excluded.hub_stocks,
+       shop_stocks = coalesce(excluded.shop_stocks, c.shop_stocks),
+       shop_sum = coalesce(excluded.shop_sum, c.shop_sum), hub_stocks = excluded.hub_stocks,
        hub_expected = excluded.hub_expected, hub_level = excluded.hub_level";
 
 const DAY_COUNTS: &str = "

@@ -15,7 +15,8 @@ INSERT INTO ingress_counts
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
     ON CONFLICT (shop, day) DO UPDATE SET
        at = excluded.at, shop_orders = excluded.shop_orders, hub_orders = excluded.hub_orders,
-       shop_stocks = excluded.shop_stocks, shop_sum = excluded.shop_sum, hub_stocks = excluded.hub_stocks,
+       shop_stocks = coalesce(excluded.shop_stocks, shop_stocks),
+       shop_sum = coalesce(excluded.shop_sum, shop_sum), hub_stocks = excluded.hub_stocks,
        hub_expected = excluded.hub_expected, hub_level = excluded.hub_level";
 
 /// A base of another epoch proves nothing.

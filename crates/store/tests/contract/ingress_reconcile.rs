@@ -328,6 +328,7 @@ pub(crate) async fn a_day_is_counted_once<D: Database>() -> anyhow::Result<()> {
     let second = count(11, Some(StockSum { stocks: 2, sum: units(-3) }));
     store.save_count(&count(11, None)).await?;
     store.save_count(&second).await?;
+    store.save_count(&count(11, None)).await?;
     assert_eq!(store.day_counts(shop.id, 0, 9).await?, [second.clone(), count(10, None)]);
     assert_eq!(store.day_counts(shop.id, 11, 9).await?, std::slice::from_ref(&second));
     assert_eq!(store.prune_counts(11, 9).await?, 1);

@@ -30,6 +30,11 @@ impl<C: Connect> Reader<C> {
         self.call(Read::OrdersById, async { connection.orders_by_id(orders).await }).await
     }
 
+    pub(super) async fn order_count(&mut self, status: &str) -> Result<Reply<Option<u64>>, ReadError> {
+        let connection = self.connection().await?;
+        self.call(Read::Orders, async { connection.order_count(status).await }).await
+    }
+
     pub(super) async fn newest_order(&mut self) -> Result<Reply<Option<OrderId>>, ReadError> {
         let connection = self.connection().await?;
         self.call(Read::Orders, async { connection.newest_order().await }).await

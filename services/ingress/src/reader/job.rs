@@ -9,6 +9,7 @@ use store::{PAGE_ROWS_MAX, SettleWanted, ShopState, Task, TaskKind, TaskProgress
 use values::{ListingId, OrderId, StockId, Timestamp};
 
 use super::connection_test::is_urgent;
+use super::counting::Count;
 use super::cursor::Position;
 use super::listings::ManageAt;
 use super::orders::Told;
@@ -50,6 +51,8 @@ enum Phase<K> {
     Settle(Option<StockId>),
     /// Our webhooks go.
     Unhook,
+    /// What there is in the shop and in onhand; `None`: nothing was counted yet.
+    Count(Option<Box<Count>>),
 }
 
 impl<K> Phase<K> {
@@ -66,6 +69,7 @@ impl<K> Phase<K> {
             Self::Manage(_) => "manage_stock",
             Self::Settle(_) => "settle",
             Self::Unhook => "unhook",
+            Self::Count(_) => "count",
         }
     }
 }
@@ -121,6 +125,11 @@ impl<K: Default> Job<K> {
             ],
         };
         Self::of(kind, phases)
+    }
+
+    /// Counts what there is.
+    fn count() -> Self {
+        Self::of(TaskKind::Catalogue, vec![Phase::Count(None)])
     }
 
     /// Reads what broken webhooks may not have told of.
@@ -222,6 +231,9 @@ impl<C: Connect> Reader<C> {
         } else if due(self.reading.audited_at, settings.audit_period) {
             TaskKind::Audit
         } else {
+            if self.count_is_due() {
+                self.job = Some(Job::count());
+            }
             return;
         };
         self.job = Some(Job::routine(kind, true));
@@ -297,6 +309,7 @@ impl<C: Connect> Reader<C> {
                 if next.is_none() {
                     self.want_missed(&std::mem::take(&mut job.seen)).await?;
                     self.reading.catalogued_at = Some(self.now());
+                    self.counting.catalogue = Some(job.report.stock_sum());
                     self.save_reading().await?;
                 }
                 next.map(Phase::Catalogue)
@@ -334,6 +347,10 @@ impl<C: Connect> Reader<C> {
                 None => None,
                 why => return Ok(why),
             },
+            Phase::Count(count) => {
+                let left = self.step_count(count.map(|count| *count)).await?;
+                left.map(|count| Phase::Count(Some(Box::new(count))))
+            }
         };
         advance(job, goes_on);
         Ok(None)

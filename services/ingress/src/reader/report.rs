@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use connector::{Diagnosis, ListingFact, ListingKind, Severity};
 use serde::Serialize;
-use store::ListingRow;
-use values::{HolderId, Sku};
+use store::{ListingRow, StockSum};
+use values::{HolderId, Quantity, Sku};
 
 use super::guard::Looked;
 
@@ -97,6 +97,9 @@ pub(super) struct Report {
     unhooked: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
+    /// What all stocks show together.
+    #[serde(skip)]
+    sum: Quantity,
     /// Codes by stock; as many as the shop has stocks.
     #[serde(skip)]
     skus: BTreeMap<Sku, HolderId>,
@@ -131,6 +134,7 @@ impl Report {
             return;
         }
         self.stocks += 1;
+        self.sum += fact.shown.unwrap_or_default();
         let Some(sku) = &fact.sku else {
             self.problem(ProblemKind::MissingSku, fact, None);
             return;
@@ -141,6 +145,11 @@ impl Report {
             self.mapped += 1;
             self.skus.insert(sku.clone(), holder);
         }
+    }
+
+    /// How many stocks there are, and what they show together.
+    pub(super) fn stock_sum(&self) -> StockSum {
+        StockSum { stocks: self.stocks, sum: self.sum }
     }
 
     /// An entry that makes no sense.

@@ -7,6 +7,7 @@
     reason = "in a test a failed assumption is a failed test"
 )]
 
+mod counts;
 mod guard;
 mod health;
 mod http;

@@ -56,6 +56,7 @@ pub(super) const ROUTES: &[&str] = &[
     "/shipments/untold",
     "/shops",
     "/shops/{name}",
+    "/shops/{name}/counts",
     "/shops/{name}/doctor",
     "/shops/{name}/mappings",
     "/shops/{name}/mappings/export",

@@ -1,6 +1,7 @@
 //! Shops: connecting, changing, disconnecting. Their secrets go in and never come out.
 
 mod body;
+pub(super) mod counts;
 pub(super) mod doctor;
 pub(super) mod grants;
 mod removal;

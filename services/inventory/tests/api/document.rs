@@ -37,6 +37,7 @@ const ROUTES: &str = "
     delete /shops/{name}
     get /shops/{name}
     patch /shops/{name}
+    get /shops/{name}/counts
     get /shops/{name}/doctor
     get /shops/{name}/mappings
     post /shops/{name}/mappings

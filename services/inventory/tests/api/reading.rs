@@ -3,7 +3,7 @@
 use push::{Adopting, Base, DriftAction, DriftClass, Target};
 use reqwest::Method;
 use serde_json::{Value, json};
-use store::{Changes, DriftRow, NewDead, Told};
+use store::{Changes, DayCount, DriftRow, NewDead, StockSum, Told};
 use values::{ReadNumber, ShopId, StockId, Timestamp};
 
 use crate::server::Api;
@@ -167,6 +167,39 @@ async fn differences_are_listed_by_shop_and_time() {
     let refused = api.get("/drifts?since=yesterday").await.detail(400, "bad-request");
     assert!(refused.contains("2026-05-01T12:00:00Z"), "{refused}");
     api.get("/drifts?shop=nowhere").await.problem(404, "not-found");
+    api.end().await;
+}
+
+#[tokio::test]
+async fn what_was_counted_is_listed_by_day() {
+    let api = Api::new().await;
+    let shop = sold(&api).await;
+    assert_eq!(*api.get("/shops/berlin/counts").await.good(200).get("items").unwrap(), json!([]));
+    let hub = api.world.store.hub_count(shop).await.unwrap();
+    for (day, shop_stocks) in [(20_573, None), (20_574, Some(StockSum { stocks: 3, sum: units(12) }))] {
+        let shop_orders = [("processing", 4), ("completed", 0), ("on-hold", 1)];
+        let shop_orders = shop_orders.map(|(status, orders)| (status.to_owned(), orders)).into();
+        let count = DayCount { shop, day, at: at(300), shop_orders, shop_stocks, hub: hub.clone() };
+        api.world.store.save_count(&count).await.unwrap();
+    }
+    let page = api.get("/shops/berlin/counts?limit=1").await.good(200);
+    let first = page.pointer("/items/0").unwrap();
+    let part = |name: &str| first.get(name).unwrap().clone();
+    assert_eq!(
+        (part("day"), part("shop_stocks"), part("shop_sum")),
+        ("2026-05-01".into(), 3.into(), "12".into())
+    );
+    assert_eq!((part("stocks"), part("level")), (1.into(), "8".into()));
+    let orders = json!([
+        { "status": "on-hold", "shop": 1, "known": 0 },
+        { "status": "processing", "shop": 4, "known": 1 },
+    ]);
+    assert_eq!(part("orders"), orders, "what nobody has is left out");
+    let next = page.get("next").unwrap().as_str().unwrap();
+    let rest = api.get(&format!("/shops/berlin/counts?limit=1&after={next}")).await.good(200);
+    assert_eq!(rest.pointer("/items/0/day").unwrap(), "2026-04-30");
+    assert_eq!(*rest.pointer("/items/0/shop_sum").unwrap(), Value::Null);
+    api.get("/shops/nowhere/counts").await.problem(404, "not-found");
     api.end().await;
 }
 

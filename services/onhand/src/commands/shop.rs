@@ -2,6 +2,7 @@
 
 mod access;
 mod add;
+mod counts;
 mod mapping;
 mod preview;
 mod set;
@@ -38,6 +39,8 @@ pub(crate) enum Shop {
         /// Its name.
         name: String,
     },
+    /// What there was in the shop and in onhand, day by day.
+    Counts(counts::Counts),
     /// Compares every stock of the shop with onhand, with proof.
     Sync {
         /// Its name.
@@ -81,6 +84,7 @@ impl Shop {
                 screen.show(&shop, |screen| show(screen, &shop))
             }
             Self::Set(set) => set.run(api, screen).await,
+            Self::Counts(counts) => counts.run(api, screen).await,
             Self::Mapping(mapping) => mapping.run(api, screen).await,
             Self::Test { name } => {
                 let started = api.post(&["shops", &name, "test"], &json!({})).await?;
