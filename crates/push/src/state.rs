@@ -187,6 +187,12 @@ impl StockPush {
         Some(DriftAction::Corrected)
     }
 
+    /// Gives up an edit that was found under other levels than the present ones: the ledger no longer answers for it.
+    pub fn outdated_adoption(&mut self) -> Option<Adopting> {
+        let epoch = self.target?.epoch;
+        self.base.as_mut().filter(|base| base.epoch != epoch)?.adopting.take()
+    }
+
     /// What to do at `now`, by the hub's clock.
     pub fn next(&self, now: Timestamp) -> Next {
         let Some(target) = self.target else {

@@ -73,4 +73,6 @@ pub enum Bug {
     AdoptAnyway,
     /// What was left in a shop stays there, whatever it wants later.
     KeepEdits,
+    /// An edit that was compared with what holds no more waits for the ledger for good.
+    LeaveEditsOpen,
 }

@@ -1,10 +1,10 @@
 //! Egress, in memory: what is known of each stock of one shop, and the calls under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use push::{Adopting, DriftPolicy, Intent, Next, Settle, Settled, StockPush, Target};
-use values::{Epoch, HolderId, Moment, Quantity, Step, Timestamp};
+use push::{Adopting, Drift, DriftAction, DriftPolicy, Intent, Next, Settle, Settled, StockPush, Target};
+use values::{Epoch, HolderId, Moment, Quantity, ReadNumber, Step, Timestamp};
 
 use crate::bug::Bug;
 use crate::inventory::Row;
@@ -25,6 +25,8 @@ pub(crate) struct Egress {
     pub(crate) stocks: BTreeMap<HolderId, StockPush>,
     /// The call a stock waits for; a reply to another is too late.
     pub(crate) calls: BTreeMap<HolderId, u64>,
+    /// Edits that people are told the ledger is asked about.
+    pub(crate) open_edits: BTreeSet<(HolderId, ReadNumber)>,
     pub(crate) down: bool,
     pub(crate) push_count: u64,
 }
@@ -59,8 +61,16 @@ impl Egress {
             taken_total: row.taken_total,
             step: Step::ONE,
         });
-        if let Some((number, taken_over)) = row.adoption {
-            stock.adopted(number, taken_over);
+        if bug != Some(Bug::LeaveEditsOpen)
+            && let Some(outdated) = stock.outdated_adoption()
+        {
+            self.open_edits.remove(&(holder, outdated.number));
+        }
+        let asked = stock.adopting();
+        if let (Some((number, taken_over)), Some(asked)) = (row.adoption, asked)
+            && stock.adopted(number, taken_over).is_some()
+        {
+            self.open_edits.remove(&(holder, asked.number));
         }
         let policy = match bug {
             Some(Bug::PushAgainstEdits) => DriftPolicy::Correct,
@@ -87,6 +97,9 @@ impl Egress {
                 dated: proof.dated,
                 policy,
             });
+            if matches!(settled, Settled::Trusted(Some(Drift { action: DriftAction::Adopting, .. }))) {
+                self.open_edits.insert((holder, proof.number));
+            }
             if bug == Some(Bug::AdoptDrift)
                 && let (Settled::Trusted(_), Some(target)) = (settled, stock.target)
             {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use process::backoff;
 use proto::{LevelChanged, StockEdited};
-use push::{Drift, DriftAction, DriftClass, DriftPolicy, Next, Settle, Settled, Target};
+use push::{Distrust, Drift, DriftAction, DriftClass, DriftPolicy, Next, Settle, Settled, Target};
 use store::{DriftDecided, DriftFound, DriftRow, PushNotes, PushRow, SettleWish, Told};
 use values::{Quantity, ReadNumber, Timestamp};
 
@@ -22,6 +22,14 @@ pub(crate) mod why {
     pub(crate) const SALE_INSIDE_PUSH: &str = "sale_inside_push";
     pub(crate) const UNTRUSTED: &str = "untrusted";
     pub(crate) const DRIFT: &str = "drift";
+}
+
+/// Why an edit that the ledger was asked to take over came to nothing, as codes, beside the ledger's own reasons.
+mod unanswered {
+    /// The shop no longer has the stock, or it has no SKU.
+    pub(super) const REMOVED: &str = "removed";
+    /// It was compared with what holds no more.
+    pub(super) const NEW_LEVELS: &str = "new_levels";
 }
 
 /// Why nothing can be pushed, beside the refusals of `connector`.
@@ -88,11 +96,11 @@ impl Stock {
         self.row.sku = Some(level.sku.clone());
         self.notes.parent = level.parent;
         self.row.removed = level.removed;
+        let decided = self.given_up(level).or_else(|| self.decided(level));
         if level.removed {
             self.remove();
-            return LevelOutcome { fresh, ..LevelOutcome::default() };
+            return LevelOutcome { fresh, decided, ..LevelOutcome::default() };
         }
-        let decided = self.decided(level);
         let (settled, drift) = self.prove(level, policy, now, settings).unwrap_or_default();
         let sale_inside_push =
             level.order_dates.is_some_and(|(first, last)| self.row.push.sale_inside_push(first, last));
@@ -129,6 +137,22 @@ impl Stock {
         Some(DriftDecided { stock: self.row.id, number: asked, action, why })
     }
 
+    /// What it was asked holds no more, and the ledger answers no such question. If it had done so before, the level says it.
+    fn given_up(&mut self, level: &LevelChanged) -> Option<DriftDecided> {
+        let (asked, why) = if level.removed {
+            (self.row.push.base?.adopting?.number, unanswered::REMOVED)
+        } else {
+            (self.row.push.outdated_adoption()?.number, unanswered::NEW_LEVELS)
+        };
+        let answer = level.adoption.as_ref().filter(|adoption| adoption.number >= asked);
+        let (action, why) = match answer.map(|adoption| &adoption.refused) {
+            Some(None) => (DriftAction::Adopted, None),
+            Some(Some(refused)) => (DriftAction::None, Some(refused.as_str())),
+            None => (DriftAction::None, Some(why)),
+        };
+        Some(DriftDecided { stock: self.row.id, number: asked, action, why: why.map(str::to_owned) })
+    }
+
     /// What a proof that was not taken in before comes to, and what is to be kept of it for people.
     fn prove(
         &mut self,
@@ -141,6 +165,11 @@ impl Stock {
         let first_look = proof.number > self.notes.proof_seen;
         self.notes.proof_seen = self.notes.proof_seen.max(proof.number);
         let Some(shown) = proof.shown else {
+            if self.row.push.adopting().is_some() {
+                // As any other proof, it waits for the ledger's answer, which goes with what the stock was compared with.
+                let distrust = Settled::Untrusted(Distrust::Adopting);
+                return first_look.then(|| (Some(distrust), self.not_proven(proof, now, settings)));
+            }
             return Some((None, self.cannot_be_proven(proof.number, now)));
         };
         let settled = self.row.push.settle(&Settle {
@@ -168,19 +197,27 @@ impl Stock {
                 });
                 Some((Some(settled), drift))
             }
-            Settled::Untrusted(_) if first_look => {
-                // Looks at a difference that were trusted are no tries without trust.
-                let before = self.notes.wish.as_ref().filter(|wish| wish.why == why::UNTRUSTED);
-                let tries = before.map_or(0, |wish| wish.tries).saturating_add(1);
-                self.wish_again(why::UNTRUSTED, tries, now, settings);
-                let unsettled = (tries == UNSETTLED_TRIES).then(|| {
-                    let expected = self.row.push.expected();
-                    self.keep(DriftRow { expected, shown: Some(shown), ..self.difference(proof.number, now) })
-                });
-                Some((Some(settled), unsettled))
+            Settled::Untrusted(_) => {
+                first_look.then(|| (Some(settled), self.not_proven(proof, now, settings)))
             }
-            Settled::Untrusted(_) => None,
         }
+    }
+
+    /// It is compared again; after many tries, people are told.
+    fn not_proven(
+        &mut self,
+        proof: &proto::Settled,
+        now: Timestamp,
+        settings: &Settings,
+    ) -> Option<DriftRow> {
+        // Looks at a difference that were trusted are no tries without trust.
+        let before = self.notes.wish.as_ref().filter(|wish| wish.why == why::UNTRUSTED);
+        let tries = before.map_or(0, |wish| wish.tries).saturating_add(1);
+        self.wish_again(why::UNTRUSTED, tries, now, settings);
+        (tries == UNSETTLED_TRIES).then(|| {
+            let expected = self.row.push.expected();
+            self.keep(DriftRow { expected, shown: proof.shown, ..self.difference(proof.number, now) })
+        })
     }
 
     /// The shop keeps no quantity there: what it kept before says nothing once it does again.
@@ -448,7 +485,17 @@ impl Stock {
     }
 
     /// It was to be read back, and the shop keeps no quantity there any more.
-    pub(crate) fn cannot_be_read(&mut self, cause: &str, date: Timestamp, now: Timestamp) {
+    pub(crate) fn cannot_be_read(
+        &mut self,
+        cause: &str,
+        date: Timestamp,
+        now: Timestamp,
+        settings: &Settings,
+    ) {
+        if self.row.push.adopting().is_some() {
+            // What is known goes once the ledger has answered what is asked of it.
+            return self.hold_back(now, settings);
+        }
         let expected = self.row.push.expected().unwrap_or_default();
         self.row.push.read_back(expected, expected, date);
         self.row.push.base = None;

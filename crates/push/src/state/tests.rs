@@ -355,4 +355,6 @@ fn an_edit_of_another_epoch_is_not_adopted() {
     stock.retarget(Target { epoch: Epoch::new(2), ..target(1, 10, 0, 0) });
     assert_eq!((stock.adopting(), stock.next(at(11))), (None, Next::Settle));
     assert_eq!(stock.adopted(ReadNumber::new(2), true), None);
+    assert_eq!(stock.outdated_adoption().map(|adopting| adopting.number), Some(ReadNumber::new(2)));
+    assert_eq!(stock.outdated_adoption(), None, "it is given up once");
 }

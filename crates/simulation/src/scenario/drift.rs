@@ -18,7 +18,7 @@ fn doubled() -> Options {
     Options { doubled: 100, ..Options::default() }
 }
 
-pub(super) fn scenarios() -> [Scenario; 4] {
+pub(super) fn scenarios() -> [Scenario; 5] {
     let scenario =
         |name, caught, pushes_max, options, script| Scenario { name, caught, pushes_max, script, options };
     [
@@ -32,6 +32,13 @@ pub(super) fn scenarios() -> [Scenario; 4] {
         ),
         scenario("edit where two shops show the same", &[Bug::AdoptAnyway], None, strict, edit_refused),
         scenario("edit put back under another policy", &[Bug::KeepEdits], None, strict, policy_changed),
+        scenario(
+            "edit of a product that is mapped anew",
+            &[Bug::LeaveEditsOpen],
+            Some(1),
+            strict,
+            edit_outdated,
+        ),
     ]
 }
 
@@ -114,6 +121,21 @@ fn edit_refused(world: &mut World) {
     world.run_for(UNTIL_SETTLED);
     expect_shown(world, a, 10);
     world.expect_settled(1);
+}
+
+fn edit_outdated(world: &mut World) {
+    let a = one_shop(world);
+    set_policy(world, 0, DriftPolicy::Adopt);
+    set(world, a, 14, true, false);
+    world.settle_now(0);
+    let end = world.now + minutes(10);
+    while world.now < end && world.shops[0].egress.edits(end + UNTIL_SETTLED).is_empty() {
+        world.run_for(Duration::from_millis(20));
+    }
+    // Before the ledger is asked, or has answered.
+    world.remap(0, a, "A");
+    world.run_for(UNTIL_SETTLED);
+    expect_shown(world, a, 10);
 }
 
 fn policy_changed(world: &mut World) {

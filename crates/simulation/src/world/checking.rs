@@ -51,6 +51,7 @@ impl World {
         for shop in 0..self.shops.len() {
             self.check_orders(shop);
             self.check_stocks(shop);
+            self.check_edits(shop);
         }
         self.report.push_count = self.shops.iter().map(|side| side.egress.push_count).sum();
     }
@@ -109,6 +110,13 @@ impl World {
             })
         });
         known.collect()
+    }
+
+    /// Every edit that the ledger was asked to take over has come to something.
+    fn check_edits(&mut self, shop: usize) {
+        for (holder, number) in self.shops[shop].egress.open_edits.clone() {
+            self.fail(format!("shop {shop} stock {holder}: nobody decides on the edit of {number:?}"));
+        }
     }
 
     pub(super) fn check_orders(&mut self, shop: usize) {

@@ -24,6 +24,16 @@ UPDATE egress.stocks
    SET base = NULL, intent = NULL, intent_owner = NULL, doubtful_until = NULL, log = '[]', log_floor = $1
  WHERE known";
 
+/// Edits that the ledger was asked to take over: it has, or never will.
+const EDITS: &str = "
+UPDATE egress.drifts AS d
+   SET action = CASE WHEN (s.adoption::jsonb ->> 0)::bigint = d.number AND s.adoption::jsonb ->> 1 IS NULL
+                     THEN 'adopted' ELSE 'none' END,
+       why = CASE WHEN (s.adoption::jsonb ->> 0)::bigint = d.number
+                  THEN s.adoption::jsonb ->> 1 ELSE 'new_levels' END
+  FROM inventory.stocks AS s
+ WHERE d.action = 'adopting' AND s.shop = d.shop AND s.holder = d.holder";
+
 /// A note may have been written since the copy was made: it is looked for before it is written.
 const NOTES: &str = "
 UPDATE egress.reports
@@ -65,12 +75,13 @@ impl Postgres {
     ) -> Result<EpochBegun, Error> {
         let back = now.micros() - (now - read_again).micros();
         let mut tx = self.write().await?;
-        let steps: [(&'static str, Parameters); 10] = [
+        let steps: [(&'static str, Parameters); 11] = [
             (NO_HURRY, none()),
             (LOCK, none()),
             (STOCKS, none()),
             (outbox::PUBLISH_ALL, with(now.micros()).and(None::<i64>)),
             (PUSHES, with((now + in_flight).micros())),
+            (EDITS, none()),
             (NOTES, with(now.micros())),
             (FORGET_ASKED, none()),
             (ASK_AGAIN, none()),

@@ -21,6 +21,14 @@ const PUSHES: &str = "
 UPDATE egress_stocks
    SET base = NULL, intent = NULL, intent_owner = NULL, doubtful_until = NULL, log = '[]', log_floor = ?1";
 
+/// Edits that the ledger was asked to take over: it has, or never will.
+const EDITS: &str = "
+UPDATE egress_drifts AS d
+   SET action = iif(s.adoption ->> 0 = d.number AND s.adoption ->> 1 IS NULL, 'adopted', 'none'),
+       why = iif(s.adoption ->> 0 = d.number, s.adoption ->> 1, 'new_levels')
+  FROM inventory_stocks AS s
+ WHERE d.action = 'adopting' AND s.shop = d.shop AND s.holder = d.holder";
+
 /// A note may have been written since the copy was made: it is looked for before it is written.
 const NOTES: &str = "
 UPDATE egress_reports
@@ -61,6 +69,7 @@ impl Sqlite {
             (STOCKS, None),
             (PUBLISH, Some(now.micros())),
             (PUSHES, Some((now + in_flight).micros())),
+            (EDITS, None),
             (NOTES, Some(now.micros())),
             (FORGET_ASKED, None),
             (ASK_AGAIN, None),

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use push::{Base, Intent, Next, PushRecord, StockPush, Target};
+use push::{Base, DriftAction, DriftClass, Intent, Next, PushRecord, StockPush, Target};
 use store::{
-    Cursor, CursorKind, EpochBegun, Fenced, PushNotes, PushRow, SettleWish, ShopFilter, Wanted, Wish,
+    Adoption, Changes, Cursor, CursorKind, DriftRow, EpochBegun, Fenced, PushNotes, PushRow, SettleWish,
+    ShopFilter, Wanted, Wish,
 };
 use values::{Epoch, Moment, ReadNumber, Revision, Step, Timestamp};
 
@@ -64,7 +65,7 @@ pub(crate) async fn nothing_of_before_is_believed<D: Database>() -> anyhow::Resu
         taken_total: units(0),
         quiet: true,
     });
-    tx.save(&store::Changes { stocks: &rows, now: NOW, ..store::Changes::default() }).await?;
+    tx.save(&Changes { stocks: &rows, now: NOW, ..Changes::default() }).await?;
     tx.commit().await?;
     let published: Vec<_> = store
         .levels_to_publish(ShopFilter::All, None, 10)
@@ -102,6 +103,55 @@ pub(crate) async fn nothing_of_before_is_believed<D: Database>() -> anyhow::Resu
     assert_eq!((row.push.log.len(), row.push.log_floor), (0, Some(LATER + IN_FLIGHT)));
     assert_eq!(row.push.next(LATER), Next::Settle, "not even the old target is pushed for");
     assert_eq!(store.push_notes(&[one]).await?.remove(0).wish, None, "it is asked for anew");
+    Ok(())
+}
+
+pub(crate) async fn no_edit_waits_for_the_ledger_any_more<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let warehouse = warehouse(&store, "main").await?;
+    let north = shop(&store, "north", warehouse).await?.id;
+    sell(&store, north, &["A", "B", "C"]).await?;
+    let stocks = [1, 2, 3].map(|number| stock(north, number));
+    let (asked, buffer) = (ReadNumber::new(7), Some("buffer".to_owned()));
+    let answers = [Some((asked, None)), Some((asked, buffer.clone())), Some((ReadNumber::new(6), None))];
+    let mut tx = store.begin_inventory().await?;
+    let mut rows = tx.load_stocks(&stocks, &[]).await?;
+    rows.sort_by_key(|row| row.id);
+    for (row, answer) in rows.iter_mut().zip(answers) {
+        row.adoption = answer.map(|(number, refused)| Adoption { number, refused });
+    }
+    tx.save(&Changes { stocks: &rows, now: NOW, ..Changes::default() }).await?;
+    tx.commit().await?;
+    let drift = |stock, action| DriftRow {
+        stock,
+        number: asked,
+        at: NOW,
+        class: DriftClass::EditUp,
+        expected: Some(units(1)),
+        shown: Some(units(2)),
+        action,
+        why: None,
+        sku: None,
+    };
+    let mut tx = store.begin_egress().await?;
+    tx.save_drifts(&stocks.map(|stock| drift(stock, DriftAction::Adopting))).await?;
+    let other = DriftRow { number: ReadNumber::new(5), ..drift(stocks[0], DriftAction::Corrected) };
+    tx.save_drifts(&[other]).await?;
+    tx.commit().await?;
+
+    store.begin_epoch(LATER, READ_AGAIN, IN_FLIGHT).await?;
+    let mut came = Vec::new();
+    for stock in stocks {
+        came.extend(store.drifts_of(&[stock]).await?.into_iter().map(|drift| (drift.action, drift.why)));
+    }
+    let expected = [
+        (DriftAction::Adopted, None),
+        (DriftAction::Corrected, None),
+        (DriftAction::None, buffer),
+        (DriftAction::None, Some("new_levels".to_owned())),
+    ];
+    assert_eq!(came, expected);
     Ok(())
 }
 

@@ -106,7 +106,7 @@ contract! {
         edits_of_many_at_once_are_of_one_class, a_base_of_before_is_understood,
     }
     egress_notes { notes_round_trip, what_is_due_comes_by_product }
-    epoch { nothing_of_before_is_believed, everything_since_is_read_again }
+    epoch { nothing_of_before_is_believed, everything_since_is_read_again, no_edit_waits_for_the_ledger_any_more }
     ingress {
         a_reader_has_the_shop_for_itself, a_stale_fence_gets_nothing, read_numbers_are_never_given_twice,
         a_stock_is_settled_once, a_settle_wanted_meanwhile_stays_due,

@@ -217,9 +217,9 @@ impl Lane {
                     // With an unknown base there is nothing to correct; the settle that follows proves it.
                     stock.read_back(shown, asked.expected.unwrap_or(shown), date, now, settings);
                 }
-                Some((Shown::Unmanaged, date)) => stock.cannot_be_read(UNMANAGED, date, now),
-                Some((Shown::AtParent, date)) => stock.cannot_be_read("at_parent", date, now),
-                Some((Shown::Gone, date)) => stock.cannot_be_read("unknown", date, now),
+                Some((Shown::Unmanaged, date)) => stock.cannot_be_read(UNMANAGED, date, now, settings),
+                Some((Shown::AtParent, date)) => stock.cannot_be_read("at_parent", date, now, settings),
+                Some((Shown::Gone, date)) => stock.cannot_be_read("unknown", date, now, settings),
                 Some((Shown::Unusable, _)) | None => stock.hold_back(now, settings),
             }
             if let Some(why) = &stock.row.blocked {

@@ -113,6 +113,63 @@ async fn an_edit_that_the_ledger_refuses_is_corrected() {
 }
 
 #[tokio::test]
+async fn an_edit_that_holds_no_more_is_given_up_and_says_why() {
+    let answer =
+        |number, refused: Option<&str>| Some(Adoption { number, refused: refused.map(Word::clipped) });
+    let none = |why: &str| (DriftClass::EditUp, DriftAction::None, Some(why.to_owned()));
+    let adopted = (DriftClass::EditUp, DriftAction::Adopted, None);
+    // Gone or mapped anew; undecided, refused, and taken over before.
+    for (removed, decided, expected) in [
+        (true, None, none("removed")),
+        (false, None, none("new_levels")),
+        (true, Some(Some("buffer")), none("buffer")),
+        (false, Some(None), adopted),
+    ] {
+        let (fake, mut world) = (fake_shop().await, World::new().await);
+        let level = at_ten(&mut world, &fake, DriftPolicy::Adopt).await;
+        let raised = set(&mut world, &fake, &level, 13).await;
+        let found = world.row(level.stock).await.push.adopting().unwrap();
+        let adoption = decided.and_then(|refused| answer(found.number, refused));
+        let over = Level { removed, adoption, ..raised.then(10) };
+        let over =
+            if removed { over } else { Level { epoch: raised.epoch + 1, revision: 1, settle: None, ..over } };
+        world.publish(&[over.clone(), over.clone()]).await;
+        world.known(&over).await;
+        assert_eq!(kept(&world, &level).await, [expected]);
+        assert_eq!(world.row(level.stock).await.push.base.and_then(|base| base.adopting), None);
+        assert_eq!(shows(&fake, level.stock.holder), Some(13), "nothing is pushed for what is not known");
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_stock_goes_when_the_ledger_has_answered() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let level = at_ten(&mut world, &fake, DriftPolicy::Adopt).await;
+    let raised = set(&mut world, &fake, &level, 13).await;
+    let number = world.row(level.stock).await.push.adopting().unwrap().number;
+    let settle = Some(Settled { shown: None, ..world.proof(0, 0) });
+    let unmanaged = Level { settle, ..raised.then(10) };
+    world.publish(std::slice::from_ref(&unmanaged)).await;
+    world.known(&unmanaged).await;
+    assert_eq!(kept(&world, &level).await, [(DriftClass::EditUp, DriftAction::Adopting, None)]);
+    assert_eq!(world.row(level.stock).await.blocked, None);
+    let adoption = Some(Adoption { number, refused: None });
+    let adopted = Level { adoption, ..unmanaged.then(13) };
+    world.publish(std::slice::from_ref(&adopted)).await;
+    world.known(&adopted).await;
+    let found =
+        [(DriftClass::Unmanaged, DriftAction::None, None), (DriftClass::EditUp, DriftAction::Adopted, None)];
+    assert_eq!(kept(&world, &level).await, found);
+    assert_eq!(
+        world.row(level.stock).await.push.base,
+        None,
+        "what it showed says nothing once it is managed again"
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn an_import_is_told_by_the_date_of_the_product() {
     let (fake, mut world) = (fake_shop().await, World::new().await);
     let shop = world.shop_with(&fake, DriftPolicy::Correct).await;
