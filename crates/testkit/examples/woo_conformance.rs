@@ -1,7 +1,7 @@
 //! Replays the recorded REST transcripts against a shop and says where it answers otherwise.
 //!
 //! It writes to the shop: it makes goods, orders and webhooks of its own, and deletes them at the end. Ends with 0 if all
-//! answers agree, with 1 if some differ or something was left behind, with 2 if the shop cannot be asked.
+//! answers agree, with 1 if some differ, it was interrupted or something was left behind, with 2 if the shop cannot be asked.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks to its user")]
 
 use std::path::PathBuf;
@@ -85,19 +85,30 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         );
     }
     let stop = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Then there is no other end than its own.
-            std::future::pending::<()>().await;
-        }
+        interrupted().await;
+        eprintln!("interrupted: what was made is deleted; interrupt once more to leave it");
     };
-    let report = replay_anywhere(&target, &transcripts, stop).await?;
+    let give_up = async {
+        interrupted().await;
+        interrupted().await;
+    };
+    let (report, replayed) = replay_anywhere(&target, &transcripts, stop, give_up).await;
     if arguments.json {
-        println!("{}", as_json(&target, &transcripts, &report));
+        println!("{}", as_json(&target, &transcripts, &report, replayed.as_ref().err()));
     } else {
         print(&report, &transcripts);
     }
-    let agrees = report.differing().next().is_none() && report.left.is_empty();
-    Ok(if agrees && !report.outcomes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+    replayed?;
+    let is_clean = report.left.is_empty() && report.doubtful.is_empty() && !report.stopped;
+    let agrees = report.differing().next().is_none() && is_clean;
+    Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::from(DIFFERS) })
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Then there is no other end than its own.
+        std::future::pending::<()>().await;
+    }
 }
 
 fn target(arguments: &Arguments) -> anyhow::Result<Target> {
@@ -142,14 +153,22 @@ fn print(report: &Report, transcripts: &[Transcript]) {
     for path in &report.left {
         println!("left     {path}: it could not be deleted; do it by hand");
     }
+    for list in &report.doubtful {
+        println!("unknown  {list}: a call got no answer; one more may have been made, see the newest");
+    }
     let (agreed, differing) = (report.agreed(), report.differing().count());
     println!("{agreed} agree, {differing} differ, {} skipped", report.skipped().count());
-    if report.outcomes.is_empty() {
-        println!("interrupted; what had been made was deleted");
+    if report.stopped {
+        println!("interrupted; the others were not asked");
     }
 }
 
-fn as_json(target: &Target, transcripts: &[Transcript], report: &Report) -> Value {
+fn as_json(
+    target: &Target,
+    transcripts: &[Transcript],
+    report: &Report,
+    failure: Option<&ReplayError>,
+) -> Value {
     let check = |(name, outcome): &(String, Outcome)| {
         let (method, path) = request(transcripts, name);
         let mut check = json!({ "name": name, "method": method, "path": path });
@@ -175,7 +194,10 @@ fn as_json(target: &Target, transcripts: &[Transcript], report: &Report) -> Valu
         "agree": report.agreed(),
         "differ": report.differing().count(),
         "skipped": report.skipped().count(),
+        "stopped": report.stopped,
+        "failure": failure.map(ToString::to_string),
         "left": report.left,
+        "doubtful": report.doubtful,
         "checks": report.outcomes.iter().map(check).collect::<Vec<_>>(),
     })
 }

@@ -16,6 +16,6 @@ mod transcript;
 pub use caller::{Credentials, ReplayError, Target};
 pub use compare::{Difference, MEANINGFUL};
 pub use recorded::{History, recorded_shop};
-pub use replay::{Outcome, Report, SKIPPED, replay, replay_anywhere};
+pub use replay::{Outcome, Report, SKIPPED, TAKE_AWAY_MAX, replay, replay_anywhere};
 pub use stage::{Census, census};
 pub use transcript::{Key, LoadError, Origin, Transcript, fixtures, load};

@@ -1,5 +1,8 @@
 //! Sending recorded requests and judging the answers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::caller::{Answer, Caller, ReplayError, Target};
@@ -7,6 +10,9 @@ use super::compare::{Compare, Difference};
 use super::ids::{Ids, Numbering};
 use super::stage::{self, Made};
 use super::transcript::{Key, Origin, Transcript};
+
+/// Longest that a replay takes away what it made. About a hundred things, each a call.
+pub const TAKE_AWAY_MAX: Duration = Duration::from_mins(5);
 
 /// Where deliveries of replayed webhooks go: nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:9/";
@@ -92,8 +98,12 @@ pub enum Outcome {
 pub struct Report {
     /// By name, in the order replayed.
     pub outcomes: Vec<(String, Outcome)>,
+    /// It was stopped before its end.
+    pub stopped: bool,
     /// What was made in the shop and could not be taken away again, as paths.
     pub left: Vec<String>,
+    /// Lists of the shop in which one more may have been made: a call got no answer.
+    pub doubtful: Vec<String>,
 }
 
 impl Report {
@@ -126,32 +136,48 @@ pub async fn replay(
     transcripts: &[Transcript],
     before: &mut (dyn FnMut(&Transcript) + Send),
 ) -> Result<Report, ReplayError> {
-    let mut replayer = Replayer::new(target)?;
-    replayer.all(transcripts, before).await
+    let (mut report, mut replayer) = (Report::default(), Replayer::new(target)?);
+    for transcript in transcripts {
+        before(transcript);
+        replayer.next(transcript, &mut report).await?;
+    }
+    Ok(report)
 }
 
 /// Replays transcripts at any shop: makes the recorded goods there as far as they are missing, and takes away afterwards all
 /// that was made, whatever became of the replay. Nothing is asked about numbers that are not those of the goods, or of what
-/// the replay itself has made: they would be somebody else's. `stop` ends it early.
+/// the replay itself has made: they would be somebody else's.
+///
+/// `stop` ends it early: the call under way is waited for, since it may make something. `give_up` ends the taking away, which
+/// ends after [`TAKE_AWAY_MAX`] by itself. What was found until then, and what is left in the shop, is reported with the
+/// failure too.
 pub async fn replay_anywhere(
     target: &Target,
     transcripts: &[Transcript],
     stop: impl Future<Output = ()>,
-) -> Result<Report, ReplayError> {
-    let mut replayer = Replayer::new(target)?;
+    give_up: impl Future<Output = ()>,
+) -> (Report, Result<(), ReplayError>) {
+    let mut report = Report::default();
+    let mut replayer = match Replayer::new(target) {
+        Ok(replayer) => replayer,
+        Err(error) => return (report, Err(error)),
+    };
+    let stopped = AtomicBool::new(false);
     let replayed = {
-        let replay = async {
-            stage::set_up(&replayer.caller, &mut replayer.ids, &mut replayer.made).await?;
-            replayer.all(transcripts, &mut |_| {}).await
-        };
+        let replay = replayer.anywhere(transcripts, &stopped, &mut report);
         let (mut replay, mut stop) = (std::pin::pin!(replay), std::pin::pin!(stop));
         tokio::select! {
             replayed = replay.as_mut() => replayed,
-            () = stop.as_mut() => Ok(Report::default()),
+            () = stop.as_mut() => {
+                stopped.store(true, Ordering::Relaxed);
+                replay.await
+            }
         }
     };
-    let left = replayer.made.take_away(&replayer.caller).await;
-    Ok(Report { left, ..replayed? })
+    report.stopped = stopped.into_inner();
+    let left = replayer.made.take_away(&replayer.caller, TAKE_AWAY_MAX, give_up).await;
+    (report.left, report.doubtful) = (left.things, left.doubtful);
+    (report, replayed)
 }
 
 struct Replayer<'a> {
@@ -175,18 +201,23 @@ impl<'a> Replayer<'a> {
         self.caller.target
     }
 
-    async fn all(
+    async fn anywhere(
         &mut self,
         transcripts: &[Transcript],
-        before: &mut (dyn FnMut(&Transcript) + Send),
-    ) -> Result<Report, ReplayError> {
-        let mut report = Report::default();
-        for transcript in transcripts {
-            before(transcript);
-            let outcome = self.one(transcript).await?;
-            report.outcomes.push((transcript.name.clone(), outcome));
+        stopped: &AtomicBool,
+        report: &mut Report,
+    ) -> Result<(), ReplayError> {
+        stage::set_up(&self.caller, &mut self.ids, &mut self.made, stopped).await?;
+        for transcript in transcripts.iter().take_while(|_| !stopped.load(Ordering::Relaxed)) {
+            self.next(transcript, report).await?;
         }
-        Ok(report)
+        Ok(())
+    }
+
+    async fn next(&mut self, transcript: &Transcript, report: &mut Report) -> Result<(), ReplayError> {
+        let outcome = self.one(transcript).await?;
+        report.outcomes.push((transcript.name.clone(), outcome));
+        Ok(())
     }
 
     async fn one(&mut self, transcript: &Transcript) -> Result<Outcome, ReplayError> {
@@ -204,7 +235,11 @@ impl<'a> Replayer<'a> {
         let answer = self
             .caller
             .send(&transcript.name, &transcript.method, &path, &transcript.key, body, transcript.origin)
-            .await?;
+            .await;
+        if transcript.method == "POST" && answer.as_ref().map_or(true, |answer| answer.status >= 500) {
+            self.made.doubt(&path);
+        }
+        let answer = answer?;
         if transcript.method == "POST" && answer.status == 201 {
             self.made.note(&path, &answer);
         }

@@ -1,6 +1,9 @@
 //! The goods that the recorded requests are about, made in a shop for the time of a replay; everything that was made is taken
 //! away again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use values::{ProductId, Timestamp};
 
@@ -40,36 +43,79 @@ pub async fn census(target: &Target) -> Result<Census, ReplayError> {
 
 /// What was made in a shop, as paths below the API's, in the order in which it was made.
 #[derive(Debug, Default)]
-pub(super) struct Made(Vec<String>);
+pub(super) struct Made {
+    things: Vec<String>,
+    doubtful: Vec<String>,
+}
+
+/// What is not certain to be gone from a shop.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Left {
+    /// What could not be deleted.
+    pub(super) things: Vec<String>,
+    /// Lists in which something may have been made, since a call got no answer.
+    pub(super) doubtful: Vec<String>,
+}
+
+/// The list that a path adds to, if what is in it can be deleted by itself. What belongs to something else goes with that.
+fn list_of(path: &str) -> Option<&str> {
+    let path = path.split('?').next().unwrap_or(path);
+    path.rsplit('/').next().filter(|list| matches!(*list, "orders" | "products" | "webhooks"))
+}
 
 impl Made {
-    /// Remembers what an answer says was made. What belongs to something else goes with that.
+    /// Remembers what an answer says was made.
     pub(super) fn note(&mut self, path: &str, answer: &Answer) {
-        let path = path.split('?').next().unwrap_or(path);
-        let list = path.rsplit('/').next().unwrap_or_default();
-        let id = answer.json()["id"].as_i64();
-        if let Some(id) = id.filter(|_| matches!(list, "orders" | "products" | "webhooks")) {
-            self.0.push(format!("{list}/{id}"));
+        if let Some((list, id)) = list_of(path).zip(answer.json()["id"].as_i64()) {
+            self.things.push(format!("{list}/{id}"));
         }
     }
 
-    /// Deletes all of it, the newest first; what could not be deleted.
-    pub(super) async fn take_away(&mut self, caller: &Caller<'_>) -> Vec<String> {
-        let mut left = Vec::new();
-        for path in std::mem::take(&mut self.0).into_iter().rev() {
-            let deleted = caller.call(&path, "DELETE", &format!("{path}?force=true"), None).await;
-            match deleted {
-                // The replay itself has deleted it.
-                Ok(_) | Err(ReplayError::Refused { status: 404, .. }) => {}
-                Err(_) => left.push(path),
-            }
+    /// Remembers that nobody knows whether something was made.
+    pub(super) fn doubt(&mut self, path: &str) {
+        if let Some(list) = list_of(path) {
+            self.doubtful.push(list.to_owned());
         }
-        left
+    }
+
+    /// Deletes all of it, the newest first, until `within` is over or it is given up; what is left then.
+    pub(super) async fn take_away(
+        mut self,
+        caller: &Caller<'_>,
+        within: Duration,
+        given_up: impl Future<Output = ()>,
+    ) -> Left {
+        let mut left = Vec::new();
+        // What is being deleted when it ends is not known to be gone.
+        let deleting = async {
+            while let Some(path) = self.things.last() {
+                let deleted = caller.call(path, "DELETE", &format!("{path}?force=true"), None).await;
+                let path = self.things.pop().expect("it was the last");
+                match deleted {
+                    // The replay itself has deleted it.
+                    Ok(_) | Err(ReplayError::Refused { status: 404, .. }) => {}
+                    Err(_) => left.push(path),
+                }
+            }
+        };
+        tokio::select! {
+            () = deleting => {}
+            () = tokio::time::sleep(within) => {}
+            () = given_up => {}
+        }
+        left.extend(self.things.into_iter().rev());
+        Left { things: left, doubtful: self.doubtful }
     }
 }
 
-/// Makes the recorded goods as far as a shop has not got them, and learns their numbers.
-pub(super) async fn set_up(caller: &Caller<'_>, ids: &mut Ids, made: &mut Made) -> Result<(), ReplayError> {
+/// Makes the recorded goods as far as a shop has not got them, and learns their numbers; as many of them as are made before
+/// it is to stop.
+pub(super) async fn set_up(
+    caller: &Caller<'_>,
+    ids: &mut Ids,
+    made: &mut Made,
+    stopped: &AtomicBool,
+) -> Result<(), ReplayError> {
     let model = recorded_shop(Timestamp::default());
     let goods = goods_of(&model);
     let there = found(caller, &goods).await?;
@@ -80,7 +126,7 @@ pub(super) async fn set_up(caller: &Caller<'_>, ids: &mut Ids, made: &mut Made) 
             return Err(ReplayError::Taken { sku, name });
         }
     }
-    for view in &goods {
+    for view in goods.iter().take_while(|_| !stopped.load(Ordering::Relaxed)) {
         let actual = match find(&there, view) {
             Some(id) => id,
             None => make(caller, view, &model, ids, made).await?,
@@ -169,10 +215,12 @@ async fn make(
         }
         "products".to_owned()
     };
-    let answer = caller.call("making the recorded goods", "POST", &path, Some(&body)).await?;
-    if view.parent.is_none() {
-        made.note(&path, &answer);
+    let answer = caller.call("making the recorded goods", "POST", &path, Some(&body)).await;
+    if matches!(answer, Err(ReplayError::Call { .. } | ReplayError::Refused { status: 500.., .. })) {
+        made.doubt(&path);
     }
+    let answer = answer?;
+    made.note(&path, &answer);
     let strange = || ReplayError::Refused { what: path.clone(), status: answer.status, code: String::new() };
     answer.json()["id"].as_i64().ok_or_else(strange)
 }
@@ -184,3 +232,39 @@ fn attribute(parent: ProductId) -> &'static str {
 
 /// The recorded product whose variations share its stock.
 const PARENT_WITH_STOCK: i64 = 56;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::Credentials;
+    use crate::fake_shop::{FakeShop, FakeShopOptions, Fault, FaultKind};
+    use crate::shop::NewProduct;
+
+    #[tokio::test]
+    async fn a_shop_that_does_not_answer_is_left_after_a_while_and_what_is_left_is_known() {
+        let shop =
+            FakeShop::start(FakeShopOptions { https: true, ..FakeShopOptions::default() }).await.unwrap();
+        let ids = shop
+            .with_model(|model, now| [(); 3].map(|()| model.add_product(NewProduct::simple(None, 1), now)));
+        let target = Target {
+            base_url: shop.url(),
+            plain_url: None,
+            oauth: false,
+            full: Credentials {
+                key: FakeShopOptions::KEY.to_owned(),
+                secret: FakeShopOptions::SECRET.to_owned(),
+            },
+            read_only: None,
+            write_only: None,
+            same_history: false,
+        };
+        let caller = Caller::new(&target).unwrap();
+        let things = ids.iter().map(|id| format!("products/{id}")).collect();
+        let made = Made { things, doubtful: vec!["orders".to_owned()] };
+        // The newest goes, the next never ends, so that the oldest has no turn.
+        shop.fault(Fault { after: 1, ..Fault::next("DELETE products", FaultKind::HangBefore) });
+        let left = made.take_away(&caller, Duration::from_millis(500), std::future::pending()).await;
+        let things = vec![format!("products/{}", ids[1]), format!("products/{}", ids[0])];
+        assert_eq!(left, Left { things, doubtful: vec!["orders".to_owned()] });
+    }
+}
