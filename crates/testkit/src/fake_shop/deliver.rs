@@ -1,6 +1,6 @@
 //! Deliveries as WordPress sends them: one connection each, headers in its order, redirects not followed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::Inner;
 use super::auth::hmac_sha256;
+use super::counts::DELIVERY_TIMES_MAX;
 use crate::shop::{Delivery, Payload, WebhookId};
 
 /// How long the creation of a webhook waits for the answer to its ping.
@@ -90,10 +91,12 @@ async fn deliver(inner: &Inner, delivery: &Delivery) {
         way.repeat = way.repeat.saturating_sub(1);
         now
     };
-    let mut answer = None;
+    let (mut answer, mut took) = (None, Duration::ZERO);
     if !lost && may_call(inner, &delivery.delivery_url) {
         for _ in 0..=u64::from(repeated) {
+            let began = Instant::now();
             answer = post(&delivery.delivery_url, &head, &body, inner.options.delivery_timeout).await;
+            took = began.elapsed();
         }
     }
     let ok = answer.as_ref().is_some_and(|answer| (200..=302).contains(&answer.status));
@@ -101,6 +104,9 @@ async fn deliver(inner: &Inner, delivery: &Delivery) {
         let mut counts = inner.counts();
         counts.deliveries += 1;
         counts.deliveries_failed += u64::from(!ok);
+        if answer.is_some() && counts.deliveries_took.len() < DELIVERY_TIMES_MAX {
+            counts.deliveries_took.push(took);
+        }
     }
     let pings = {
         let mut model = inner.model();

@@ -204,10 +204,13 @@ async fn save(
     if asked {
         let mut counts = call.inner.counts();
         counts.stock_writes += 1;
+        *counts.stock_writes_of.entry(holder).or_default() += 1;
         let moved = outcome.stock.is_some_and(|(before, after)| before != after);
         counts.stock_writes_without_effect += u64::from(!moved);
         let put_back = outcome.stock.zip(difference).map_or(0, |((before, after), by)| after - before - by);
-        counts.units_put_back += u64::try_from(put_back).unwrap_or_default();
+        if let Ok(put_back @ 1..) = u64::try_from(put_back) {
+            *counts.units_put_back_of.entry(holder).or_default() += put_back;
+        }
     }
     Ok(outcome)
 }

@@ -133,7 +133,7 @@ async fn work(
         query.get("_method").filter(|_| parts.method == hyper::Method::POST).unwrap_or(parts.method.as_str());
     let route = Route::parse(method, &path);
     let name = route.as_ref().map_or("unknown", Route::name);
-    *inner.counts().calls.entry(name.to_owned()).or_default() += 1;
+    inner.counts().called(name);
     let fault = inner.script().take(name);
     if fault.is_some() {
         inner.counts().faults += 1;

@@ -470,13 +470,13 @@ async fn a_difference_puts_back_what_was_sold_between_its_two_steps() {
         }
     }
     let counts = shop.take_counts();
-    let put_back = i64::try_from(counts.units_put_back).unwrap();
+    let put_back = i64::try_from(counts.units_put_back()).unwrap();
     assert!(put_back > 0, "{sold} were sold meanwhile");
     let shown = 25 + 1 - sold + put_back;
     assert_eq!(shop.with_model(|model, _| model.stock(product.into())), Some(shown));
     client.call("PUT", "products/11", json!({"inventory_delta": -1})).await;
     let counts = shop.take_counts();
-    assert_eq!((counts.units_put_back, counts.bytes_received), (0, 22));
+    assert_eq!((counts.units_put_back(), counts.bytes_received), (0, 22));
     assert!(counts.bytes_sent > 1_000, "{counts:?}");
     shop.stop().await;
 }

@@ -1,5 +1,7 @@
 //! Telling shops of shipments: once, whatever happens to the answers and to the process.
 
+use connector::PaceConfig;
+use onhand_egress::Settings;
 use proto::{Envelope, Message, NoteText, ShipmentMade, StatusText};
 use store::{ReportRow, ReportState};
 use testkit::fake_shop::{FakeShop, Fault, FaultKind};
@@ -7,7 +9,7 @@ use testkit::shop::{Change, NewLine, NewOrder, Status};
 use uuid::Uuid;
 use values::{OrderId, ProductId, Revision, ShopId};
 
-use crate::world::{World, fake_shop, product};
+use crate::world::{Level, PATIENT, World, fake_shop, product, variations};
 
 use ReportState::{Done, GivenUp};
 
@@ -18,9 +20,7 @@ const SET_STATUS: &str = "PUT orders/{id}";
 /// A shop in service with a paid order.
 async fn paid(world: &World, fake: &FakeShop) -> (ShopId, OrderId) {
     let shop = world.shop(fake).await;
-    let product = ProductId::new(product(fake, 10).get()).unwrap();
-    let new = NewOrder::by_checkout(Status::Processing, vec![NewLine::of(product, 2)]);
-    let order = fake.act(Change::CreateOrder(new)).await.unwrap().order.unwrap();
+    let order = order(fake).await;
     fake.take_counts();
     (shop, order)
 }
@@ -34,6 +34,13 @@ fn made(shop: ShopId, order: OrderId) -> ShipmentMade {
         status: Some(StatusText::clipped("completed")),
         note: Some(NoteText::clipped(NOTE)),
     }
+}
+
+/// Paid for in a shop that may be in service or not.
+async fn order(fake: &FakeShop) -> OrderId {
+    let product = ProductId::new(product(fake, 10).get()).unwrap();
+    let new = NewOrder::by_checkout(Status::Processing, vec![NewLine::of(product, 2)]);
+    fake.act(Change::CreateOrder(new)).await.unwrap().order.unwrap()
 }
 
 async fn publish(world: &World, made: &ShipmentMade) {
@@ -186,5 +193,48 @@ async fn a_status_the_shop_does_not_have_keeps_no_note_back() {
     publish(&world, &gone).await;
     let row = ended(&world, &gone, [GivenUp, GivenUp]).await;
     assert!(row.problem.unwrap().contains("no longer has the order"));
+    world.stop().await;
+}
+
+/// A shop that takes one call at a time: whatever there is more of, the other is not kept waiting until that is done.
+#[tokio::test]
+async fn pushes_and_reports_take_turns() {
+    const EACH: usize = 5;
+    let settings = Settings::for_testing();
+    let settings = Settings { pace: PaceConfig { max: 1, ..settings.pace }, ..settings };
+    let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
+    let shop = world.shop_to_be(&fake.url()).await;
+    // Each product's variation is a call of its own, and so is each note.
+    let mut levels = Vec::new();
+    for _ in 0..EACH {
+        let (parent, holders) = variations(&fake, 1, 10);
+        let level = world.level(shop, holders[0], 10, 7);
+        levels.push(Level { parent: Some(parent), ..level });
+    }
+    let mut shipments = Vec::new();
+    for _ in 0..EACH {
+        shipments.push(ShipmentMade { status: None, ..made(shop, order(&fake).await) });
+    }
+    world.publish(&levels).await;
+    for made in &shipments {
+        publish(&world, made).await;
+    }
+    for level in &levels {
+        world.known(level).await;
+    }
+    for made in &shipments {
+        world.until("the shipment is known", async || row(&world, made).await.is_some()).await;
+    }
+    fake.take_counts();
+    world.activate(shop).await;
+    for level in &levels {
+        world.at_rest(level).await;
+    }
+    for made in &shipments {
+        ended(&world, made, [Done, Done]).await;
+    }
+    let calls = fake.counts().in_order;
+    assert_eq!(calls.len(), 2 * EACH, "{calls:?}");
+    assert!(calls.windows(2).all(|two| two[0] != two[1]), "{calls:?}");
     world.stop().await;
 }

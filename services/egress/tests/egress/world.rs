@@ -205,6 +205,18 @@ impl World {
 
     /// A shop in service at an address.
     pub(crate) async fn shop_at(&self, url: &str) -> ShopId {
+        let shop = self.shop_to_be(url).await;
+        self.activate(shop).await;
+        shop
+    }
+
+    /// Puts a shop into service: from then on it is called.
+    pub(crate) async fn activate(&self, shop: ShopId) {
+        assert_eq!(self.store.activate_shop(shop).await.unwrap(), Changed::Done);
+    }
+
+    /// A shop at an address that is not in service yet.
+    pub(crate) async fn shop_to_be(&self, url: &str) -> ShopId {
         let name = Uuid::now_v7().to_string();
         let added = self.store.add_warehouse(&name, WarehouseKind::HubOwned, self.now()).await.unwrap();
         let WarehouseAdded::Added(warehouse) = added else { unreachable!("the name is new") };
@@ -223,7 +235,6 @@ impl World {
         let ShopAdded::Added { shop, .. } = self.store.add_shop(new, self.now()).await.unwrap() else {
             unreachable!("the name is new")
         };
-        assert_eq!(self.store.activate_shop(shop.id).await.unwrap(), Changed::Done);
         shop.id
     }
 
