@@ -28,7 +28,7 @@ struct Bench {
     arguments: &'static [&'static str],
 }
 
-const BENCHES: [Bench; 13] = [
+const BENCHES: [Bench; 14] = [
     Bench {
         name: "inventory",
         about: "orders from the queue to the ledger on SQLite, beside a raw insert of the same rows",
@@ -70,6 +70,12 @@ const BENCHES: [Bench; 13] = [
         about: "sold units that pushes put back, and units sold that were not there, beside other ways to write",
         example: "agreement",
         arguments: &["race"],
+    },
+    Bench {
+        name: "reconcile",
+        about: "a large shop changed behind onhand's back, compared as a whole while it sells: all found, each put right once",
+        example: "agreement",
+        arguments: &["reconcile"],
     },
     Bench { name: "simulation", about: "virtual time beside real time", example: "pace", arguments: &[] },
     Bench {

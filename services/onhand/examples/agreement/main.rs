@@ -1,14 +1,16 @@
 //! Whether shops come to agree with the ledger, seen from outside of a whole onhand in one process: `race` (sales while
-//! something is pushed, beside writers that do it otherwise). `cargo build -p onhand`, then `cargo run -p onhand --example agreement -- race [ROUNDS]`.
+//! something is pushed, beside writers that do it otherwise) and `reconcile` (a large shop that was changed behind onhand's
+//! back). `cargo build -p onhand`, then `cargo run -p onhand --example agreement -- race [ROUNDS]` or `reconcile [STOCKS]`.
 #![expect(clippy::print_stdout, reason = "a measurement speaks to its user")]
 
 mod figure;
 mod race;
+mod reconcile;
 mod running;
 
 use anyhow::bail;
 
-const USAGE: &str = "say what to measure: race [ROUNDS]";
+const USAGE: &str = "say what to measure: race [ROUNDS] or reconcile [STOCKS]";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -18,6 +20,8 @@ async fn main() -> anyhow::Result<()> {
     let figures = match words.as_slice() {
         ["race"] => race::measure(race::ROUNDS).await?,
         ["race", rounds] => race::measure(rounds.parse()?).await?,
+        ["reconcile"] => reconcile::measure(reconcile::STOCKS).await?,
+        ["reconcile", stocks] => reconcile::measure(stocks.parse()?).await?,
         _ => bail!(USAGE),
     };
     println!("{}", serde_json::json!({ "figures": figures }));

@@ -1,5 +1,6 @@
 //! A whole onhand in a process of its own, over a directory of its own, and calls of its API.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -70,17 +71,39 @@ impl Onhand {
     }
 
     pub(crate) async fn get(&self, path: &[&str]) -> anyhow::Result<Value> {
-        self.call(Method::GET, path, None).await
+        self.call(Method::GET, path, &[], None).await
+    }
+
+    /// One page of a list.
+    pub(crate) async fn page(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
+        self.call(Method::GET, path, query, None).await
     }
 
     pub(crate) async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
-        self.call(Method::POST, path, Some(body)).await
+        self.call(Method::POST, path, &[], Some(body)).await
     }
 
-    async fn call(&self, method: Method, path: &[&str], body: Option<&Value>) -> anyhow::Result<Value> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let text = self.text(method, path, query, body).await?;
+        serde_json::from_str(&text).with_context(|| format!("{}: {text}", path.join("/")))
+    }
+
+    async fn text(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> anyhow::Result<String> {
         let url = format!("{}/api/v1/{}", self.url, path.join("/"));
         let key = Uuid::new_v4().to_string();
-        let mut request = self.client.request(method, &url).bearer_auth(&self.token);
+        let mut request = self.client.request(method, &url).bearer_auth(&self.token).query(query);
         request = request.header("Idempotency-Key", key);
         if let Some(body) = body {
             request = request.json(body);
@@ -88,7 +111,18 @@ impl Onhand {
         let answer = request.send().await.with_context(|| self.log())?;
         let (status, text) = (answer.status(), answer.text().await?);
         ensure!(status.is_success(), "{url}: {status} {text}");
-        serde_json::from_str(&text).with_context(|| format!("{url}: {text}"))
+        Ok(text)
+    }
+
+    /// What is left to sell of every SKU in the one warehouse.
+    pub(crate) async fn available(&self) -> anyhow::Result<BTreeMap<String, i64>> {
+        let export = self.text(Method::GET, &["stock", "export"], &[], None).await?;
+        let rows = export.lines().skip(1).map(|row| {
+            let mut cells = row.split(',');
+            let (sku, available) = (cells.next()?, cells.nth(3)?);
+            Some((sku.to_owned(), available.parse::<Quantity>().ok()?.whole_units()?))
+        });
+        rows.collect::<Option<_>>().context("the export of stock is not understood")
     }
 
     /// Units come in.
@@ -168,6 +202,11 @@ impl Explained {
             let (goal, shows) = (units(&shop["goal"]), units(&shop["shows"]));
             goal.is_some() && goal == shows
         })
+    }
+
+    /// A change was told to its shop, whatever came of it.
+    pub(crate) fn is_tried(&self) -> bool {
+        self.shops().iter().all(|shop| shop["attempts"].as_array().is_some_and(|tries| !tries.is_empty()))
     }
 
     /// Nothing is open, not even a comparison.
