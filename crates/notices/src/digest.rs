@@ -43,6 +43,9 @@ pub struct Digest {
     pub test: bool,
     /// What is so.
     pub raised: Vec<Told>,
+    /// What they were told of and is so still: there is much more of it, or it is long ago.
+    #[serde(default)]
+    pub still: Vec<Told>,
     /// What is not so any more.
     pub resolved: Vec<Told>,
     /// How many more there would have been to tell of.
@@ -54,7 +57,16 @@ pub struct Digest {
 impl Digest {
     /// One by which somebody tries whether it arrives.
     pub fn test(id: String, made_at: String) -> Self {
-        Self { id, made_at, test: true, raised: Vec::new(), resolved: Vec::new(), left_out: 0, open: 0 }
+        Self {
+            id,
+            made_at,
+            test: true,
+            raised: Vec::new(),
+            still: Vec::new(),
+            resolved: Vec::new(),
+            left_out: 0,
+            open: 0,
+        }
     }
 
     /// As programs read it.
@@ -73,14 +85,19 @@ impl Digest {
             return "[onhand] a test: alerts arrive".to_owned();
         }
         let (raised, resolved) = (self.raised.as_slice(), self.resolved.as_slice());
-        match (raised, resolved) {
-            ([one], []) if self.left_out == 0 => format!("[onhand] {}: {}", one.severity, one.title()),
-            ([], [one]) if self.left_out == 0 => format!("[onhand] over: {}", one.title()),
-            _ => {
+        match (raised, self.still.as_slice(), resolved) {
+            ([one], [], []) if self.left_out == 0 => format!("[onhand] {}: {}", one.severity, one.title()),
+            ([], [one], []) if self.left_out == 0 => format!("[onhand] still open: {}", one.title()),
+            ([], [], [one]) if self.left_out == 0 => format!("[onhand] over: {}", one.title()),
+            (_, still, _) => {
                 let critical = raised.iter().filter(|told| told.severity == "critical").count();
                 let worst = if critical > 0 { format!(" ({critical} critical)") } else { String::new() };
+                let still = match still.len() {
+                    0 => String::new(),
+                    count => format!(", {count} still open"),
+                };
                 let more = if self.left_out > 0 { ", and more" } else { "" };
-                format!("[onhand] {} new{worst}, {} over{more}", raised.len(), resolved.len())
+                format!("[onhand] {} new{worst}{still}, {} over{more}", raised.len(), resolved.len())
             }
         }
     }
@@ -94,6 +111,9 @@ impl Digest {
         let mut text = String::new();
         for told in &self.raised {
             text.push_str(&format_told(told, &told.severity));
+        }
+        for told in &self.still {
+            text.push_str(&format_told(told, "still open"));
         }
         for told in &self.resolved {
             text.push_str(&format_told(told, "over"));
@@ -165,6 +185,11 @@ mod tests {
         assert_eq!(ended.subject(), "[onhand] over: stock blocked, berlin, TEE");
         let many = real(digest(vec![told(1, "critical"), told(2, "warning")], vec![over], 7));
         assert_eq!(many.subject(), "[onhand] 2 new (1 critical), 1 over, and more");
+        let reminded = Digest { still: vec![told(3, "critical")], ..real(digest(Vec::new(), Vec::new(), 0)) };
+        assert_eq!(reminded.subject(), "[onhand] still open: stock blocked, berlin, TEE");
+        assert!(reminded.text().starts_with("3. still open: stock blocked, berlin, TEE"));
+        let both = Digest { still: vec![told(3, "critical")], ..many.clone() };
+        assert_eq!(both.subject(), "[onhand] 2 new (1 critical), 1 still open, 1 over, and more");
         let text = many.text();
         assert!(
             text.contains(
@@ -182,6 +207,9 @@ mod tests {
         let many = real(digest(vec![told(1, "info")], Vec::new(), 0));
         assert_eq!(Digest::from_json(&many.to_json()).unwrap(), many);
         assert!(Digest::from_json("{}").is_err());
+        // What was kept by a program from before is sent by this one.
+        let before = many.to_json().replace(r#""still":[],"#, "");
+        assert_eq!(Digest::from_json(&before).unwrap(), many);
         assert!(Digest::test("a".to_owned(), "b".to_owned()).text().contains("test"));
     }
 }

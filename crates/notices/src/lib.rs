@@ -22,7 +22,7 @@ pub struct Channels {
     pub mail: Option<Mail>,
 }
 
-/// A digest was not taken.
+/// A digest was not taken, or not by all.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// By the receiver of requests.
@@ -37,4 +37,11 @@ pub enum SendError {
     /// There is no such way any more.
     #[error("it is not set up any more")]
     NotSetUp,
+}
+
+impl SendError {
+    /// It is not to be sent again: whoever can have it has it.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Mail(MailError::Partly { .. }))
+    }
 }

@@ -1,10 +1,14 @@
 //! Mail by a server that an operator gave: encrypted unless he says otherwise, and for no longer than its time.
 
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Mailboxes};
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::response::Category;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -17,6 +21,8 @@ use crate::webhook::ID_HEADER;
 const RECIPIENTS_MAX: usize = 20;
 /// Where mail is handed in with STARTTLS, if the address names no other port.
 const SUBMISSION_PORT: u16 = 587;
+/// Most mails of which it is remembered who has them already.
+const HALF_GIVEN_MAX: usize = 100;
 /// Answers of a server to a mail that are told, in characters.
 const ANSWER_CHARS_MAX: usize = 200;
 
@@ -41,6 +47,8 @@ impl std::fmt::Debug for Sender {
 #[derive(Debug)]
 pub struct Mail {
     sender: Sender,
+    /// Who of the recipients has a mail already that others are yet to get, by its id; the oldest goes first.
+    given: Mutex<VecDeque<(String, BTreeSet<usize>)>>,
 }
 
 /// The server did not take it.
@@ -52,6 +60,16 @@ pub enum MailError {
     /// The server did, or said, something else than that it took it.
     #[error("the mail server did not take it: {0}")]
     Server(String),
+    /// Some have it. The server refuses the others for good, so it is not sent again.
+    #[error("the mail server refuses {refused} of {of} recipients: {why}")]
+    Partly {
+        /// How many have it not.
+        refused: usize,
+        /// Of how many.
+        of: usize,
+        /// What the server said of one of them.
+        why: String,
+    },
     /// It took too long.
     #[error("the mail server did not answer within {} s", .0.as_secs())]
     TooLong(Duration),
@@ -129,19 +147,76 @@ fn parameters(host: String, certificates: Option<&[u8]>) -> Result<TlsParameters
 impl Mail {
     /// A way by the sender.
     pub const fn new(sender: Sender) -> Self {
-        Self { sender }
+        Self { sender, given: Mutex::new(VecDeque::new()) }
     }
 
-    /// Sends a digest. A mail that comes twice has the same `Message-ID`.
+    /// Sends a digest. A mail that comes twice has the same `Message-ID`. Who has it does not get it again when it is sent again
+    /// for the others, as long as this process lasts.
     pub async fn send(&self, digest: &Digest) -> Result<(), MailError> {
-        let Sender { transport, from, to, time_max } = &self.sender;
+        let Sender { from, to, time_max, .. } = &self.sender;
         let message = message(digest, from, to).map_err(MailError::Message)?;
-        match timeout(*time_max, transport.send(message)).await {
-            Ok(Ok(_accepted)) => Ok(()),
-            Ok(Err(error)) => Err(MailError::Server(answer(&error))),
+        match timeout(*time_max, self.hand_over(&digest.id, &message)).await {
+            Ok(outcome) => outcome,
             Err(_elapsed) => Err(MailError::TooLong(*time_max)),
         }
     }
+
+    /// To all at once; to each alone if the server has something against one of them.
+    async fn hand_over(&self, id: &str, message: &Message) -> Result<(), MailError> {
+        let Sender { transport, to, .. } = &self.sender;
+        let given = self.given_of(id);
+        if given.is_empty() {
+            match transport.send_raw(message.envelope(), &message.formatted()).await {
+                Ok(_accepted) => return Ok(()),
+                Err(error) if to.len() > 1 && is_about_mail(&error) => {}
+                Err(error) => return Err(MailError::Server(answer(&error))),
+            }
+        }
+        let (mut refused, mut left) = (Vec::new(), None);
+        for (number, mailbox) in to.iter().enumerate().filter(|(number, _)| !given.contains(number)) {
+            let alone = Envelope::new(message.envelope().from().cloned(), vec![mailbox.email.clone()]);
+            let alone = alone.map_err(MailError::Message)?;
+            match transport.send_raw(&alone, &message.formatted()).await {
+                Ok(_accepted) => self.note_given(id, number),
+                Err(error) if is_about_mail(&error) && error.is_permanent() => refused.push(answer(&error)),
+                Err(error) => {
+                    left = Some(answer(&error));
+                    // Without a word of the server about this mail the next one fares no better.
+                    if !is_about_mail(&error) {
+                        break;
+                    }
+                }
+            }
+        }
+        match (left, refused.pop()) {
+            (Some(why), _) => Err(MailError::Server(why)),
+            (None, Some(why)) if refused.len() + 1 == to.len() => Err(MailError::Server(why)),
+            (None, Some(why)) => Err(MailError::Partly { refused: refused.len() + 1, of: to.len(), why }),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn given_of(&self, id: &str) -> BTreeSet<usize> {
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        given.iter().find(|(mail, _)| mail == id).map(|(_, to)| to.clone()).unwrap_or_default()
+    }
+
+    fn note_given(&self, id: &str, recipient: usize) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, to)) = given.iter_mut().find(|(mail, _)| mail == id) {
+            to.insert(recipient);
+            return;
+        }
+        if given.len() >= HALF_GIVEN_MAX {
+            given.pop_front();
+        }
+        given.push_back((id.to_owned(), BTreeSet::from([recipient])));
+    }
+}
+
+/// The server has something against this mail or who gets it, not against who hands it in: answers x5y.
+fn is_about_mail(error: &lettre::transport::smtp::Error) -> bool {
+    error.status().is_some_and(|code| code.category == Category::MailSystem)
 }
 
 fn message(digest: &Digest, from: &Mailbox, to: &[Mailbox]) -> Result<Message, lettre::error::Error> {

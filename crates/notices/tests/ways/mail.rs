@@ -15,6 +15,10 @@ struct Set {
 
 /// Mail by a server, whose certificate is believed.
 fn set(server: &SmtpServer, scheme: &str, query: &str) -> Set {
+    set_for(server, scheme, query, "boss@example.com, Ops <ops@example.com>")
+}
+
+fn set_for(server: &SmtpServer, scheme: &str, query: &str, to: &str) -> Set {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("certificate.pem");
     std::fs::write(&file, &server.certificate).unwrap();
@@ -23,7 +27,7 @@ fn set(server: &SmtpServer, scheme: &str, query: &str) -> Set {
         ("ONHAND_ALERT_SMTP_URL", &url),
         ("ONHAND_ALERT_SMTP_CERTIFICATES_FILE", file.to_str().unwrap()),
         ("ONHAND_ALERT_SMTP_FROM", "onhand <onhand@example.com>"),
-        ("ONHAND_ALERT_SMTP_TO", "boss@example.com, Ops <ops@example.com>"),
+        ("ONHAND_ALERT_SMTP_TO", to),
     ]);
     Set { channels, _certificate: folder }
 }
@@ -77,6 +81,49 @@ async fn what_the_server_says_against_it_is_told() {
     let refused = send(&set(&server, "smtp", "?tls=none")).await.unwrap_err();
     assert!(refused.to_string().contains("the disk is full"), "{refused}");
     assert_eq!(server.given(), []);
+}
+
+/// Who was handed a mail, each as often as he was.
+fn recipients(server: &SmtpServer) -> Vec<String> {
+    let mut to: Vec<String> = server.given().into_iter().flat_map(|given| given.to).collect();
+    to.sort();
+    to
+}
+
+#[tokio::test]
+async fn who_is_refused_keeps_it_from_nobody_else() {
+    let server = SmtpServer::start(Encrypts::Never, Mood::KnowsNot).await;
+    let to = "gone@example.com, boss@example.com, full@example.com";
+    let set = set_for(&server, "smtp", "?tls=none", to);
+    let partly = send(&set).await.unwrap_err();
+    let said = partly.to_string();
+    assert!(said.contains("refuses 1 of 3 recipients") && said.contains("no such user"), "{said}");
+    assert!(!said.contains('@'), "{said}");
+    assert!(notices::SendError::from(partly).is_final());
+    assert_eq!(recipients(&server), ["TO:<boss@example.com>", "TO:<full@example.com>"]);
+    assert!(server.given().iter().all(|given| given.mail.contains("Message-ID: <an-id@onhand>")));
+    // Nobody takes it: it is to be sent again.
+    let alone = set_for(&server, "smtp", "?tls=none", "gone@example.com, gone-too@example.com");
+    let refused = send(&alone).await.unwrap_err();
+    assert!(matches!(refused, MailError::Server(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn who_has_it_does_not_get_it_again_for_the_others() {
+    let server = SmtpServer::start(Encrypts::Never, Mood::IsFull).await;
+    let set = set_for(&server, "smtp", "?tls=none", "boss@example.com, full@example.com, ops@example.com");
+    for _ in 0..2 {
+        let left = send(&set).await.unwrap_err();
+        assert!(left.to_string().contains("the box is full"), "{left}");
+        assert!(!notices::SendError::from(left).is_final());
+        assert_eq!(recipients(&server), ["TO:<boss@example.com>", "TO:<ops@example.com>"]);
+    }
+    server.becomes(Mood::Takes);
+    send(&set).await.unwrap();
+    assert_eq!(
+        recipients(&server),
+        ["TO:<boss@example.com>", "TO:<full@example.com>", "TO:<ops@example.com>"]
+    );
 }
 
 #[tokio::test(start_paused = true)]

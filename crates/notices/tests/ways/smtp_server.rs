@@ -22,6 +22,10 @@ pub(crate) enum Encrypts {
 pub(crate) enum Mood {
     Takes,
     Refuses,
+    /// Whoever begins with "gone", for good.
+    KnowsNot,
+    /// Whoever begins with "full", for now; whoever begins with "gone", for good.
+    IsFull,
     SaysNothing,
 }
 
@@ -41,13 +45,14 @@ pub(crate) struct SmtpServer {
     /// The certificate to believe, in PEM.
     pub(crate) certificate: String,
     given: Arc<Mutex<Vec<Given>>>,
+    mood: Arc<Mutex<Mood>>,
 }
 
 #[derive(Clone)]
 struct Ways {
     acceptor: TlsAcceptor,
     encrypts: Encrypts,
-    mood: Mood,
+    mood: Arc<Mutex<Mood>>,
     given: Arc<Mutex<Vec<Given>>>,
 }
 
@@ -63,9 +68,13 @@ impl SmtpServer {
             .with_single_cert(vec![cert.der().clone()], key)
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server =
-            Self { address: listener.local_addr().unwrap(), certificate: cert.pem(), given: Arc::default() };
-        let given = Arc::clone(&server.given);
+        let server = Self {
+            address: listener.local_addr().unwrap(),
+            certificate: cert.pem(),
+            given: Arc::default(),
+            mood: Arc::new(Mutex::new(mood)),
+        };
+        let (given, mood) = (Arc::clone(&server.given), Arc::clone(&server.mood));
         let ways = Ways { acceptor: TlsAcceptor::from(Arc::new(config)), encrypts, mood, given };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -76,6 +85,10 @@ impl SmtpServer {
         server
     }
 
+    pub(crate) fn becomes(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
     pub(crate) fn given(&self) -> Vec<Given> {
         self.given.lock().unwrap().clone()
     }
@@ -84,7 +97,7 @@ impl SmtpServer {
 impl Ways {
     /// A connection that breaks is over.
     async fn serve(self, stream: TcpStream) -> Option<()> {
-        if self.mood == Mood::SaysNothing {
+        if self.mood() == Mood::SaysNothing {
             let mut stream = stream;
             let mut sink = tokio::io::sink();
             tokio::io::copy(&mut stream, &mut sink).await.ok()?;
@@ -97,6 +110,14 @@ impl Ways {
         let asked = self.talk(BufReader::new(stream), false, true).await?;
         let stream = self.acceptor.accept(asked.into_inner()).await.ok()?;
         self.talk(BufReader::new(stream), true, false).await.map(drop)
+    }
+
+    fn mood(&self) -> Mood {
+        *self.mood.lock().unwrap()
+    }
+
+    fn knows(&self, recipient: &str) -> bool {
+        !matches!(self.mood(), Mood::KnowsNot | Mood::IsFull) || !recipient.contains("<gone")
     }
 
     /// The stream, if it is to be encrypted from now on.
@@ -130,11 +151,15 @@ impl Ways {
                     rest.clone_into(&mut given.from);
                     "250 ok"
                 }
+                "RCPT" if self.mood() == Mood::IsFull && rest.contains("<full") => {
+                    "452 4.2.2 the box is full"
+                }
+                "RCPT" if !self.knows(rest) => "550 5.1.1 no such user",
                 "RCPT" => {
                     given.to.push(rest.to_owned());
                     "250 ok"
                 }
-                "DATA" if self.mood == Mood::Refuses => "451 the disk is full",
+                "DATA" if self.mood() == Mood::Refuses => "451 the disk is full",
                 "DATA" => {
                     say(&mut stream, "354 go on").await?;
                     given.mail = mail(&mut stream).await?;
