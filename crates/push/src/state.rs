@@ -245,9 +245,10 @@ impl StockPush {
         }
     }
 
-    /// The shop certainly did not do it.
+    /// The shop certainly did not do it: as far as it goes, nothing was pushed.
     pub fn refused(&mut self) {
         self.intent = None;
+        self.pushed_since_settle = !self.log.is_empty();
     }
 
     /// Nobody knows whether the shop did it: it is taken as done, and read back once it can no longer take effect.

@@ -358,3 +358,53 @@ fn an_edit_of_another_epoch_is_not_adopted() {
     assert_eq!(stock.outdated_adoption().map(|adopting| adopting.number), Some(ReadNumber::new(2)));
     assert_eq!(stock.outdated_adoption(), None, "it is given up once");
 }
+
+/// What may become of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Succeeds,
+    Refused,
+    Uncertain,
+}
+
+/// Whatever became of pushes in whatever order: a difference is an edit exactly if no push may have arrived since the last
+/// proof, and a doubtful call only if one of those was never answered.
+#[test]
+fn what_certainly_did_not_arrive_makes_no_difference_ours() {
+    const ENDS: [End; 3] = [End::Succeeds, End::Refused, End::Uncertain];
+    const PUSHES_MAX: u32 = 6;
+    for pushes in 0..=PUSHES_MAX {
+        for case in 0..3_usize.pow(pushes) {
+            let ends: Vec<End> = (0..pushes).map(|place| ENDS[case / 3_usize.pow(place) % 3]).collect();
+            let (mut stock, mut second, mut revision) = (settled(), 1, 2);
+            for end in &ends {
+                stock.retarget(target(revision, 10 + i64::try_from(revision).unwrap(), 0, 0));
+                stock.begin(units(1), at(second));
+                match end {
+                    End::Succeeds => stock.succeeded(at(second + 2), Duration::from_secs(1)),
+                    End::Refused => stock.refused(),
+                    End::Uncertain => {
+                        stock.uncertain();
+                        let expected = stock.expected().unwrap();
+                        stock.read_back(expected, expected, at(second + 70));
+                    }
+                }
+                assert_eq!(stock.pushed_since_settle, !stock.log.is_empty(), "{ends:?}");
+                (second, revision) = (second + 100, revision + 1);
+            }
+            let expected = stock.expected().unwrap();
+            let shown = i64::try_from(expected.thousandths() / 1_000).unwrap() + 3;
+            let Settled::Trusted(Some(found)) = stock.settle(&settle(2, shown, second, 0)) else {
+                panic!("nothing was found: {ends:?}");
+            };
+            let class = if ends.contains(&End::Uncertain) {
+                DriftClass::DoubtfulCall
+            } else if ends.contains(&End::Succeeds) {
+                DriftClass::LostUpdate
+            } else {
+                DriftClass::EditUp
+            };
+            assert_eq!(found.class, class, "{ends:?}");
+        }
+    }
+}
