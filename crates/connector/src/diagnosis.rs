@@ -24,6 +24,28 @@ pub struct Finding {
     pub todo: String,
 }
 
+/// Codes that say that the system answers and does not let us in: only a person can change that.
+const REFUSALS: &[&str] = &[
+    "access_refused",
+    "blocked",
+    "clock_skew",
+    "key_permission",
+    "key_unknown",
+    "login_wanted",
+    "read_only_key",
+    "redirected",
+    "secret_wrong",
+    "signature_invalid",
+    "user_lacks_rights",
+];
+
+impl Finding {
+    /// The system answers and does not let us in.
+    pub fn is_refusal(&self) -> bool {
+        REFUSALS.contains(&self.code)
+    }
+}
+
 /// The outcome of a connection test.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Diagnosis {

@@ -164,16 +164,18 @@ pub struct AlertKey {
     pub subject: String,
 }
 
-/// Something people have yet to be told of an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Something people have yet to be told of an alert; what matters more comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum News {
     /// That it is so.
     Raised,
+    /// They were told, and it is so still: there is much more of it, or they are reminded.
+    Still,
     /// That it is not so any more.
     Resolved,
 }
 
-words!(News { Raised = "raised", Resolved = "resolved" });
+words!(News { Raised = "raised", Still = "still", Resolved = "resolved" });
 
 /// Something people should know of, or should have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +200,10 @@ pub struct Alert {
     pub missing_since: Option<Timestamp>,
     /// When it ended.
     pub resolved_at: Option<Timestamp>,
+    /// How much there is of it, at least: lines, messages, orders; 1 if it is one thing.
+    pub size: u64,
+    /// When people were last told of it since it began, and how much of it there was then; `None`: they were not yet.
+    pub told: Option<(Timestamp, u64)>,
     /// What people have yet to be told, and since when.
     pub news: Option<(News, Timestamp)>,
     /// Who took note of it, and when. Kept by [`crate::Store::acknowledge_alert`] alone; forgotten when it begins again.
@@ -230,6 +236,15 @@ pub struct Notice {
     pub attempts: u32,
 }
 
+/// A notice that is yet to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNotice {
+    /// What is sent.
+    pub notice: Notice,
+    /// Numbers of the alerts that it tells of: no newer notice of them goes the same way before it.
+    pub alerts: Vec<i64>,
+}
+
 /// What one look at everything came to. Written together, or not at all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AlertChanges<'a> {
@@ -238,7 +253,7 @@ pub struct AlertChanges<'a> {
     /// Numbers of those that nobody was told of and that are not so any more.
     pub dropped: &'a [i64],
     /// To be sent from now on.
-    pub notices: &'a [Notice],
+    pub notices: &'a [NewNotice],
 }
 
 /// Which alerts are listed.

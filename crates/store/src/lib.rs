@@ -36,7 +36,7 @@ mod webhooks;
 
 pub use alerts::{
     ALERT_CHARS_MAX, ALERTS_AT_WORK_MAX, Alert, AlertChanges, AlertFilter, AlertKey, AlertKind, Channel,
-    NOTICE_FAILURE_CHARS_MAX, News, Notice, Severity, ShopWaiting,
+    NOTICE_FAILURE_CHARS_MAX, NewNotice, News, Notice, Severity, ShopWaiting,
 };
 pub use batch::InventoryTx;
 pub use check::{BROKEN_MAX, Broken};
@@ -77,8 +77,8 @@ pub use report::{
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
 pub use shards::{CLOCKS_DIFFER_MAX, ShardLease, Share};
 pub use shipments::{
-    REPORT_PROBLEM_CHARS_MAX, ReportPart, ReportRow, ReportState, ReportWanted, Shipment, ShipmentId,
-    ShippedLine, Shipping,
+    REPORT_PROBLEM_CHARS_MAX, REPORTS_KEPT, ReportPart, ReportRow, ReportState, ReportWanted, Shipment,
+    ShipmentId, ShippedLine, Shipping,
 };
 pub use sqlite::SqliteOptions;
 pub use store::Store;

@@ -153,6 +153,8 @@ pub struct Reading {
     pub failure: String,
     /// When that was.
     pub failed_at: Option<Timestamp>,
+    /// The shop answered then, and did not let us in: a person has to act.
+    pub refused: bool,
     /// Whether calls are let through.
     pub breaker: BreakerWord,
     /// No call before this.
@@ -181,6 +183,7 @@ impl Reading {
             failing_since: None,
             failure: String::new(),
             failed_at: None,
+            refused: false,
             breaker: BreakerWord::Closed,
             resting_until: None,
             blind_at: None,

@@ -1,6 +1,7 @@
 //! Shipments of our own, and what shops are told of them.
 
 use std::fmt;
+use std::time::Duration;
 
 use values::{LineId, OrderId, Quantity, ShopId, Sku, Timestamp};
 
@@ -81,6 +82,9 @@ pub struct ReportPart {
     /// How far it has come.
     pub state: ReportState,
 }
+
+/// How long what a shop was told of a shipment is kept once it has all of it: nobody tells it again after that.
+pub const REPORTS_KEPT: Duration = Duration::from_hours(24 * 180);
 
 /// What a shop is told of a shipment.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -199,5 +199,6 @@ fn migrations() -> Migrator {
         migration(22, "shipments", include_str!("../migrations/sqlite/0022_shipments.sql")),
         migration(23, "mapping", include_str!("../migrations/sqlite/0023_mapping.sql")),
         migration(24, "reconcile", include_str!("../migrations/sqlite/0024_reconcile.sql")),
+        migration(25, "telling", include_str!("../migrations/sqlite/0025_telling.sql")),
     ])
 }

@@ -10,7 +10,7 @@ use values::{
     Timestamp,
 };
 
-use crate::alerts::{Alert, AlertChanges, AlertFilter, AlertKind, Notice, ShopWaiting};
+use crate::alerts::{Alert, AlertChanges, AlertFilter, AlertKind, Channel, Notice, ShopWaiting};
 use crate::batch::InventoryTx;
 use crate::check::Broken;
 use crate::egress::{
@@ -239,6 +239,11 @@ on_every_backend! {
     fn drifts(shop: Option<ShopId>, since: Timestamp, after: Option<DriftKey>, limit: u32) -> Vec<DriftRow>;
     /// All differences remembered of those stocks, at most [`crate::DRIFTS_KEPT`] each; of a stock the newest first.
     fn drifts_of(stocks: &[StockId]) -> Vec<DriftRow>;
+    /// The newest difference of each stock that people should know of and that was found since, at most so many of a shop: the
+    /// newest. Differences of our own that were put right are nobody's concern.
+    fn drifts_to_tell(since: Timestamp, of_shop_max: u32, limit: u32) -> Vec<DriftRow>;
+    /// The newest such difference of each of these stocks, if there is one.
+    fn drifts_to_tell_of(stocks: &[StockId], since: Timestamp) -> Vec<DriftRow>;
     /// Stocks of a shop that are due by `by`: products, then variations by product, from after `after`. Who knows that none is
     /// due before `from` says so: PostgreSQL then need not walk past all that was due before, of which an index keeps traces
     /// until it is vacuumed.
@@ -281,6 +286,8 @@ on_every_backend! {
     fn reports_given_up(after: Option<ShipmentId>, limit: u32) -> Vec<ReportRow>;
     /// Saves what came of it, unless somebody changed it since it was read: then `false`, and nothing is written.
     fn save_report(row: &ReportRow) -> bool;
+    /// Forgets what shops were told of shipments since before `before` and are told no more; how many. What was given up stays.
+    fn prune_reports(before: Timestamp, limit: u32) -> u64;
 }
 
 // Ingress.
@@ -421,8 +428,8 @@ on_every_backend! {
     fn acknowledge_alert(id: i64, by: &str, now: Timestamp) -> Option<Alert>;
     /// How many alerts of each kind are open; kinds without one are left out.
     fn alert_counts() -> Vec<(AlertKind, u64)>;
-    /// Notices to be sent by `now`, the longest due first.
-    fn notices_due(now: Timestamp, limit: u32) -> Vec<Notice>;
+    /// Notices to be sent one way by `now`, the longest due first. What tells of an alert waits for older ones that tell of it.
+    fn notices_due(channel: Channel, now: Timestamp, limit: u32) -> Vec<Notice>;
     /// A notice was sent.
     fn notice_sent(id: &str, now: Timestamp) -> ();
     /// A notice could not be sent; it is tried again at `again_at`, or given up.

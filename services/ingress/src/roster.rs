@@ -86,7 +86,7 @@ async fn look<C>(shared: &Shared<C>, pruned_at: &mut Option<Timestamp>) -> Resul
     }
     if pruned_at.is_none_or(|pruned_at| now.since(pruned_at) >= PRUNE_PERIOD) {
         shared.store.prune_tasks(now - TASKS_KEPT, PRUNED_MAX).await?;
-        shared.store.prune_runs(now - RUNS_KEPT, PRUNED_MAX).await?;
+        while shared.store.prune_runs(now - RUNS_KEPT, PRUNED_MAX).await? >= u64::from(PRUNED_MAX) {}
         shared.store.prune_counts(now.seconds() / DAY_SECONDS - COUNTS_KEPT_DAYS, PRUNED_MAX).await?;
         for run in shared.store.overdue_runs(now - PRUNE_PERIOD, PRUNED_MAX).await? {
             shared.store.end_run(run, RunState::Failed, NOBODY_READ_IT, now).await?;

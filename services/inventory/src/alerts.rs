@@ -39,6 +39,10 @@ const PRUNE_CHUNK: u32 = 1_000;
 /// Between looks for history to forget.
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
 
+/// The ways that notices go, each with a task of its own.
+const POSTS: [(Channel, &str); 2] =
+    [(Channel::Webhook, "inventory notices by request"), (Channel::Smtp, "inventory notices by mail")];
+
 /// Looks for alerts and tells of them, until the tasks are told to stop. `owner` names this process among the replicas.
 pub(crate) fn start(
     store: &Arc<Store>,
@@ -47,26 +51,33 @@ pub(crate) fn start(
     settings: &AlertSettings,
     (tasks, metrics): (&Tasks, &Metrics),
 ) {
-    let (observer, wake) = (Observer::new(metrics), Arc::new(Notify::new()));
-    let post = Post {
-        store: Arc::clone(store),
-        owner: owner.clone(),
-        channels: Arc::clone(channels),
-        settings: settings.clone(),
-        observer: observer.clone(),
-        wake: Arc::clone(&wake),
-    };
+    let observer = Observer::new(metrics);
+    let mut wakes = Vec::new();
+    // Also those that are not set up any more: what was to go that way is given up in time.
+    for (channel, name) in POSTS {
+        let wake = Arc::new(Notify::new());
+        wakes.push(Arc::clone(&wake));
+        let post = Post {
+            channel,
+            store: Arc::clone(store),
+            owner: owner.clone(),
+            channels: Arc::clone(channels),
+            settings: settings.clone(),
+            observer: observer.clone(),
+            wake,
+        };
+        let stop = tasks.stopping(Stage::Work);
+        tasks.spawn_in(Stage::Work, name, post.run(stop));
+    }
     let watch = Watch {
         store: Arc::clone(store),
         owner,
         ways: ways(channels),
         settings: settings.clone(),
         observer,
-        wake,
+        wakes,
         prune_at: Instant::now(),
     };
-    let stop = tasks.stopping(Stage::Work);
-    tasks.spawn_in(Stage::Work, "inventory notices", post.run(stop));
     let stop = tasks.stopping(Stage::Work);
     tasks.spawn_in(Stage::Work, "inventory alerts", watch.run(stop));
 }
@@ -78,7 +89,7 @@ struct Watch {
     settings: AlertSettings,
     observer: Observer,
     /// There is something to send.
-    wake: Arc<Notify>,
+    wakes: Vec<Arc<Notify>>,
     prune_at: Instant,
 }
 
@@ -140,7 +151,7 @@ impl Watch {
         }
         let changes = AlertChanges { alerts: &telling.alerts, dropped: &[], notices: &telling.notices };
         if self.store.save_alerts(&self.owner, now, &changes).await? && !telling.notices.is_empty() {
-            self.wake.notify_one();
+            self.wakes.iter().for_each(|wake| wake.notify_one());
         }
         Ok(())
     }

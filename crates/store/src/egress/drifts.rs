@@ -1,5 +1,7 @@
 //! Differences that comparisons found, as they are kept for people and for reports.
 
+use std::collections::BTreeMap;
+
 use push::{Drift, DriftAction, DriftClass};
 use values::{Quantity, ReadNumber, ShopId, Sku, StockId, Timestamp};
 
@@ -84,14 +86,18 @@ pub struct DriftDecided {
 }
 
 impl EgressTx {
-    /// Keeps these differences, and forgets the oldest of their stocks if there are too many.
+    /// Keeps these differences, in the order they were found: of those of one stock and read the last. Forgets the oldest of
+    /// their stocks if there are too many.
     pub async fn save_drifts(&mut self, drifts: &[DriftRow]) -> Result<(), Error> {
         if drifts.is_empty() {
             return Ok(());
         }
+        let last: BTreeMap<(StockId, ReadNumber), &DriftRow> =
+            drifts.iter().map(|drift| ((drift.stock, drift.number), drift)).collect();
+        let sorted: Vec<&DriftRow> = last.into_values().collect();
         match &mut self.backend {
-            Backend::Sqlite(tx) => tx.save_drifts(drifts).await,
-            Backend::Postgres(tx) => tx.save_drifts(drifts).await,
+            Backend::Sqlite(tx) => tx.save_drifts(&sorted).await,
+            Backend::Postgres(tx) => tx.save_drifts(&sorted).await,
         }
     }
 

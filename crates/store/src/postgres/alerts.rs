@@ -6,11 +6,11 @@ use values::{ShopId, Timestamp};
 
 use super::parameters::{all, maybe, none, page, rows, run, with};
 use super::{Postgres, commit};
-use crate::alerts::{ALERTS_AT_WORK_MAX, Alert, AlertChanges, AlertFilter, AlertKind, Notice};
+use crate::alerts::{ALERTS_AT_WORK_MAX, Alert, AlertChanges, AlertFilter, AlertKind, Channel, Notice};
 use crate::error::Error;
 use crate::rows::alerts::{
     AlertColumns, NoticeColumns, alert, alert_columns, alert_count, notice, notice_failure, saved_alert,
-    saved_notice,
+    saved_notice, saved_notice_alerts,
 };
 use crate::rows::micros;
 
@@ -36,17 +36,19 @@ const AT_WORK: &str = concat!(
 macro_rules! saved_alerts {
     () => {
         "unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
-                $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[])
+                $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::bigint[],
+                $15::text[])
            AS w (id, kind, shop, subject, sku, what, first_seen, last_seen, count, raised_at, missing_since, resolved_at,
-                 news, news_at)"
+                 news, news_at, told)"
     };
 }
 
 const ADD: &str = concat!(
     "INSERT INTO inventory.alerts
-       (kind, shop, subject, sku, what, first_seen, last_seen, count, raised_at, missing_since, resolved_at, news, news_at)
+       (kind, shop, subject, sku, what, first_seen, last_seen, count, raised_at, missing_since, resolved_at, news, news_at,
+        told)
 SELECT w.kind, w.shop, w.subject, w.sku, w.what, w.first_seen, w.last_seen, w.count, w.raised_at, w.missing_since,
-       w.resolved_at, w.news, w.news_at
+       w.resolved_at, w.news, w.news_at, w.told
   FROM ",
     saved_alerts!(),
     " WHERE w.id = 0
@@ -60,7 +62,7 @@ const CHANGE: &str = concat!(
        acknowledged_at = CASE WHEN a.count = w.count THEN a.acknowledged_at END,
        acknowledged_by = CASE WHEN a.count = w.count THEN a.acknowledged_by END,
        count = w.count, raised_at = w.raised_at, missing_since = w.missing_since, resolved_at = w.resolved_at,
-       news = w.news, news_at = w.news_at
+       news = w.news, news_at = w.news_at, told = w.told
   FROM ",
     saved_alerts!(),
     " WHERE a.id = w.id"
@@ -90,9 +92,20 @@ const ACKNOWLEDGE: &str = concat!(
 const COUNTS: &str = "
 SELECT kind, count(*) FROM inventory.alerts WHERE resolved_at IS NULL AND raised_at IS NOT NULL GROUP BY kind";
 
+const ADD_NOTICE_ALERTS: &str = "
+INSERT INTO inventory.notice_alerts (channel, alert, notice)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[])";
+
 const DUE: &str = "
-SELECT id, channel, body, made_at, attempts FROM inventory.notices
- WHERE sent_at IS NULL AND given_up_at IS NULL AND due_at <= $1 ORDER BY due_at LIMIT $2";
+SELECT n.id, n.channel, n.body, n.made_at, n.attempts FROM inventory.notices AS n
+ WHERE n.channel = $1 AND n.sent_at IS NULL AND n.given_up_at IS NULL AND n.due_at <= $2
+   AND NOT EXISTS (SELECT 1 FROM inventory.notice_alerts AS w JOIN inventory.notice_alerts AS older
+                       ON older.channel = w.channel AND older.alert = w.alert AND older.notice < w.notice
+                    WHERE w.notice = n.id)
+ ORDER BY n.due_at, n.id LIMIT $3";
+
+/// Nothing waits for it any more.
+const NOBODY_WAITS: &str = "DELETE FROM inventory.notice_alerts WHERE notice = $1";
 
 const SENT: &str =
     "UPDATE inventory.notices SET sent_at = $2, attempts = attempts + 1, failure = '' WHERE id = $1";
@@ -144,11 +157,13 @@ impl Postgres {
             return Ok(false);
         }
         let alerts: Vec<_> = changes.alerts.iter().map(saved_alert).collect();
-        let notices: Vec<_> = changes.notices.iter().map(saved_notice).collect();
+        let notices: Vec<_> = changes.notices.iter().map(|new| saved_notice(&new.notice)).collect();
+        let tells: Vec<_> = changes.notices.iter().flat_map(saved_notice_alerts).collect();
         run(&mut *tx, doing, DROP, with(changes.dropped)).await?;
         run(&mut *tx, doing, CHANGE, rows(&alerts)).await?;
         run(&mut *tx, doing, ADD, rows(&alerts)).await?;
         run(&mut *tx, doing, ADD_NOTICES, rows(&notices)).await?;
+        run(&mut *tx, doing, ADD_NOTICE_ALERTS, rows(&tells)).await?;
         commit(tx).await?;
         Ok(true)
     }
@@ -184,15 +199,23 @@ impl Postgres {
         rows.into_iter().map(alert_count).collect()
     }
 
-    pub(crate) async fn notices_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Error> {
-        let parameters = with(now.micros()).and(page(limit));
+    pub(crate) async fn notices_due(
+        &self,
+        channel: Channel,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Notice>, Error> {
+        let parameters = with(channel.as_str()).and(now.micros()).and(page(limit));
         let rows: Vec<NoticeColumns> = all(&self.pool, "look for notices to send", DUE, parameters).await?;
         rows.into_iter().map(notice).collect()
     }
 
     pub(crate) async fn notice_sent(&self, id: &str, now: Timestamp) -> Result<(), Error> {
-        run(&self.pool, "note that a notice was sent", SENT, with(id).and(now.micros())).await?;
-        Ok(())
+        let doing = "note that a notice was sent";
+        let mut tx = self.write().await?;
+        run(&mut *tx, doing, SENT, with(id).and(now.micros())).await?;
+        run(&mut *tx, doing, NOBODY_WAITS, with(id)).await?;
+        commit(tx).await
     }
 
     pub(crate) async fn notice_failed(
@@ -203,8 +226,13 @@ impl Postgres {
         now: Timestamp,
     ) -> Result<(), Error> {
         let parameters = with(id).and(notice_failure(why)).and(micros(again_at)).and(now.micros());
-        run(&self.pool, "note that a notice was not sent", FAILED, parameters).await?;
-        Ok(())
+        let doing = "note that a notice was not sent";
+        let mut tx = self.write().await?;
+        run(&mut *tx, doing, FAILED, parameters).await?;
+        if again_at.is_none() {
+            run(&mut *tx, doing, NOBODY_WAITS, with(id)).await?;
+        }
+        commit(tx).await
     }
 
     pub(crate) async fn prune_alerts(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {

@@ -53,7 +53,18 @@ UPDATE egress.reports
        problem = $10, tries = $11, due_at = $12
  WHERE shop = $1 AND order_id = $2 AND number = $3 AND version = $4";
 
+const PRUNE: &str = "
+DELETE FROM egress.reports WHERE (shop, order_id, number) IN
+  (SELECT shop, order_id, number FROM egress.reports
+    WHERE due_at IS NULL AND since < $1 AND status_state <> 'given_up' AND note_state <> 'given_up'
+    ORDER BY shop, order_id, number LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
 impl Postgres {
+    pub(crate) async fn prune_reports(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        let parameters = with(before.micros()).and(i64::from(limit));
+        run(&self.pool, "forget what shops were told", PRUNE, parameters).await
+    }
+
     pub(crate) async fn take_reports(&self, wanted: &[ReportWanted], now: Timestamp) -> Result<(), Error> {
         let parameters = rows(&wanted_columns(wanted)).and(now.micros());
         run(&self.pool, "take in what shops are to be told", TAKE, parameters).await?;

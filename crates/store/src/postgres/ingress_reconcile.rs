@@ -3,7 +3,7 @@
 use values::{HolderId, ReadNumber, ShopId, Timestamp};
 
 use super::parameters::{all, maybe, one, page, rows, run, with};
-use super::{Postgres, commit};
+use super::{Postgres, WriteTx, commit};
 use crate::error::Error;
 use crate::ingress::SettleHold;
 use crate::reconcile::{
@@ -35,7 +35,7 @@ SELECT $1, s.holder, s.parent, k.sku, CASE WHEN k.sku IS NULL THEN 'judged' ELSE
  WHERE s.shop = $2 AND s.holder = ANY ($3) AND NOT s.removed
     ON CONFLICT DO NOTHING";
 
-/// Two that fill the same run do so one after the other.
+/// Whoever writes stocks of a run locks the run first: they wait for each other once, in whatever order the stocks come.
 const LOCK: &str = "SELECT state FROM ingress.reconciliations WHERE id = $1 FOR UPDATE";
 
 const FILL: &str = "
@@ -169,11 +169,26 @@ const RUN_STOCKS: &str = concat!(
     " FROM ingress.reconciled WHERE run = $1 AND holder > $2 ORDER BY holder LIMIT $3"
 );
 
-const PRUNE: &str = "
-WITH old AS (SELECT id FROM ingress.reconciliations WHERE ended_at < $1 ORDER BY ended_at LIMIT $2
-                FOR UPDATE SKIP LOCKED),
-     stocks AS (DELETE FROM ingress.reconciled WHERE run IN (SELECT id FROM old))
-DELETE FROM ingress.reconciliations WHERE id IN (SELECT id FROM old)";
+/// Of runs that ended before.
+const PRUNE_STOCKS: &str = "
+DELETE FROM ingress.reconciled WHERE (run, holder) IN
+  (SELECT r.run, r.holder FROM ingress.reconciliations AS q JOIN ingress.reconciled AS r ON r.run = q.id
+    WHERE q.ended_at < $1 ORDER BY r.run, r.holder LIMIT $2 FOR UPDATE OF r SKIP LOCKED)";
+
+/// What a whole run lists of products that no run can compare, once a newer one has.
+const PRUNE_INCOMPARABLE: &str = "
+DELETE FROM ingress.reconciled WHERE (run, holder) IN
+  (SELECT r.run, r.holder FROM ingress.reconciliations AS q JOIN ingress.reconciled AS r ON r.run = q.id
+    WHERE q.ended_at IS NOT NULL AND NOT q.chosen AND r.class IN ('unmanaged', 'unmapped')
+      AND EXISTS (SELECT 1 FROM ingress.reconciliations AS n
+                   WHERE n.shop = q.shop AND n.id > q.id AND n.state = 'done' AND NOT n.chosen)
+    ORDER BY r.run, r.holder LIMIT $1 FOR UPDATE OF r SKIP LOCKED)";
+
+const PRUNE_RUNS: &str = "
+DELETE FROM ingress.reconciliations WHERE id IN
+  (SELECT q.id FROM ingress.reconciliations AS q
+    WHERE q.ended_at < $1 AND NOT EXISTS (SELECT 1 FROM ingress.reconciled AS r WHERE r.run = q.id)
+    ORDER BY q.id LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 impl Postgres {
     pub(crate) async fn add_run(&self, new: &NewRun, now: Timestamp) -> Result<RunAdded, Error> {
@@ -209,7 +224,7 @@ impl Postgres {
         let doing = "list the stocks to compare";
         let limit = limit.min(PAGE_ROWS_MAX);
         let mut tx = self.write().await?;
-        let _: Option<(String,)> = maybe(&mut *tx, doing, LOCK, with(id)).await?;
+        lock(&mut tx, doing, id).await?;
         let parameters = with(id).and(i64::from(limit)).and(now.micros());
         let filled = run(&mut *tx, doing, FILL, parameters).await?;
         if filled < u64::from(limit) {
@@ -255,6 +270,7 @@ impl Postgres {
     ) -> Result<(), Error> {
         let doing = "note which stocks were read";
         let mut tx = self.write().await?;
+        lock(&mut tx, doing, id).await?;
         let parameters = rows(&read_rows(reads)).and(id).and(signed(number.get())).and(now.micros());
         run(&mut *tx, doing, NOTE_READ, parameters).await?;
         run(&mut *tx, doing, COUNT_READ, with(id).and(i64::from(calls))).await?;
@@ -275,14 +291,19 @@ impl Postgres {
     }
 
     pub(crate) async fn judge_run(&self, id: i64, verdicts: &[RunVerdict]) -> Result<(), Error> {
-        let parameters = rows(&verdict_rows(verdicts)).and(id);
-        run(&self.pool, "note what comparisons came to", JUDGE, parameters).await?;
-        Ok(())
+        let doing = "note what comparisons came to";
+        let mut tx = self.write().await?;
+        lock(&mut tx, doing, id).await?;
+        run(&mut *tx, doing, JUDGE, rows(&verdict_rows(verdicts)).and(id)).await?;
+        commit(tx).await
     }
 
     pub(crate) async fn reopen_run(&self, id: i64, now: Timestamp) -> Result<(), Error> {
-        run(&self.pool, "take a comparison up again", REOPEN, with(id).and(now.micros())).await?;
-        Ok(())
+        let doing = "take a comparison up again";
+        let mut tx = self.write().await?;
+        lock(&mut tx, doing, id).await?;
+        run(&mut *tx, doing, REOPEN, with(id).and(now.micros())).await?;
+        commit(tx).await
     }
 
     pub(crate) async fn end_run(
@@ -294,6 +315,7 @@ impl Postgres {
     ) -> Result<(), Error> {
         let doing = "end a comparison";
         let mut tx = self.write().await?;
+        lock(&mut tx, doing, id).await?;
         run(&mut *tx, doing, LEAVE_UNSETTLED, with(id)).await?;
         run(&mut *tx, doing, REFRESH, with(id)).await?;
         let totals: Vec<TotalColumns> = all(&mut *tx, doing, TOTALS, with(id)).await?;
@@ -351,7 +373,17 @@ impl Postgres {
     }
 
     pub(crate) async fn prune_runs(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        let parameters = with(before.micros()).and(i64::from(limit));
-        run(&self.pool, "forget old comparisons", PRUNE, parameters).await
+        let doing = "forget old comparisons";
+        let limit = i64::from(limit);
+        let mut gone = run(&self.pool, doing, PRUNE_INCOMPARABLE, with(limit)).await?;
+        for statement in [PRUNE_STOCKS, PRUNE_RUNS] {
+            gone += run(&self.pool, doing, statement, with(before.micros()).and(limit)).await?;
+        }
+        Ok(gone)
     }
+}
+
+async fn lock(tx: &mut WriteTx, doing: &'static str, id: i64) -> Result<(), Error> {
+    let _: Option<(String,)> = maybe(&mut **tx, doing, LOCK, with(id)).await?;
+    Ok(())
 }

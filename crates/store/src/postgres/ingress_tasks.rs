@@ -51,13 +51,13 @@ SELECT shop FROM ingress.settles WHERE due_at <= $1
 const SAVE_READING: &str = "
 INSERT INTO ingress.readings
        (shop, polled_at, failing_since, failure, failed_at, breaker, resting_until, audited_at, catalogued_at,
-        calls, poll_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        calls, poll_ms, refused)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
     ON CONFLICT (shop) DO UPDATE SET
        polled_at = excluded.polled_at, failing_since = excluded.failing_since, failure = excluded.failure,
        failed_at = excluded.failed_at, breaker = excluded.breaker, resting_until = excluded.resting_until,
        audited_at = excluded.audited_at, catalogued_at = excluded.catalogued_at,
-       calls = excluded.calls, poll_ms = excluded.poll_ms";
+       calls = excluded.calls, poll_ms = excluded.poll_ms, refused = excluded.refused";
 
 const NOTE_BLIND: &str = "
 INSERT INTO ingress.readings (shop, failure, breaker, blind_at) VALUES ($1, '', 'closed', $2)
@@ -65,7 +65,7 @@ INSERT INTO ingress.readings (shop, failure, breaker, blind_at) VALUES ($1, '', 
 
 const READING: &str = "
 SELECT polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, pinged_at, audited_at,
-       catalogued_at, calls, poll_ms FROM ingress.readings WHERE shop = $1";
+       catalogued_at, calls, poll_ms, refused FROM ingress.readings WHERE shop = $1";
 
 impl Postgres {
     pub(crate) async fn add_task(&self, shop: ShopId, kind: TaskKind, now: Timestamp) -> Result<i64, Error> {
@@ -131,7 +131,8 @@ impl Postgres {
             .and(micros(reading.audited_at))
             .and(micros(reading.catalogued_at))
             .and(calls_text(reading))
-            .and(poll_millis(reading));
+            .and(poll_millis(reading))
+            .and(reading.refused);
         run(&self.pool, "note how a shop is read", SAVE_READING, parameters).await?;
         Ok(())
     }

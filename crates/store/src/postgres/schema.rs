@@ -34,6 +34,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("shipments", include_str!("../../migrations/postgres/0017_shipments.sql")),
     ("mapping", include_str!("../../migrations/postgres/0018_mapping.sql")),
     ("reconcile", include_str!("../../migrations/postgres/0019_reconcile.sql")),
+    ("telling", include_str!("../../migrations/postgres/0020_telling.sql")),
 ];
 
 /// Brings the schema up to date. Two that do so at once wait for each other; who uses the database meanwhile goes on.

@@ -1,13 +1,15 @@
 //! Alerts and notices, as rows.
 
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use values::ShopId;
 
 use super::columns::Columns;
 use super::egress::lane;
-use super::ingress::{condition, reading};
+use super::ingress::{ReadingColumns, condition, reading};
 use super::{id, micros, sku, some_id, timestamp, unsigned};
 use crate::alerts::{
-    ALERT_CHARS_MAX, Alert, AlertKey, AlertKind, Channel, NOTICE_FAILURE_CHARS_MAX, News, Notice, ShopWaiting,
+    ALERT_CHARS_MAX, Alert, AlertKey, AlertKind, Channel, NOTICE_FAILURE_CHARS_MAX, NewNotice, News, Notice,
+    ShopWaiting,
 };
 use crate::egress::ShopLane;
 use crate::error::Error;
@@ -18,12 +20,12 @@ use crate::webhooks::Condition;
 macro_rules! alert_columns {
     () => {
         "id, kind, shop, subject, sku, what, first_seen, last_seen, count, raised_at, missing_since, resolved_at, news, \
-         news_at, acknowledged_at, acknowledged_by"
+         news_at, acknowledged_at, acknowledged_by, told"
     };
 }
 pub(crate) use alert_columns;
 
-pub(crate) type AlertColumns = (
+type FirstOfAlert = (
     i64,
     String,
     i64,
@@ -42,7 +44,47 @@ pub(crate) type AlertColumns = (
     Option<String>,
 );
 
+/// What is [`FirstOfAlert`], then how much there is of it and what was told of that.
+pub(crate) struct AlertColumns {
+    first: FirstOfAlert,
+    told: Option<String>,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for AlertColumns
+where
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self { first: FromRow::from_row(row)?, told: row.try_get(16)? })
+    }
+}
+
+/// How much there is of it, when people were told and how much there was then.
+type ToldText = (u64, Option<(i64, u64)>);
+
+fn told_text(alert: &Alert) -> String {
+    let told: ToldText = (alert.size, alert.told.map(|(at, size)| (at.micros(), size)));
+    serde_json::to_string(&told).expect("numbers always serialise")
+}
+
+fn told_of(text: Option<String>) -> Result<ToldText, Error> {
+    let Some(text) = text else { return Ok((1, None)) };
+    serde_json::from_str(&text).map_err(|_| Error::damaged("what was told of an alert", text))
+}
+
+/// Programs from before the word for it take it for the beginning.
+const fn word_of(news: News) -> &'static str {
+    match news {
+        News::Raised | News::Still => News::Raised.as_str(),
+        News::Resolved => News::Resolved.as_str(),
+    }
+}
+
 pub(crate) fn alert(row: AlertColumns) -> Result<Alert, Error> {
+    let (size, told) = told_of(row.told)?;
+    let row = row.first;
     let (
         number,
         kind,
@@ -62,6 +104,7 @@ pub(crate) fn alert(row: AlertColumns) -> Result<Alert, Error> {
     let news = match (news, news_at) {
         (Some(word), Some(at)) => {
             let news = News::from_word(&word).ok_or_else(|| Error::damaged("news of an alert", word))?;
+            let news = if news == News::Raised && told.is_some() { News::Still } else { news };
             Some((news, timestamp(at)))
         }
         _ => None,
@@ -81,12 +124,15 @@ pub(crate) fn alert(row: AlertColumns) -> Result<Alert, Error> {
         raised_at: raised.map(timestamp),
         missing_since: missing.map(timestamp),
         resolved_at: resolved.map(timestamp),
+        size,
+        told: told.map(|(at, size)| (timestamp(at), size)),
         news,
         acknowledged: acknowledged_by.zip(acknowledged_at.map(timestamp)),
     })
 }
 
-/// Id, kind, shop, subject, SKU, text, first seen, last seen, count, raised at, missing since, resolved at, news, news at.
+/// Id, kind, shop, subject, SKU, text, first seen, last seen, count, raised at, missing since, resolved at, news, news at,
+/// told.
 pub(crate) fn saved_alert(alert: &Alert) -> impl Columns<'_> + use<'_> {
     let what: String = alert.what.chars().take(ALERT_CHARS_MAX).collect();
     (
@@ -102,8 +148,9 @@ pub(crate) fn saved_alert(alert: &Alert) -> impl Columns<'_> + use<'_> {
         micros(alert.raised_at),
         micros(alert.missing_since),
         micros(alert.resolved_at),
-        alert.news.map(|(news, _)| news.as_str()),
+        alert.news.map(|(news, _)| word_of(news)),
         alert.news.map(|(_, at)| at.micros()),
+        told_text(alert),
     )
 }
 
@@ -118,6 +165,12 @@ pub(crate) fn alert_count(row: (String, i64)) -> Result<(AlertKind, u64), Error>
 pub(crate) fn saved_notice(notice: &Notice) -> impl Columns<'_> + use<'_> {
     let made_at = notice.made_at.micros();
     (notice.id.as_str(), notice.channel.as_str(), notice.body.as_str(), made_at, made_at)
+}
+
+/// Channel, alert, notice.
+pub(crate) fn saved_notice_alerts(new: &NewNotice) -> impl Iterator<Item = (&str, i64, &str)> {
+    let notice = &new.notice;
+    new.alerts.iter().map(|alert| (notice.channel.as_str(), *alert, notice.id.as_str()))
 }
 
 /// Id, channel, body, made at, attempts.
@@ -168,42 +221,26 @@ pub(crate) fn lane_of_shop(row: LaneOfShop) -> Result<ShopLane, Error> {
     lane(id("shop", shop)?, (breaker, cause, until, calls, at))
 }
 
-/// The shop, and what is stored of its reading.
-pub(crate) type ReadingOfShop = (
-    i64,
-    Option<i64>,
-    Option<i64>,
-    String,
-    Option<i64>,
-    String,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    String,
-    Option<i64>,
-);
+/// What is stored of a reading, and the shop after it.
+pub(crate) struct ReadingOfShop {
+    columns: ReadingColumns,
+    shop: i64,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for ReadingOfShop
+where
+    usize: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self { columns: FromRow::from_row(row)?, shop: row.try_get(13)? })
+    }
+}
 
 pub(crate) fn reading_of_shop(row: ReadingOfShop) -> Result<Reading, Error> {
-    let (
-        shop,
-        polled,
-        failing,
-        failure,
-        failed,
-        breaker,
-        resting,
-        blind,
-        pinged,
-        audited,
-        catalogued,
-        calls,
-        poll,
-    ) = row;
-    let columns =
-        (polled, failing, failure, failed, breaker, resting, blind, pinged, audited, catalogued, calls, poll);
-    reading(id("shop", shop)?, columns)
+    reading(id("shop", row.shop)?, row.columns)
 }
 
 /// 0 stands for none in keys.

@@ -103,7 +103,8 @@ pub(crate) fn report_texts(progress: &TaskProgress) -> (String, &str) {
     (phase, report)
 }
 
-/// Polled at, failing since, failure, failed at, breaker, resting until, blind at, pinged at, audited at, catalogued at, calls, poll period.
+/// Polled at, failing since, failure, failed at, breaker, resting until, blind at, pinged at, audited at, catalogued at, calls, poll period,
+/// refused.
 pub(crate) type ReadingColumns = (
     Option<i64>,
     Option<i64>,
@@ -117,11 +118,25 @@ pub(crate) type ReadingColumns = (
     Option<i64>,
     String,
     Option<i64>,
+    bool,
 );
 
 pub(crate) fn reading(shop: ShopId, row: ReadingColumns) -> Result<Reading, Error> {
-    let (polled, failing, failure, failed, breaker, resting, blind, pinged, audited, catalogued, calls, poll) =
-        row;
+    let (
+        polled,
+        failing,
+        failure,
+        failed,
+        breaker,
+        resting,
+        blind,
+        pinged,
+        audited,
+        catalogued,
+        calls,
+        poll,
+        refused,
+    ) = row;
     let at = |micros: Option<i64>| -> Option<Timestamp> { micros.map(timestamp) };
     Ok(Reading {
         shop,
@@ -129,6 +144,7 @@ pub(crate) fn reading(shop: ShopId, row: ReadingColumns) -> Result<Reading, Erro
         failing_since: at(failing),
         failure,
         failed_at: at(failed),
+        refused,
         breaker: BreakerWord::from_word(&breaker).ok_or_else(|| Error::damaged("breaker state", breaker))?,
         resting_until: at(resting),
         blind_at: at(blind),

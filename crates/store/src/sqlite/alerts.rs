@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use values::{ShopId, Timestamp};
 
-use super::{Sqlite, commit};
-use crate::alerts::{ALERTS_AT_WORK_MAX, Alert, AlertChanges, AlertFilter, AlertKind, Notice};
+use super::{Sqlite, WriteTx, commit};
+use crate::alerts::{ALERTS_AT_WORK_MAX, Alert, AlertChanges, AlertFilter, AlertKind, Channel, Notice};
 use crate::error::{Error, failed};
 use crate::report::PAGE_ROWS_MAX;
 use crate::rows::alerts::{
     AlertColumns, NoticeColumns, alert, alert_columns, alert_count, notice, notice_failure, saved_alert,
-    saved_notice,
+    saved_notice, saved_notice_alerts,
 };
 use crate::rows::{json, micros};
 
@@ -34,9 +34,10 @@ const AT_WORK: &str = concat!(
 
 const ADD: &str = "
 INSERT INTO inventory_alerts
-       (kind, shop, subject, sku, what, first_seen, last_seen, count, raised_at, missing_since, resolved_at, news, news_at)
+       (kind, shop, subject, sku, what, first_seen, last_seen, count, raised_at, missing_since, resolved_at, news, news_at,
+        told)
 SELECT value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, value ->> 8,
-       value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+       value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
   FROM jsonb_each(?1) WHERE value ->> 0 = 0
     ON CONFLICT (kind, shop, subject) WHERE resolved_at IS NULL DO NOTHING";
 
@@ -47,7 +48,7 @@ UPDATE inventory_alerts AS a
        acknowledged_at = CASE WHEN a.count = w.value ->> 8 THEN a.acknowledged_at END,
        acknowledged_by = CASE WHEN a.count = w.value ->> 8 THEN a.acknowledged_by END,
        count = w.value ->> 8, raised_at = w.value ->> 9, missing_since = w.value ->> 10,
-       resolved_at = w.value ->> 11, news = w.value ->> 12, news_at = w.value ->> 13
+       resolved_at = w.value ->> 11, news = w.value ->> 12, news_at = w.value ->> 13, told = w.value ->> 14
   FROM jsonb_each(?1) AS w
  WHERE a.id = w.value ->> 0";
 
@@ -74,9 +75,20 @@ const ACKNOWLEDGE: &str = concat!(
 const COUNTS: &str = "
 SELECT kind, count(*) FROM inventory_alerts WHERE resolved_at IS NULL AND raised_at IS NOT NULL GROUP BY kind";
 
+const ADD_NOTICE_ALERTS: &str = "
+INSERT INTO inventory_notice_alerts (channel, alert, notice)
+SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1)";
+
 const DUE: &str = "
-SELECT id, channel, body, made_at, attempts FROM inventory_notices
- WHERE sent_at IS NULL AND given_up_at IS NULL AND due_at <= ?1 ORDER BY due_at LIMIT ?2";
+SELECT n.id, n.channel, n.body, n.made_at, n.attempts FROM inventory_notices AS n
+ WHERE n.channel = ?1 AND n.sent_at IS NULL AND n.given_up_at IS NULL AND n.due_at <= ?2
+   AND NOT EXISTS (SELECT 1 FROM inventory_notice_alerts AS w CROSS JOIN inventory_notice_alerts AS older
+                    WHERE w.notice = n.id AND older.channel = w.channel AND older.alert = w.alert
+                      AND older.notice < w.notice)
+ ORDER BY n.due_at, n.id LIMIT ?3";
+
+/// Nothing waits for it any more.
+const NOBODY_WAITS: &str = "DELETE FROM inventory_notice_alerts WHERE notice = ?1";
 
 const SENT: &str =
     "UPDATE inventory_notices SET sent_at = ?2, attempts = attempts + 1, failure = '' WHERE id = ?1";
@@ -150,11 +162,17 @@ impl Sqlite {
             return Ok(false);
         }
         let alerts = json(&changes.alerts.iter().map(saved_alert).collect::<Vec<_>>());
-        let notices = json(&changes.notices.iter().map(saved_notice).collect::<Vec<_>>());
+        let notices = json(&changes.notices.iter().map(|new| saved_notice(&new.notice)).collect::<Vec<_>>());
+        let tells = json(&changes.notices.iter().flat_map(saved_notice_alerts).collect::<Vec<_>>());
         let (added, changed) = (alerts.clone(), alerts);
-        for (statement, rows) in
-            [(DROP, json(changes.dropped)), (CHANGE, changed), (ADD, added), (ADD_NOTICES, notices)]
-        {
+        let steps = [
+            (DROP, json(changes.dropped)),
+            (CHANGE, changed),
+            (ADD, added),
+            (ADD_NOTICES, notices),
+            (ADD_NOTICE_ALERTS, tells),
+        ];
+        for (statement, rows) in steps {
             sqlx::query(statement).bind(rows).execute(&mut *tx).await.map_err(failed(doing))?;
         }
         commit(tx).await?;
@@ -202,8 +220,14 @@ impl Sqlite {
         rows.into_iter().map(alert_count).collect()
     }
 
-    pub(crate) async fn notices_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Notice>, Error> {
+    pub(crate) async fn notices_due(
+        &self,
+        channel: Channel,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Notice>, Error> {
         let rows: Vec<NoticeColumns> = sqlx::query_as(DUE)
+            .bind(channel.as_str())
             .bind(now.micros())
             .bind(limit.min(PAGE_ROWS_MAX))
             .fetch_all(&self.readers)
@@ -220,6 +244,7 @@ impl Sqlite {
             .execute(&mut *tx)
             .await
             .map_err(failed("note that a notice was sent"))?;
+        nobody_waits(&mut tx, id).await?;
         commit(tx).await
     }
 
@@ -239,6 +264,9 @@ impl Sqlite {
             .execute(&mut *tx)
             .await
             .map_err(failed("note that a notice was not sent"))?;
+        if again_at.is_none() {
+            nobody_waits(&mut tx, id).await?;
+        }
         commit(tx).await
     }
 
@@ -252,4 +280,10 @@ impl Sqlite {
         commit(tx).await?;
         Ok(count)
     }
+}
+
+async fn nobody_waits(tx: &mut WriteTx, notice: &str) -> Result<(), Error> {
+    let done = sqlx::query(NOBODY_WAITS).bind(notice).execute(&mut **tx).await;
+    done.map_err(failed("forget what a notice tells of"))?;
+    Ok(())
 }

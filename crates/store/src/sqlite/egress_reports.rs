@@ -52,7 +52,20 @@ UPDATE egress_reports
        problem = ?10, tries = ?11, due_at = ?12
  WHERE shop = ?1 AND order_id = ?2 AND number = ?3 AND version = ?4";
 
+const PRUNE: &str = "
+DELETE FROM egress_reports WHERE (shop, order_id, number) IN
+  (SELECT shop, order_id, number FROM egress_reports
+    WHERE due_at IS NULL AND since < ?1 AND status_state <> 'given_up' AND note_state <> 'given_up' LIMIT ?2)";
+
 impl Sqlite {
+    pub(crate) async fn prune_reports(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        let mut tx = self.write().await?;
+        let pruned = sqlx::query(PRUNE).bind(before.micros()).bind(limit).execute(&mut *tx).await;
+        let pruned = pruned.map_err(failed("forget what shops were told"))?.rows_affected();
+        commit(tx).await?;
+        Ok(pruned)
+    }
+
     pub(crate) async fn take_reports(&self, wanted: &[ReportWanted], now: Timestamp) -> Result<(), Error> {
         let mut tx = self.write().await?;
         sqlx::query(TAKE)

@@ -125,6 +125,26 @@ const TOTALS: &str = "
 SELECT class, coalesce(action, 'none'), count(*) FROM ingress_reconciled
  WHERE run = ?1 AND class IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2";
 
+/// Of runs that ended before.
+const PRUNE_STOCKS: &str = "
+DELETE FROM ingress_reconciled WHERE (run, holder) IN
+  (SELECT r.run, r.holder FROM ingress_reconciliations AS q CROSS JOIN ingress_reconciled AS r ON r.run = q.id
+    WHERE q.ended_at < ?2 LIMIT ?1)";
+
+/// What a whole run lists of products that no run can compare, once a newer one has.
+const PRUNE_INCOMPARABLE: &str = "
+DELETE FROM ingress_reconciled WHERE (run, holder) IN
+  (SELECT r.run, r.holder FROM ingress_reconciliations AS q CROSS JOIN ingress_reconciled AS r ON r.run = q.id
+    WHERE q.ended_at IS NOT NULL AND q.chosen = 0 AND r.class IN ('unmanaged', 'unmapped')
+      AND EXISTS (SELECT 1 FROM ingress_reconciliations AS n
+                   WHERE n.shop = q.shop AND n.id > q.id AND n.state = 'done' AND n.chosen = 0)
+    LIMIT ?1)";
+
+const PRUNE_RUNS: &str = "
+DELETE FROM ingress_reconciliations WHERE id IN
+  (SELECT q.id FROM ingress_reconciliations AS q
+    WHERE q.ended_at < ?2 AND NOT EXISTS (SELECT 1 FROM ingress_reconciled AS r WHERE r.run = q.id) LIMIT ?1)";
+
 impl Sqlite {
     pub(crate) async fn add_run(&self, new: &NewRun, now: Timestamp) -> Result<RunAdded, Error> {
         let doing = "ask for a comparison of a shop";
@@ -404,23 +424,20 @@ impl Sqlite {
     }
 
     pub(crate) async fn prune_runs(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        let doing = "forget old comparisons";
-        let mut tx = self.write().await?;
-        let old: Vec<i64> = sqlx::query_scalar(
-            "SELECT id FROM ingress_reconciliations WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2",
-        )
-        .bind(before.micros())
-        .bind(limit)
-        .fetch_all(&mut *tx)
-        .await
-        .map_err(failed(doing))?;
-        for statement in [
-            "DELETE FROM ingress_reconciled WHERE run IN (SELECT value FROM json_each(?1))",
-            "DELETE FROM ingress_reconciliations WHERE id IN (SELECT value FROM json_each(?1))",
-        ] {
-            sqlx::query(statement).bind(json(&old)).execute(&mut *tx).await.map_err(failed(doing))?;
+        let mut gone = 0;
+        let steps = [(PRUNE_INCOMPARABLE, None), (PRUNE_STOCKS, Some(before)), (PRUNE_RUNS, Some(before))];
+        // One transaction each: others wait for none of them longer than its rows take.
+        for (statement, before) in steps {
+            let mut tx = self.write().await?;
+            let prune = sqlx::query(statement).bind(limit);
+            let prune = match before {
+                Some(before) => prune.bind(before.micros()),
+                None => prune,
+            };
+            let pruned = prune.execute(&mut *tx).await.map_err(failed("forget old comparisons"))?;
+            gone += pruned.rows_affected();
+            commit(tx).await?;
         }
-        commit(tx).await?;
-        Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
+        Ok(gone)
     }
 }

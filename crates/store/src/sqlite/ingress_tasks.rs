@@ -42,13 +42,13 @@ SELECT DISTINCT shop FROM ingress_settles WHERE due_at <= ?1
 const SAVE_READING: &str = "
 INSERT INTO ingress_readings
        (shop, polled_at, failing_since, failure, failed_at, breaker, resting_until, audited_at, catalogued_at,
-        calls, poll_ms)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        calls, poll_ms, refused)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
     ON CONFLICT (shop) DO UPDATE SET
        polled_at = excluded.polled_at, failing_since = excluded.failing_since, failure = excluded.failure,
        failed_at = excluded.failed_at, breaker = excluded.breaker, resting_until = excluded.resting_until,
        audited_at = excluded.audited_at, catalogued_at = excluded.catalogued_at,
-       calls = excluded.calls, poll_ms = excluded.poll_ms";
+       calls = excluded.calls, poll_ms = excluded.poll_ms, refused = excluded.refused";
 
 const NOTE_BLIND: &str = "
 INSERT INTO ingress_readings (shop, failure, breaker, blind_at) VALUES (?1, '', 'closed', ?2)
@@ -152,6 +152,7 @@ impl Sqlite {
             .bind(micros(reading.catalogued_at))
             .bind(calls_text(reading))
             .bind(poll_millis(reading))
+            .bind(reading.refused)
             .execute(&mut *tx)
             .await
             .map_err(failed("note how a shop is read"))?;
@@ -172,7 +173,7 @@ impl Sqlite {
     pub(crate) async fn reading(&self, shop: ShopId) -> Result<Option<Reading>, Error> {
         let row: Option<ReadingColumns> = sqlx::query_as(
             "SELECT polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, pinged_at,
-                    audited_at, catalogued_at, calls, poll_ms FROM ingress_readings WHERE shop = ?1",
+                    audited_at, catalogued_at, calls, poll_ms, refused FROM ingress_readings WHERE shop = ?1",
         )
         .bind(shop.get())
         .fetch_optional(&self.readers)

@@ -21,8 +21,8 @@ SELECT shop, kind, what, since, seen_at, cleared_at FROM ingress_conditions
  WHERE cleared_at IS NULL ORDER BY shop, kind LIMIT ?1";
 
 const READINGS: &str = "
-SELECT shop, polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, pinged_at, audited_at,
-       catalogued_at, calls, poll_ms
+SELECT polled_at, failing_since, failure, failed_at, breaker, resting_until, blind_at, pinged_at, audited_at,
+       catalogued_at, calls, poll_ms, refused, shop
   FROM ingress_readings WHERE failing_since IS NOT NULL OR blind_at IS NOT NULL ORDER BY shop LIMIT ?1";
 
 const LANES: &str = "

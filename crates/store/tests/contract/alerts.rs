@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use store::{
     Alert, AlertChanges, AlertFilter, AlertKey, AlertKind, BreakerWord, Changes, Channel, ConditionKind,
-    NewDead, News, Notice, PushRow, Reading, ReportState, ReportWanted, ShipmentId, ShopLane, ShopWaiting,
-    Store,
+    NewDead, NewNotice, News, Notice, PushRow, Reading, ReportState, ReportWanted, ShipmentId, ShopLane,
+    ShopWaiting, Store,
 };
 use values::{ShopId, Timestamp};
 
@@ -36,6 +36,8 @@ fn raised(kind: AlertKind, shop: Option<ShopId>, subject: &str) -> Alert {
         raised_at: Some(at(6)),
         missing_since: None,
         resolved_at: None,
+        size: 1,
+        told: None,
         news: Some((News::Raised, at(6))),
         acknowledged: None,
     }
@@ -152,21 +154,77 @@ pub(crate) async fn notices_wait_until_they_are_sent<D: Database>() -> anyhow::R
         made_at: at(made),
         attempts: 0,
     };
-    let (first, second) = (notice("a", Channel::Webhook, 10), notice("b", Channel::Smtp, 11));
-    assert!(store.take_alert_turn(ME, at(10), LASTS).await?);
-    let notices = [first.clone(), second.clone()];
-    let changes = AlertChanges { notices: &notices, ..AlertChanges::default() };
-    assert!(store.save_alerts(ME, at(10), &changes).await?);
-    assert_eq!(store.notices_due(at(9), 10).await?, []);
-    assert_eq!(store.notices_due(at(11), 10).await?, notices);
+    let (first, second) = (notice("a", Channel::Webhook, 10), notice("b", Channel::Webhook, 11));
+    let mail = notice("c", Channel::Smtp, 11);
+    keep(&store, [(&first, &[1]), (&second, &[2]), (&mail, &[1])]).await?;
+    let due = async |seconds| store.notices_due(Channel::Webhook, at(seconds), 10).await;
+    assert_eq!(due(9).await?, []);
+    assert_eq!(due(11).await?, [first.clone(), second.clone()]);
+    assert_eq!(store.notices_due(Channel::Smtp, at(11), 10).await?, [mail], "each way has its own");
     store.notice_failed("a", &"ż".repeat(1_000), Some(at(50)), at(12)).await?;
-    assert_eq!(store.notices_due(at(49), 10).await?, std::slice::from_ref(&second));
+    assert_eq!(due(49).await?, std::slice::from_ref(&second));
     let again = Notice { attempts: 1, ..first };
-    assert_eq!(store.notices_due(at(50), 10).await?, [second, again], "the longest due comes first");
+    assert_eq!(due(50).await?, [second, again], "the longest due comes first");
     store.notice_failed("b", "nobody takes it", None, at(60)).await?;
     store.notice_sent("a", at(60)).await?;
-    assert_eq!(store.notices_due(at(1_000), 10).await?, [], "one is sent, one is given up");
-    assert_eq!((store.prune_alerts(at(11), 10).await?, store.prune_alerts(at(99), 10).await?), (1, 1));
+    store.notice_sent("c", at(60)).await?;
+    assert_eq!(due(1_000).await?, [], "one is sent, one is given up");
+    assert_eq!((store.prune_alerts(at(11), 10).await?, store.prune_alerts(at(99), 10).await?), (1, 2));
+    Ok(())
+}
+
+async fn keep<const N: usize>(store: &Store, notices: [(&Notice, &[i64]); N]) -> anyhow::Result<()> {
+    assert!(store.take_alert_turn(ME, at(10), LASTS).await?);
+    let notices =
+        notices.map(|(notice, alerts)| NewNotice { notice: notice.clone(), alerts: alerts.to_vec() });
+    let changes = AlertChanges { notices: &notices, ..AlertChanges::default() };
+    assert!(store.save_alerts(ME, at(10), &changes).await?);
+    Ok(())
+}
+
+/// What is over is not told before that it began, whatever becomes of that; other alerts do not wait.
+pub(crate) async fn what_is_told_of_an_alert_keeps_its_order<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let notice = |id: &str, channel, made| Notice {
+        id: id.to_owned(),
+        channel,
+        body: "{}".to_owned(),
+        made_at: at(made),
+        attempts: 0,
+    };
+    let (began, over) = (notice("a", Channel::Webhook, 10), notice("c", Channel::Webhook, 12));
+    let (other, mail) = (notice("b", Channel::Webhook, 11), notice("d", Channel::Smtp, 12));
+    keep(&store, [(&began, &[1, 2]), (&other, &[3]), (&over, &[2, 3]), (&mail, &[1, 2])]).await?;
+    let due = async |channel, seconds| -> anyhow::Result<Vec<String>> {
+        let due = store.notices_due(channel, at(seconds), 10).await?;
+        Ok(due.into_iter().map(|notice| notice.id).collect())
+    };
+    assert_eq!(due(Channel::Webhook, 20).await?, ["a", "b"]);
+    assert_eq!(due(Channel::Smtp, 20).await?, ["d"], "what goes another way does not wait");
+    store.notice_failed("a", "nobody answers", Some(at(100)), at(20)).await?;
+    assert_eq!(due(Channel::Webhook, 21).await?, ["b"]);
+    store.notice_sent("b", at(22)).await?;
+    assert_eq!(due(Channel::Webhook, 23).await?, Vec::<String>::new(), "it waits for the first");
+    assert_eq!(due(Channel::Webhook, 100).await?, ["a"]);
+    store.notice_failed("a", "nobody answers", None, at(100)).await?;
+    assert_eq!(due(Channel::Webhook, 101).await?, ["c"], "what was given up is not waited for");
+    Ok(())
+}
+
+pub(crate) async fn what_was_told_of_an_alert_is_kept<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let begun = Alert { size: 7, ..raised(AlertKind::ParkedLines, Some(shop_of(1)), "") };
+    save(&store, std::slice::from_ref(&begun)).await?;
+    let stored = store.alerts_at_work(at(0)).await?.remove(0);
+    assert_eq!(stored, Alert { id: stored.id, ..begun });
+    let told = Alert { news: None, told: Some((at(9), 7)), size: 14, ..stored };
+    save(&store, std::slice::from_ref(&told)).await?;
+    assert_eq!(store.alerts_at_work(at(0)).await?, std::slice::from_ref(&told));
+    let still = Alert { news: Some((News::Still, at(30))), ..told };
+    save(&store, std::slice::from_ref(&still)).await?;
+    assert_eq!(store.alerts_at_work(at(0)).await?, [still]);
     Ok(())
 }
 
@@ -205,6 +263,7 @@ pub(crate) async fn trouble_of_shops_is_found<D: Database>() -> anyhow::Result<(
     let failing = Reading {
         failing_since: Some(at(3)),
         failure: "it is down".to_owned(),
+        refused: true,
         breaker: BreakerWord::Open,
         ..Reading::none(two)
     };

@@ -86,6 +86,24 @@ pub(crate) async fn the_oldest_of_a_stock_are_forgotten<D: Database>() -> anyhow
     Ok(())
 }
 
+/// A batch may have a proof twice: first nothing can be said of it, then all.
+pub(crate) async fn of_one_read_the_last_is_kept<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let found = edit(stock(shop(1), 1), 7, 10);
+    let unsettled = DriftRow {
+        class: DriftClass::Unsettled,
+        action: DriftAction::None,
+        shown: None,
+        expected: None,
+        ..found.clone()
+    };
+    let other = edit(stock(shop(1), 2), 7, 10);
+    save(&store, &[unsettled, other.clone(), found.clone()]).await?;
+    assert_eq!(store.drifts_of(&[found.stock, other.stock]).await?, [found, other]);
+    Ok(())
+}
+
 pub(crate) async fn what_became_of_an_edit_is_noted<D: Database>() -> anyhow::Result<()> {
     let database = D::fresh().await?;
     let store = database.open().await?;
@@ -144,5 +162,38 @@ pub(crate) async fn a_base_of_before_is_understood<D: Database>() -> anyhow::Res
         (2, units(9), units(1), units(3))
     );
     assert_eq!((base.dated, base.doubted, base.adopting), (None, false, None));
+    Ok(())
+}
+
+pub(crate) async fn of_each_stock_the_newest_is_told_that_concerns_people<D: Database>() -> anyhow::Result<()>
+{
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let ours = |row: DriftRow| DriftRow { class: DriftClass::LostUpdate, ..row };
+    let alerted = |row: DriftRow| DriftRow { action: DriftAction::Alerted, ..row };
+    let of = |raw, holder| stock(shop(raw), holder);
+    let rows = [
+        edit(of(1, 1), 1, 50),
+        ours(edit(of(1, 1), 2, 60)),
+        edit(of(1, 2), 1, 70),
+        edit(of(1, 2), 2, 71),
+        ours(alerted(edit(of(1, 3), 1, 80))),
+        edit(of(1, 4), 1, 5),
+        edit(of(1, 5), 1, 55),
+        ours(edit(of(2, 1), 1, 90)),
+        edit(of(2, 2), 1, 90),
+    ];
+    save(&store, &rows).await?;
+    let [first, _, _, second, third, old, fifth, _, other] = rows;
+    let told = store.drifts_to_tell(at(50), 9, 100).await?;
+    assert_eq!(told, [first.clone(), second.clone(), third.clone(), fifth.clone(), other.clone()]);
+    let newest = store.drifts_to_tell(at(50), 2, 100).await?;
+    assert_eq!(newest, [second.clone(), third, other.clone()], "the newest two of a shop");
+    assert_eq!(store.drifts_to_tell(at(50), 9, 1).await?, std::slice::from_ref(&first));
+    let stocks = [of(1, 1), of(1, 2), of(1, 4), of(2, 1), of(2, 2), of(3, 1)];
+    let mut told = store.drifts_to_tell_of(&stocks, at(50)).await?;
+    told.sort_by_key(|row| row.stock);
+    assert_eq!(told, [first, second, other]);
+    assert_eq!(store.drifts_to_tell_of(&[old.stock], at(5)).await?, [old]);
     Ok(())
 }

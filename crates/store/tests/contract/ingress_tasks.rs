@@ -82,6 +82,7 @@ pub(crate) async fn a_reading_round_trips<D: Database>() -> anyhow::Result<()> {
     let mut reading = Reading {
         polled_at: Some(at(5)),
         failing_since: Some(at(6)),
+        refused: true,
         failure: "the system asks for fewer calls".to_owned(),
         failed_at: Some(at(7)),
         breaker: BreakerWord::Open,

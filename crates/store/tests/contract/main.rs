@@ -104,6 +104,7 @@ contract! {
     egress_drifts {
         differences_are_listed_newest_first, the_oldest_of_a_stock_are_forgotten, what_became_of_an_edit_is_noted,
         edits_of_many_at_once_are_of_one_class, a_base_of_before_is_understood,
+        of_each_stock_the_newest_is_told_that_concerns_people, of_one_read_the_last_is_kept,
     }
     egress_notes { notes_round_trip, what_is_due_comes_by_product }
     epoch { nothing_of_before_is_believed, everything_since_is_read_again, no_edit_waits_for_the_ledger_any_more }
@@ -120,20 +121,22 @@ contract! {
     alerts {
         only_whose_turn_it_is_writes, one_alert_of_a_key_is_open, what_did_not_last_is_not_listed,
         what_begins_again_is_acknowledged_again, notices_wait_until_they_are_sent, too_little_is_found_by_its_sku,
+        what_is_told_of_an_alert_keeps_its_order, what_was_told_of_an_alert_is_kept,
         trouble_of_shops_is_found, what_waits_is_counted_by_shop,
     }
     ingress_reconcile {
         a_run_lists_every_stock_of_its_shop, a_shop_has_one_run_at_a_time, what_is_read_is_judged_once,
         what_is_not_decided_at_the_end_is_unsettled, a_stock_that_just_sold_is_left_for_later,
         egress_says_what_a_proof_came_to, a_comparison_without_consequences_is_found,
-        a_schedule_is_kept_until_it_is_another, a_day_is_counted_once,
+        a_schedule_is_kept_until_it_is_another, a_day_is_counted_once, old_runs_are_forgotten_in_bounded_steps,
+        what_is_unmanaged_is_listed_by_the_newest_run_alone,
     }
     ingress_webhooks {
         kept_webhooks_round_trip, a_condition_has_a_beginning_and_an_end, conditions_and_webhooks_are_of_one_shop,
     }
     shipments {
         shipments_are_numbered_by_order, a_shipment_is_published_until_it_was, what_a_shop_is_told_round_trips,
-        after_a_restore_a_note_is_looked_for_first, tags_go_with_the_movements_of_their_time,
+        after_a_restore_a_note_is_looked_for_first, what_shops_were_told_is_forgotten_in_time, tags_go_with_the_movements_of_their_time,
     }
     shards {
         a_member_alone_has_everything, members_share, a_member_that_leaves_keeps_what_it_has_yet_to_end,

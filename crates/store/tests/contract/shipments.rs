@@ -149,6 +149,41 @@ pub(crate) async fn what_a_shop_is_told_round_trips<D: Database>() -> anyhow::Re
     Ok(())
 }
 
+pub(crate) async fn what_shops_were_told_is_forgotten_in_time<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let wanted = |order| ReportWanted {
+        id: id(order, 1),
+        revision: 1,
+        status: Some("completed".to_owned()),
+        note: Some("Sent".to_owned()),
+    };
+    let shop = id(1, 1).shop;
+    for (order, second) in [(1, 10), (2, 10), (3, 10), (4, 20), (5, 10)] {
+        store.take_reports(&[wanted(order)], at(second)).await?;
+    }
+    let end = async |order: i64, state| -> anyhow::Result<()> {
+        let mut row = store.reports(shop, id(order, 1).order).await?.remove(0);
+        row.status.as_mut().unwrap().state = ReportState::Done;
+        row.note.as_mut().unwrap().state = state;
+        row.due_at = None;
+        assert!(store.save_report(&row).await?);
+        Ok(())
+    };
+    end(1, ReportState::Done).await?;
+    end(2, ReportState::GivenUp).await?;
+    end(4, ReportState::Done).await?;
+    end(5, ReportState::Done).await?;
+    assert_eq!(store.prune_reports(at(10), 9).await?, 0);
+    assert_eq!((store.prune_reports(at(20), 1).await?, store.prune_reports(at(20), 9).await?), (1, 1));
+    let mut left = Vec::new();
+    for order in 1..=5 {
+        left.extend(store.reports(shop, id(order, 1).order).await?.into_iter().map(|row| row.id.order.get()));
+    }
+    assert_eq!(left, [2, 3, 4], "given up, yet to be told, and told lately");
+    Ok(())
+}
+
 pub(crate) async fn after_a_restore_a_note_is_looked_for_first<D: Database>() -> anyhow::Result<()> {
     let database = D::fresh().await?;
     let store = database.open().await?;

@@ -125,7 +125,7 @@ impl<C: Connect> Reader<C> {
                     // The key may have been changed in the registry meanwhile.
                     self.connection = None;
                 }
-                self.note_failure(&error_chain(&error)).await?;
+                self.note_failure(&error_chain(&error), error.needs_a_person()).await?;
                 Err(ReadError::Call(error))
             }
         }
@@ -151,7 +151,7 @@ impl<C: Connect> Reader<C> {
                 Ok(connection)
             }
             Err(error) => {
-                self.note_failure(&error_chain(&error)).await?;
+                self.note_failure(&error_chain(&error), false).await?;
                 Err(ReadError::Connect(error))
             }
         }
@@ -159,6 +159,7 @@ impl<C: Connect> Reader<C> {
 
     async fn note_well(&mut self) -> Result<(), ReadError> {
         if self.reading.failing_since.take().is_some() {
+            self.reading.refused = false;
             Observe::shop_well(self.id);
             self.shared.observe.shop_fails(false);
             self.save_reading().await?;
@@ -166,13 +167,15 @@ impl<C: Connect> Reader<C> {
         Ok(())
     }
 
-    pub(super) async fn note_failure(&mut self, why: &str) -> Result<(), ReadError> {
+    /// `refused`: the shop answered, and only a person can change what it said.
+    pub(super) async fn note_failure(&mut self, why: &str, refused: bool) -> Result<(), ReadError> {
         let now = self.now();
         if self.reading.failing_since.is_none() {
             self.reading.failing_since = Some(now);
             self.shared.observe.shop_fails(true);
         }
         self.reading.failed_at = Some(now);
+        self.reading.refused = refused;
         why.clone_into(&mut self.reading.failure);
         self.save_reading().await
     }

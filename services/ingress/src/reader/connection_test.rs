@@ -53,7 +53,7 @@ impl<C: Connect> Reader<C> {
         job.report.note_findings(&diagnosis);
         if let Some(fatal) = diagnosis.findings.iter().find(|finding| finding.severity >= Severity::Fatal) {
             let why = format!("{} {}", fatal.what, fatal.todo);
-            self.note_failure(&fatal.what).await?;
+            self.note_failure(&fatal.what, fatal.is_refusal()).await?;
             return Ok(Some(why));
         }
         Ok(None)

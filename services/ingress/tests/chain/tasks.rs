@@ -62,7 +62,7 @@ async fn a_shop_that_cannot_be_read_says_why_and_can_be_tried_again() {
     assert_eq!(report["findings"][0]["code"], "signature_invalid", "{report}");
     assert!(report["failure"].as_str().is_some_and(|why| why.contains("secret")), "{report}");
     let reading = world.store.reading(shop).await.unwrap().unwrap();
-    assert!(reading.failing_since.is_some() && reading.polled_at.is_none(), "{reading:?}");
+    assert!(reading.failing_since.is_some() && reading.refused && reading.polled_at.is_none(), "{reading:?}");
     assert_eq!(world.store.shops(Some(&[shop])).await.unwrap()[0].state, ShopState::Connecting);
     let right = crate::world::secrets(FakeShopOptions::SECRET, crate::world::SECRET);
     world.store.set_shop_secrets(shop, &right).await.unwrap();

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use store::{Alert, AlertKey, AlertKind, News};
+use store::{Alert, AlertKey, AlertKind, News, Severity};
 use values::{Sku, Timestamp};
 
 use super::settings::AlertSettings;
@@ -15,6 +15,10 @@ use super::settings::AlertSettings;
 pub(super) const RETURNS_WITHIN: Duration = Duration::from_mins(30);
 /// The longest that something has to stay away, however often it came back.
 const STAYS_AWAY_MAX: Duration = Duration::from_hours(1);
+/// So many times what people were told of is told again.
+const GROWN_TIMES: u64 = 2;
+/// That there is more of something is told no sooner after they were told of it.
+const GROWN_AFTER: Duration = Duration::from_mins(15);
 /// That something is still so is written down this often.
 const SEEN_EVERY: Duration = Duration::from_mins(5);
 
@@ -25,6 +29,8 @@ pub(super) struct Finding {
     pub(super) what: String,
     /// Since when, as far as that is known.
     pub(super) since: Timestamp,
+    /// How much there is of it, at least.
+    pub(super) size: u64,
 }
 
 /// All that is the case now.
@@ -107,7 +113,7 @@ impl Decided {
 }
 
 fn new(key: AlertKey, finding: Finding, now: Timestamp, settings: &AlertSettings) -> Alert {
-    let Finding { sku, what, since } = finding;
+    let Finding { sku, what, since, size } = finding;
     let mut alert = Alert {
         id: 0,
         key,
@@ -119,6 +125,8 @@ fn new(key: AlertKey, finding: Finding, now: Timestamp, settings: &AlertSettings
         raised_at: None,
         missing_since: None,
         resolved_at: None,
+        size,
+        told: None,
         news: None,
         acknowledged: None,
     };
@@ -127,9 +135,10 @@ fn new(key: AlertKey, finding: Finding, now: Timestamp, settings: &AlertSettings
 }
 
 fn still_so(before: &Alert, finding: Finding, now: Timestamp, settings: &AlertSettings) -> Alert {
-    let Finding { sku, what, .. } = finding;
-    let mut alert = Alert { sku, what, missing_since: None, ..before.clone() };
+    let Finding { sku, what, size, .. } = finding;
+    let mut alert = Alert { sku, what, size, missing_since: None, ..before.clone() };
     raise_in_time(&mut alert, now, settings);
+    tell_again(&mut alert, now, settings);
     if alert != *before || now.since(before.last_seen) >= SEEN_EVERY {
         alert.last_seen = now;
     }
@@ -138,11 +147,11 @@ fn still_so(before: &Alert, finding: Finding, now: Timestamp, settings: &AlertSe
 
 /// It ended a short while ago, and is back. That it lasts need not be shown twice.
 fn again(ended: Alert, finding: Finding, now: Timestamp) -> Alert {
-    let Finding { sku, what, .. } = finding;
+    let Finding { sku, what, size, .. } = finding;
     // Who was not told of its end yet still takes it for open.
-    let news = match ended.news {
-        Some((News::Resolved, _)) => None,
-        _ => Some((News::Raised, now)),
+    let (told, news) = match ended.news {
+        Some((News::Resolved, _)) => (ended.told, None),
+        _ => (None, Some((News::Raised, now))),
     };
     Alert {
         sku,
@@ -153,6 +162,8 @@ fn again(ended: Alert, finding: Finding, now: Timestamp) -> Alert {
         raised_at: Some(now),
         missing_since: None,
         resolved_at: None,
+        size,
+        told,
         news,
         acknowledged: None,
         ..ended
@@ -179,6 +190,23 @@ fn raise_in_time(alert: &mut Alert, now: Timestamp, settings: &AlertSettings) {
     if alert.raised_at.is_none() && now.since(alert.first_seen) >= patience(alert.key.kind, settings) {
         alert.raised_at = Some(now);
         alert.news = Some((News::Raised, now));
+    }
+}
+
+/// There is much more of it than they were told, or they were told long ago and nobody took note of it.
+fn tell_again(alert: &mut Alert, now: Timestamp, settings: &AlertSettings) {
+    let Some((told_at, told_size)) = alert.told.filter(|_| alert.news.is_none()) else { return };
+    let since = now.since(told_at);
+    let has_grown = alert.size >= told_size.saturating_mul(GROWN_TIMES) && since >= GROWN_AFTER;
+    let is_forgotten = !settings.remind.is_zero()
+        && since >= settings.remind
+        && alert.acknowledged.is_none()
+        && alert.key.kind.severity() > Severity::Info;
+    if has_grown || is_forgotten {
+        alert.news = Some((News::Still, now));
+    } else if alert.size <= told_size / GROWN_TIMES {
+        // Most of it is gone: what comes now is new.
+        alert.told = Some((told_at, alert.size.max(1)));
     }
 }
 

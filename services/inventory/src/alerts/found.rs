@@ -55,7 +55,8 @@ pub(super) async fn look(store: &Store, known: &[Alert], now: Timestamp) -> Resu
     looked.shops(&mut found, &names, now);
     looked.waiting.iter().for_each(|waiting| add_waiting(&mut found, &names, waiting, now));
     if let Some(first) = looked.approvals.first() {
-        let finding = finding(words::approvals(&looked.approvals), first.at);
+        let size = u64::try_from(looked.approvals.len()).unwrap_or(u64::MAX);
+        let finding = Finding { size, ..finding(words::approvals(&looked.approvals), first.at) };
         found.findings.insert(key(AlertKind::ApprovalsWaiting, None, ""), finding);
     }
     looked.blocked(&mut found, &names, now);
@@ -130,10 +131,14 @@ impl Looked {
             let (lane, reading) = (lanes.get(&shop), readings.get(&shop));
             let Some(name) = names.in_service(shop) else { continue };
             let refuses = lane.filter(|lane| lane.breaker == "refused");
+            let reader_refused = reading.is_some_and(|reading| reading.refused);
             let failing_since = reading.and_then(|reading| reading.failing_since);
             let failure = reading.map(|reading| reading.failure.as_str());
-            let (kind, what) = if let Some(lane) = refuses {
-                (AlertKind::ShopRefuses, words::refuses(name, lane.cause.as_deref(), failure))
+            let (kind, what) = if refuses.is_some() || reader_refused {
+                let cause = refuses.and_then(|lane| lane.cause.as_deref());
+                // Why it is not read is another matter, unless that is refused too.
+                let failure = failure.filter(|_| reader_refused || cause.is_none());
+                (AlertKind::ShopRefuses, words::refuses(name, cause, failure))
             } else {
                 let cause = lane.and_then(|lane| lane.cause.as_deref());
                 (AlertKind::ShopUnreachable, words::unreachable(name, cause, failure))
@@ -296,7 +301,7 @@ fn key(kind: AlertKind, shop: Option<ShopId>, subject: &str) -> AlertKey {
 }
 
 const fn finding(what: String, since: Timestamp) -> Finding {
-    Finding { sku: None, what, since }
+    Finding { sku: None, what, since, size: 1 }
 }
 
 fn condition_found(condition: &Condition) -> (AlertKey, Finding) {
@@ -314,7 +319,8 @@ fn add_waiting(found: &mut Found, names: &Names, waiting: &ShopWaiting, now: Tim
     // What was taken in of a shop waits even after that was removed.
     let name = waiting.shop.map(|shop| names.ever(shop));
     let what = words::waiting(waiting, name.as_deref());
-    found.findings.insert(key(waiting.kind, waiting.shop, ""), finding(what, now));
+    let finding = Finding { size: waiting.count, ..finding(what, now) };
+    found.findings.insert(key(waiting.kind, waiting.shop, ""), finding);
 }
 
 /// A lane that had nothing to do for long knows nothing new.

@@ -70,6 +70,13 @@ impl Observer {
                     "there is an alert: {kind}; see `onhand alerts`"
                 );
             }
+            Some((News::Still, _)) => {
+                tracing::warn!(
+                    alert = kind,
+                    shop.id = shop,
+                    "an alert is still open, or there is more of it: {kind}; see `onhand alerts`"
+                );
+            }
             Some((News::Resolved, _)) => {
                 tracing::info!(alert = kind, shop.id = shop, "an alert is over: {kind}");
             }
@@ -79,6 +86,15 @@ impl Observer {
 
     pub(crate) fn sent(&self, channel: Channel) {
         self.notices.increment(&[channel.as_str(), "sent"]);
+    }
+
+    #[expect(clippy::unused_self, reason = "whatever is told is told here")]
+    pub(crate) fn partly_sent(&self, channel: Channel, error: &dyn std::error::Error) {
+        tracing::warn!(
+            channel = channel.as_str(),
+            "a notice was not taken for everybody: {}",
+            process::error_chain(error)
+        );
     }
 
     pub(crate) fn not_sent(&self, channel: Channel, why: &str, is_tried_again: bool) {

@@ -21,8 +21,9 @@ const ROUND_NOTICES_MAX: u32 = 10;
 /// Times that a notice is tried: with the waits between them, most of a day.
 const ATTEMPTS_MAX: u32 = 40;
 
-/// Who sends, and how.
+/// Who sends one way, and how. A way that is slow to answer, or does not, delays nobody else's.
 pub(crate) struct Post {
+    pub(crate) channel: Channel,
     pub(crate) store: Arc<Store>,
     pub(crate) owner: String,
     pub(crate) channels: Arc<Channels>,
@@ -52,22 +53,37 @@ impl Post {
         }
     }
 
+    /// Until nothing is due: what waited for a notice that was taken is sent at once.
     async fn round(&self) -> Result<(), store::Error> {
-        for notice in self.store.notices_due(clock::now(), ROUND_NOTICES_MAX).await? {
-            // Sending takes less than a turn.
-            if !self.store.take_alert_turn(&self.owner, clock::now(), TURN).await? {
+        loop {
+            let due = self.store.notices_due(self.channel, clock::now(), ROUND_NOTICES_MAX).await?;
+            if due.is_empty() {
                 return Ok(());
             }
-            let sent = send(&self.channels, &notice).await;
-            let now = clock::now();
-            match sent {
-                Ok(()) => {
-                    self.store.notice_sent(&notice.id, now).await?;
-                    self.observer.sent(notice.channel);
+            for notice in due {
+                // Sending takes less than a turn.
+                if !self.store.take_alert_turn(&self.owner, clock::now(), TURN).await? {
+                    return Ok(());
                 }
-                Err(error) => self.not_sent(&notice, &error, now).await?,
+                let sent = send(&self.channels, &notice).await;
+                self.note(&notice, sent, clock::now()).await?;
             }
         }
+    }
+
+    async fn note(
+        &self,
+        notice: &Notice,
+        sent: Result<(), SendError>,
+        now: Timestamp,
+    ) -> Result<(), store::Error> {
+        match sent {
+            Err(error) if !error.is_final() => return self.not_sent(notice, &error, now).await,
+            Err(error) => self.observer.partly_sent(self.channel, &error),
+            Ok(()) => {}
+        }
+        self.store.notice_sent(&notice.id, now).await?;
+        self.observer.sent(self.channel);
         Ok(())
     }
 
@@ -75,7 +91,7 @@ impl Post {
         let failures = notice.attempts.saturating_add(1);
         let why = process::error_chain(error);
         let again_at = (failures < ATTEMPTS_MAX).then(|| now + wait(&self.settings.retry, failures));
-        self.observer.not_sent(notice.channel, &why, again_at.is_some());
+        self.observer.not_sent(self.channel, &why, again_at.is_some());
         self.store.notice_failed(&notice.id, &why, again_at, now).await
     }
 }

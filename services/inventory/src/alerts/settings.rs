@@ -27,6 +27,12 @@ const DIGEST: Setting<Duration> = Setting::duration(
     Within { default: 30, min: 0, max: 3_600 },
 );
 
+const REMIND: Setting<Duration> = Setting::duration(
+    "ONHAND_ALERT_REMIND_SECONDS",
+    "How long after people were told of an alert they are told again that it is still so, unless somebody took note of it; 0: never.",
+    Within { default: 86_400, min: 0, max: 2_592_000 },
+);
+
 /// Before a notice that was not taken is sent again.
 const RETRY: Backoff = Backoff { first: Duration::from_secs(5), max: Duration::from_mins(30) };
 
@@ -41,6 +47,8 @@ pub struct AlertSettings {
     pub clear: Duration,
     /// How long what is to be told is gathered.
     pub digest: Duration,
+    /// How long after people were told they are reminded; zero: never.
+    pub remind: Duration,
     /// Before a notice that was not taken is sent again.
     pub retry: Backoff,
 }
@@ -52,6 +60,7 @@ impl Default for AlertSettings {
             patience: Duration::from_mins(5),
             clear: Duration::from_mins(2),
             digest: Duration::from_secs(30),
+            remind: Duration::from_hours(24),
             retry: RETRY,
         }
     }
@@ -62,7 +71,13 @@ impl AlertSettings {
     pub const GROUP: Group = Group {
         title: "Alerts",
         about: "For `onhand up` and `onhand serve inventory`. [alerts.md](alerts.md) says more.",
-        settings: &[PERIOD.declaration(), PATIENCE.declaration(), CLEAR.declaration(), DIGEST.declaration()],
+        settings: &[
+            PERIOD.declaration(),
+            PATIENCE.declaration(),
+            CLEAR.declaration(),
+            DIGEST.declaration(),
+            REMIND.declaration(),
+        ],
     };
 
     /// As the source says.
@@ -72,6 +87,7 @@ impl AlertSettings {
             patience: reader.get(&PATIENCE),
             clear: reader.get(&CLEAR),
             digest: reader.get(&DIGEST),
+            remind: reader.get(&REMIND),
             retry: RETRY,
         }
     }
@@ -83,6 +99,7 @@ impl AlertSettings {
             patience: Duration::ZERO,
             clear: Duration::ZERO,
             digest: Duration::ZERO,
+            remind: Duration::ZERO,
             retry: Backoff { first: Duration::from_millis(20), max: Duration::from_millis(100) },
         }
     }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use notices::{Digest, TOLD_MAX, Told};
-use store::{Alert, Channel, News, Notice, Shop, Store};
+use store::{Alert, Channel, NewNotice, News, Notice, Shop, Store};
 use values::{ShopId, Sku, Timestamp};
 
 /// What is to be sent, and of which alerts there is no news any more.
 #[derive(Debug, Default)]
 pub(super) struct Telling {
     pub(super) alerts: Vec<Alert>,
-    pub(super) notices: Vec<Notice>,
+    pub(super) notices: Vec<NewNotice>,
 }
 
 /// Gathers news until the oldest is `window` old, or there is enough for a notice. `known` are alerts as they are stored.
@@ -32,9 +32,7 @@ pub(super) async fn tell(
         return Ok(Telling::default());
     }
     // What matters most comes first, should some have to be left out.
-    news.sort_by_key(|(news, _, alert)| {
-        (*news == News::Resolved, std::cmp::Reverse(alert.key.kind.severity()), alert.id)
-    });
+    news.sort_by_key(|(news, _, alert)| (*news, std::cmp::Reverse(alert.key.kind.severity()), alert.id));
     let names = Names::load(store, news.iter().map(|(_, _, alert)| alert)).await?;
     let mut digest = Digest {
         test: false,
@@ -46,18 +44,21 @@ pub(super) async fn tell(
         let told = told(alert, &names);
         match news {
             News::Raised => digest.raised.push(told),
+            News::Still => digest.still.push(told),
             News::Resolved => digest.resolved.push(told),
         }
     }
-    let notices = channels.iter().map(|channel| notice(*channel, &digest, now)).collect();
-    Ok(Telling { alerts: news.into_iter().map(|(_, _, alert)| alert).collect(), notices })
+    let ids: Vec<i64> = news.iter().take(TOLD_MAX).map(|(_, _, alert)| alert.id).collect();
+    let notices = channels.iter().map(|channel| notice(*channel, &digest, &ids, now)).collect();
+    let alerts = news.into_iter().map(|(_, _, alert)| Alert { told: Some((now, alert.size)), ..alert });
+    Ok(Telling { alerts: alerts.collect(), notices })
 }
 
 /// One for each way, each with an id of its own.
-fn notice(channel: Channel, digest: &Digest, now: Timestamp) -> Notice {
+fn notice(channel: Channel, digest: &Digest, alerts: &[i64], now: Timestamp) -> NewNotice {
     let id = uuid::Uuid::now_v7().to_string();
     let body = Digest { id: id.clone(), ..digest.clone() }.to_json();
-    Notice { id, channel, body, made_at: now, attempts: 0 }
+    NewNotice { notice: Notice { id, channel, body, made_at: now, attempts: 0 }, alerts: alerts.to_vec() }
 }
 
 /// In RFC 3339.

@@ -5,8 +5,11 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use ledger::NotShippedCause;
+use process::clock;
 use serde::{Deserialize, Serialize};
-use store::{OrderRow, ReportPart, ReportRow, ReportState, Shipment, ShipmentId, ShippedLine, Shop};
+use store::{
+    OrderRow, REPORTS_KEPT, ReportPart, ReportRow, ReportState, Shipment, ShipmentId, ShippedLine, Shop,
+};
 use utoipa::ToSchema;
 use values::{LineId, OrderId, Quantity, ShopId};
 
@@ -217,6 +220,14 @@ pub(super) async fn retry(
         shipment.parse().map_err(|_| Problem::bad_request("a shipment has a number from 1"))?;
     let found = find(&parts, &shop, order, |_: &Shop, row: &OrderRow| !row.order.gone).await?.shop;
     let asked = ShipmentId { shop: found, order, number: shipment };
+    let known = parts.store.shipments(found, order).await?.into_iter().find(|known| known.id == asked);
+    let reports = parts.store.reports(found, order).await?;
+    if known.is_some_and(|known| is_told_long_ago(&known)) && reports.iter().all(|report| report.id != asked)
+    {
+        return Err(Problem::invalid(format!(
+            "the shop was told of shipment {shipment} of order {order} long ago; it is not told again"
+        )));
+    }
     if parts.inventory.report_again(asked).await? {
         return Ok(Json(Retried { shipment }));
     }
@@ -271,11 +282,20 @@ pub(super) async fn of_order(
     Ok(shipments.into_iter().map(|shipment| body(report(shipment.id), shipment)).collect())
 }
 
+/// What its shop was told is not kept any more.
+fn is_told_long_ago(shipment: &Shipment) -> bool {
+    shipment.at < clock::now() - REPORTS_KEPT
+}
+
 fn body(report: Option<&ReportRow>, shipment: Shipment) -> ShipmentBody {
+    let unknown = match report {
+        None if is_told_long_ago(&shipment) => ReportState::Done,
+        _ => ReportState::Waiting,
+    };
     // What egress has yet to hear of is on its way there.
     let report = report.filter(|report| report.revision >= shipment.revision);
     let told = |text: Option<String>, part: Option<&ReportPart>| {
-        let state = part.map_or(ReportState::Waiting, |part| part.state).as_str();
+        let state = part.map_or(unknown, |part| part.state).as_str();
         text.map(|text| ToldBody { text, state })
     };
     let line = |line: ShippedLine| ShippedLineBody {

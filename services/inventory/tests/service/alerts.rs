@@ -100,6 +100,15 @@ async fn a_shop_that_cannot_be_called_is_an_alert() {
     world.store.save_lane(&lane("open", Some("timeout"))).await.unwrap();
     over(&world, AlertKind::ShopRefuses).await;
     raised(&world, AlertKind::ShopUnreachable).await;
+    // Whoever reads it is refused, whatever becomes of pushes.
+    let refused = Reading { breaker: BreakerWord::Closed, refused: true, ..failing.clone() };
+    world.store.save_reading(&refused).await.unwrap();
+    raised(&world, AlertKind::ShopRefuses).await;
+    over(&world, AlertKind::ShopUnreachable).await;
+    says("refuses what onhand sends: the shop answered with status 503.").await;
+    world.store.save_reading(&Reading::none(shop)).await.unwrap();
+    raised(&world, AlertKind::ShopUnreachable).await;
+    over(&world, AlertKind::ShopRefuses).await;
     // It was to be tried again long ago, and there was nothing to try it with.
     let idle = ShopLane { until: Some(crate::world::at(0)), ..lane("open", Some("timeout")) };
     world.store.save_lane(&idle).await.unwrap();
@@ -294,5 +303,20 @@ async fn an_edit_in_a_shop_is_an_alert_and_our_own_doing_is_none() {
         "{edit:?}"
     );
     assert_eq!(edit.first_seen, now);
+    // Many newer ones of the same shop take nothing away.
+    let many: Vec<DriftRow> =
+        (100..125).map(|holder| row(holder, DriftClass::EditUp, DriftAction::Corrected, 3, now)).collect();
+    save(&many).await;
+    let expected: std::collections::BTreeSet<String> = ["", "3", "4"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain((100..118).map(|holder| holder.to_string()))
+        .collect();
+    let first = until("the newest twenty and one for the rest", async || {
+        let subjects = subjects().await;
+        subjects.contains("").then_some(subjects)
+    })
+    .await;
+    assert_eq!(first.len(), expected.len(), "{first:?}");
     world.stop().await;
 }

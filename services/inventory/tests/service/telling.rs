@@ -175,3 +175,37 @@ async fn a_test_says_what_came_of_each_way() {
     assert!(sent.len() == 1 && sent[0].2.test && sent[0].2.raised.is_empty(), "{sent:?}");
     world.stop().await;
 }
+
+/// Mail goes to a server that takes the call and says nothing: requests do not wait for it.
+#[tokio::test]
+async fn a_way_that_hangs_delays_no_other() {
+    let mut world = World::idle().await;
+    let receiver = Receiver::start(&mut world).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    world.told_by.extend([
+        ("ONHAND_ALERT_SMTP_URL", format!("smtp://{address}?tls=none")),
+        ("ONHAND_ALERT_SMTP_FROM", "onhand@example.com".to_owned()),
+        ("ONHAND_ALERT_SMTP_TO", "boss@example.com".to_owned()),
+    ]);
+    let mut shops = Vec::new();
+    for number in 0..3 {
+        shops.push(world.shop(&format!("shop-{number}")).await.id);
+    }
+    let raise = async |world: &World, shop| {
+        let kind = ConditionKind::WebhooksSilent;
+        world.store.raise_condition(shop, kind, "It is so.", clock::now()).await.unwrap();
+    };
+    raise(&world, shops[0]).await;
+    world.start();
+    // The mail is under way, and stays so.
+    let _mail =
+        tokio::time::timeout(std::time::Duration::from_secs(30), silent.accept()).await.unwrap().unwrap();
+    for shop in &shops[1..] {
+        raise(&world, *shop).await;
+    }
+    let begun = tokio::time::Instant::now();
+    until("all are told by request", async || (receiver.told().len() == 3).then_some(())).await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+    world.stop().await;
+}

@@ -11,7 +11,8 @@ use super::{PgEgressTx, keys};
 use crate::egress::{DRIFTS_KEPT, DriftDecided, DriftKey, DriftRow};
 use crate::error::Error;
 use crate::rows::egress::drifts::{
-    DriftColumns, columns_of, columns_of_decided, columns_of_read, drift_columns, drift_row, place,
+    DriftColumns, columns_of, columns_of_decided, columns_of_read, drift_columns, drift_row, drift_to_tell,
+    place,
 };
 
 const SAVE: &str = "
@@ -62,7 +63,45 @@ const OF_STOCKS: &str = concat!(
       JOIN egress.drifts AS d ON d.shop = w.shop AND d.holder = w.holder ORDER BY d.shop, d.holder, d.number DESC"
 );
 
+const TO_TELL: &str = concat!(
+    "SELECT ",
+    drift_columns!(),
+    " FROM (SELECT n.*, row_number() OVER (PARTITION BY n.shop ORDER BY n.at DESC, n.holder) AS place
+              FROM (SELECT DISTINCT ON (d.shop, d.holder) d.*
+                      FROM egress.drifts AS d WHERE d.at >= $1 AND ",
+    drift_to_tell!(),
+    " ORDER BY d.shop, d.holder, d.number DESC) AS n) AS d WHERE d.place <= $2 ORDER BY d.shop, d.holder LIMIT $3"
+);
+
+const TO_TELL_OF: &str = concat!(
+    "SELECT ",
+    drift_columns!(),
+    " FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
+      CROSS JOIN LATERAL (SELECT * FROM egress.drifts AS d
+                           WHERE d.shop = w.shop AND d.holder = w.holder AND d.at >= $3 AND ",
+    drift_to_tell!(),
+    " ORDER BY d.number DESC LIMIT 1) AS d"
+);
+
 impl Postgres {
+    pub(crate) async fn drifts_to_tell(
+        &self,
+        since: Timestamp,
+        of_shop_max: u32,
+        limit: u32,
+    ) -> Result<Vec<DriftRow>, Error> {
+        let parameters = with(since.micros()).and(i64::from(of_shop_max)).and(i64::from(limit));
+        drifts(&self.pool, TO_TELL, parameters).await
+    }
+
+    pub(crate) async fn drifts_to_tell_of(
+        &self,
+        stocks: &[StockId],
+        since: Timestamp,
+    ) -> Result<Vec<DriftRow>, Error> {
+        drifts(&self.pool, TO_TELL_OF, keys(stocks).and(since.micros())).await
+    }
+
     pub(crate) async fn drifts(
         &self,
         shop: Option<ShopId>,
@@ -84,11 +123,10 @@ impl Postgres {
 }
 
 impl PgEgressTx {
-    pub(crate) async fn save_drifts(&mut self, drifts: &[DriftRow]) -> Result<(), Error> {
+    /// Sorted, so that two who write the same wait for each other once.
+    pub(crate) async fn save_drifts(&mut self, drifts: &[&DriftRow]) -> Result<(), Error> {
         self.written = true;
-        let mut sorted: Vec<&DriftRow> = drifts.iter().collect();
-        sorted.sort_unstable_by_key(|drift| (drift.stock, drift.number));
-        let columns: Vec<_> = sorted.into_iter().map(columns_of).collect();
+        let columns: Vec<_> = drifts.iter().map(|drift| columns_of(drift)).collect();
         run(&mut *self.tx, "keep differences", SAVE, rows(&columns)).await?;
         let stocks: Vec<StockId> = drifts.iter().map(|drift| drift.stock).collect();
         let parameters = keys(&stocks).and(i64::from(DRIFTS_KEPT));

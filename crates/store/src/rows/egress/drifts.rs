@@ -16,6 +16,14 @@ macro_rules! drift_columns {
 }
 pub(crate) use drift_columns;
 
+/// A difference that people should know of, of `d`: whoever made it, or what is left to them.
+macro_rules! drift_to_tell {
+    () => {
+        "(d.class NOT IN ('lost_update', 'doubtful_call') OR d.action = 'alerted')"
+    };
+}
+pub(crate) use drift_to_tell;
+
 pub(crate) type DriftColumns =
     (i64, i64, i64, i64, String, Option<i64>, Option<i64>, String, Option<String>, Option<String>);
 

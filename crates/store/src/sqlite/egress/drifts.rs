@@ -10,7 +10,8 @@ use crate::egress::{DRIFTS_KEPT, DriftDecided, DriftKey, DriftRow};
 use crate::error::{Error, failed};
 use crate::report::PAGE_ROWS_MAX;
 use crate::rows::egress::drifts::{
-    DriftColumns, columns_of, columns_of_decided, columns_of_read, drift_columns, drift_row, place,
+    DriftColumns, columns_of, columns_of_decided, columns_of_read, drift_columns, drift_row, drift_to_tell,
+    place,
 };
 use crate::rows::json;
 
@@ -64,7 +65,47 @@ const OF_STOCKS: &str = concat!(
      ORDER BY d.shop, d.holder, d.number DESC"
 );
 
+const TO_TELL: &str = concat!(
+    "SELECT ",
+    drift_columns!(),
+    " FROM (SELECT n.*, row_number() OVER (PARTITION BY n.shop ORDER BY n.at DESC, n.holder) AS place
+              FROM (SELECT d.*, row_number() OVER (PARTITION BY d.shop, d.holder ORDER BY d.number DESC) AS age
+                      FROM egress_drifts AS d WHERE d.at >= ?1 AND ",
+    drift_to_tell!(),
+    ") AS n WHERE n.age = 1) AS d WHERE d.place <= ?2 ORDER BY d.shop, d.holder LIMIT ?3"
+);
+
+const TO_TELL_OF: &str = concat!(
+    "SELECT ",
+    drift_columns!(),
+    " FROM jsonb_each(?1) AS w CROSS JOIN egress_drifts AS d
+        ON d.shop = w.value ->> 0 AND d.holder = w.value ->> 1
+       AND d.number = (SELECT max(d.number) FROM egress_drifts AS d
+                        WHERE d.shop = w.value ->> 0 AND d.holder = w.value ->> 1 AND d.at >= ?2 AND ",
+    drift_to_tell!(),
+    ")"
+);
+
 impl Sqlite {
+    pub(crate) async fn drifts_to_tell(
+        &self,
+        since: Timestamp,
+        of_shop_max: u32,
+        limit: u32,
+    ) -> Result<Vec<DriftRow>, Error> {
+        let found = sqlx::query_as(TO_TELL).bind(since.micros()).bind(of_shop_max).bind(limit);
+        rows_of(found.fetch_all(&self.readers).await)
+    }
+
+    pub(crate) async fn drifts_to_tell_of(
+        &self,
+        stocks: &[StockId],
+        since: Timestamp,
+    ) -> Result<Vec<DriftRow>, Error> {
+        let found = sqlx::query_as(TO_TELL_OF).bind(keys(stocks)).bind(since.micros());
+        rows_of(found.fetch_all(&self.readers).await)
+    }
+
     pub(crate) async fn drifts(
         &self,
         shop: Option<ShopId>,
@@ -93,8 +134,8 @@ impl Sqlite {
 }
 
 impl SqliteEgressTx {
-    pub(crate) async fn save_drifts(&mut self, drifts: &[DriftRow]) -> Result<(), Error> {
-        let columns: Vec<_> = drifts.iter().map(columns_of).collect();
+    pub(crate) async fn save_drifts(&mut self, drifts: &[&DriftRow]) -> Result<(), Error> {
+        let columns: Vec<_> = drifts.iter().map(|drift| columns_of(drift)).collect();
         sqlx::query(SAVE)
             .bind(json(&columns))
             .execute(&mut *self.tx)

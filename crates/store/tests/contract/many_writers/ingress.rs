@@ -1,13 +1,19 @@
 //! Readers, jobs and shards that many ask for.
 
 use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Cursor, CursorKind, Fenced, TaskKind};
+use store::{Cursor, CursorKind, Fenced, NewRun, RunAdded, RunCause, RunState, Store, TaskKind};
+use values::ReadNumber;
 
 use super::{all, begin, by_hand, fresh, run, shop, until_waiting};
 use crate::world::{NOW, order_id};
+
+/// Something that writes to stocks of a run.
+type Writer = fn(Arc<Store>, i64) -> Pin<Box<dyn Future<Output = Result<(), store::Error>> + Send>>;
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -104,4 +110,32 @@ async fn members_that_ask_at_once_share() {
     let held: Vec<u32> = shares.await.into_iter().flatten().collect();
     let distinct: BTreeSet<u32> = held.iter().copied().collect();
     assert_eq!(held.len(), distinct.len(), "no shard has two holders: {held:?}");
+}
+
+/// Whoever writes stocks of a run waits for whoever has locked it, and for nobody after that: so no two wait for each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_to_a_run_locks_it_first() {
+    let (database, store) = fresh().await;
+    let new = NewRun { shop: shop(), dry_run: false, cause: RunCause::Asked, deadline: NOW, chosen: None };
+    let RunAdded::Added(id) = store.add_run(&new, NOW).await.unwrap() else { panic!("it is the first") };
+    let mut other = by_hand(&database).await;
+    run(&mut other, &format!("BEGIN; SELECT 1 FROM ingress.reconciliations WHERE id = {id} FOR UPDATE"))
+        .await;
+    let writers: [Writer; 4] = [
+        |store, id| Box::pin(async move { store.judge_run(id, &[]).await }),
+        |store, id| Box::pin(async move { store.reopen_run(id, NOW).await }),
+        |store, id| Box::pin(async move { store.note_run_read(id, &[], ReadNumber::new(1), 1, NOW).await }),
+        |store, id| Box::pin(async move { store.end_run(id, RunState::Done, "", NOW).await }),
+    ];
+    let count = writers.len();
+    let waiting: Vec<_> = writers.into_iter().map(|writer| begin(writer(Arc::clone(&store), id))).collect();
+    until_waiting(&database, count).await;
+    let held = database.ask(
+        "SELECT 1 FROM pg_locks WHERE relation = 'ingress.reconciled'::regclass AND mode = 'RowExclusiveLock' AND granted",
+    );
+    assert_eq!(held, Vec::<String>::new(), "nobody has begun to write");
+    run(&mut other, "COMMIT").await;
+    for waiter in waiting {
+        waiter.await.unwrap().unwrap();
+    }
 }

@@ -7,6 +7,7 @@ const SETTINGS: AlertSettings = AlertSettings {
     patience: Duration::from_mins(5),
     clear: Duration::from_mins(2),
     digest: Duration::ZERO,
+    remind: Duration::from_hours(24),
     retry: process::backoff::Backoff { first: Duration::ZERO, max: Duration::ZERO },
 };
 
@@ -19,7 +20,7 @@ fn key(kind: AlertKind) -> AlertKey {
 }
 
 fn found(kinds: &[AlertKind], now: Timestamp) -> Found {
-    let finding = Finding { sku: None, what: "It is so.".to_owned(), since: now };
+    let finding = Finding { sku: None, what: "It is so.".to_owned(), since: now, size: 1 };
     let findings = kinds.iter().map(|kind| (key(*kind), finding.clone())).collect();
     Found { findings, partial: BTreeSet::new() }
 }
@@ -44,6 +45,7 @@ impl Kept {
         for mut alert in decided.changed {
             if let Some((news, _)) = alert.news.take() {
                 self.told.push((seconds, news));
+                alert.told = Some((now, alert.size));
             }
             if alert.id == 0 {
                 alert.id = seconds + 1;
@@ -167,4 +169,70 @@ fn the_text_follows_what_is_the_case_without_being_told_again() {
     kept.round(15, more);
     assert_eq!((kept.alerts[0].what.as_str(), kept.alerts[0].last_seen), ("There are two.", at(15)));
     assert_eq!(kept.told, [(0, News::Raised)]);
+}
+
+/// So many of it at each second, looked at every 15 s.
+fn told_of_sizes(end: i64, size: impl Fn(i64) -> u64) -> Vec<(i64, News)> {
+    let mut kept = Kept::default();
+    for seconds in (0..=end).step_by(15) {
+        let mut found = found(&[AlertKind::DeadMessages], at(seconds));
+        found.findings.values_mut().for_each(|finding| finding.size = size(seconds));
+        kept.round(seconds, found);
+    }
+    kept.told
+}
+
+#[test]
+fn what_grows_is_told_again_and_not_with_each_one_more() {
+    let raised = (0, News::Raised);
+    assert_eq!(told_of_sizes(3_600, |seconds| if seconds < 60 { 10 } else { 19 }), [raised]);
+    // Twice as much within a minute, and a hundred times as much later.
+    let grown = told_of_sizes(7_200, |seconds| match seconds {
+        ..60 => 10,
+        60..3_600 => 20,
+        _ => 2_000,
+    });
+    assert_eq!(grown, [raised, (900, News::Still), (3_600, News::Still)]);
+    // One more each minute, all day: a few times.
+    let slow = told_of_sizes(86_385, |seconds| u64::try_from(seconds / 60).unwrap() + 1);
+    assert!((6..=9).contains(&slow.len()), "{slow:?}");
+    // Most of it was mended, and it begins anew.
+    let anew = told_of_sizes(7_200, |seconds| match seconds {
+        ..900 => 100,
+        900..3_600 => 1,
+        _ => 2,
+    });
+    assert_eq!(anew, [raised, (3_600, News::Still)]);
+}
+
+#[test]
+fn who_was_told_is_reminded_once_a_day_until_somebody_takes_note() {
+    let day = 86_400;
+    let mut kept = Kept::default();
+    kept.course(AlertKind::Shortfall, 2 * day + 600, |_| true);
+    assert_eq!(kept.told, [(0, News::Raised), (day, News::Still), (2 * day, News::Still)]);
+    kept.alerts[0].acknowledged = Some(("boss".to_owned(), at(2 * day + 600)));
+    for seconds in (2 * day + 615..=4 * day).step_by(15) {
+        kept.round(seconds, found(&[AlertKind::Shortfall], at(seconds)));
+    }
+    assert_eq!(kept.told.len(), 3, "somebody looks after it");
+    let mut kept = Kept::default();
+    kept.course(AlertKind::WebhooksMended, 2 * day, |_| true);
+    assert_eq!(kept.told, [(0, News::Raised)], "nothing is to be done about it");
+    let never = AlertSettings { remind: Duration::ZERO, ..SETTINGS };
+    let first = decide(Vec::new(), found(&[AlertKind::Shortfall], at(0)), at(0), &never).changed.remove(0);
+    let told = Alert { id: 1, news: None, told: Some((at(0), 1)), ..first };
+    let later = decide(vec![told], found(&[AlertKind::Shortfall], at(9 * day)), at(9 * day), &never);
+    assert_eq!(later.changed[0].news, None);
+}
+
+/// A reminder that was not sent yet when it ended does not hide that it began.
+#[test]
+fn the_end_of_what_people_were_told_of_is_told_whatever_else_was_to_be() {
+    let first = decide(Vec::new(), found(&[AlertKind::Shortfall], at(0)), at(0), &SETTINGS).changed.remove(0);
+    let still = Some((News::Still, at(10)));
+    let alert = Alert { id: 1, news: still, told: Some((at(0), 1)), ..first };
+    let missing = decide(vec![alert], Found::default(), at(15), &SETTINGS);
+    let ended = decide(missing.changed, Found::default(), at(200), &SETTINGS).changed;
+    assert_eq!(ended[0].news, Some((News::Resolved, at(200))));
 }

@@ -4,16 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use push::{DriftAction, DriftClass};
-use store::{Alert, AlertKind, DriftKey, DriftRow, PAGE_ROWS_MAX, Store};
+use store::{Alert, AlertKind, DriftRow, PAGE_ROWS_MAX, Store};
 use values::{ShopId, StockId, Timestamp};
 
 use super::STOCKS_PER_SHOP_MAX;
 
 /// How long after a difference was found its alert is open, unless another is found.
 const TOLD_FOR: Duration = Duration::from_hours(24);
-/// Pages of differences that are looked at.
-const PAGES_MAX: usize = 5;
+/// Most differences that are looked at; of each shop one more than have an alert, so that more are noticed.
+const DRIFTS_MAX: u32 = 5_000;
 
 /// The newest of each stock that has an alert.
 #[derive(Debug, Default)]
@@ -21,50 +20,35 @@ pub(super) struct Drifts {
     pub(super) stocks: BTreeMap<StockId, DriftRow>,
     /// Shops that have more.
     pub(super) more: BTreeSet<ShopId>,
-    /// There are older ones that were not looked at.
+    /// There are shops that were not looked at.
     pub(super) partial: bool,
 }
 
 pub(super) async fn look(store: &Store, known: &[Alert], now: Timestamp) -> Result<Drifts, store::Error> {
-    let mut newest: BTreeMap<StockId, DriftRow> = BTreeMap::new();
-    let mut after: Option<DriftKey> = None;
-    let mut partial = true;
-    for _ in 0..PAGES_MAX {
-        let rows = store.drifts(None, now - TOLD_FOR, after, PAGE_ROWS_MAX).await?;
-        let full = u32::try_from(rows.len()).is_ok_and(|count| count >= PAGE_ROWS_MAX);
-        after = rows.last().map(DriftRow::key);
-        for row in rows.into_iter().filter(concerns_people) {
-            newest.entry(row.stock).or_insert(row);
-        }
-        if !full {
-            partial = false;
-            break;
-        }
+    let of_shop_max = u32::try_from(STOCKS_PER_SHOP_MAX).unwrap_or(u32::MAX).saturating_add(1);
+    let newest = store.drifts_to_tell(now - TOLD_FOR, of_shop_max, DRIFTS_MAX).await?;
+    let full = u32::try_from(newest.len()).is_ok_and(|count| count >= DRIFTS_MAX);
+    let mut drifts = Drifts { partial: full, ..Drifts::default() };
+    let mut of_shop: BTreeMap<ShopId, Vec<DriftRow>> = BTreeMap::new();
+    for row in newest {
+        of_shop.entry(row.stock.shop).or_default().push(row);
     }
-    let mut drifts = Drifts { partial, ..Drifts::default() };
-    let open: BTreeSet<StockId> = known.iter().filter_map(drifted_stock).collect();
-    let mut counts: BTreeMap<ShopId, usize> = BTreeMap::new();
-    for (stock, row) in newest {
-        let count = counts.entry(stock.shop).or_default();
-        *count += 1;
-        if *count <= STOCKS_PER_SHOP_MAX || open.contains(&stock) {
-            drifts.stocks.insert(stock, row);
+    for (shop, mut rows) in of_shop {
+        if rows.len() > STOCKS_PER_SHOP_MAX {
+            drifts.more.insert(shop);
+            rows.sort_by_key(|row| (std::cmp::Reverse(row.at), row.stock));
+            rows.truncate(STOCKS_PER_SHOP_MAX);
         }
+        drifts.stocks.extend(rows.into_iter().map(|row| (row.stock, row)));
     }
-    let many = counts.into_iter().filter(|(_, count)| *count > STOCKS_PER_SHOP_MAX);
-    drifts.more.extend(many.map(|(shop, _)| shop));
+    // What has an alert keeps it, however many newer ones there are.
+    let open = known.iter().filter_map(drifted_stock);
+    let unseen: Vec<StockId> = open.filter(|stock| !drifts.stocks.contains_key(stock)).collect();
+    for chunk in unseen.chunks(usize::try_from(PAGE_ROWS_MAX).unwrap_or(usize::MAX)) {
+        let rows = store.drifts_to_tell_of(chunk, now - TOLD_FOR).await?;
+        drifts.stocks.extend(rows.into_iter().map(|row| (row.stock, row)));
+    }
     Ok(drifts)
-}
-
-fn concerns_people(row: &DriftRow) -> bool {
-    match row.class {
-        DriftClass::EditUp
-        | DriftClass::EditDown
-        | DriftClass::BulkEdit
-        | DriftClass::Unmanaged
-        | DriftClass::Unsettled => true,
-        DriftClass::LostUpdate | DriftClass::DoubtfulCall => row.action == DriftAction::Alerted,
-    }
 }
 
 /// The stock that an open alert is about.
