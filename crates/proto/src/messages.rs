@@ -284,6 +284,8 @@ pub struct LevelChanged {
     pub parent: Option<ProductId>,
     /// The edit in the shop that was decided on last.
     pub adoption: Option<Adoption>,
+    /// All that people have let go, over all time, of what was kept out of the shop; below zero: of what was left in it.
+    pub released: Quantity,
 }
 
 /// What a shop showed, with what inventory knew of its orders at that moment.

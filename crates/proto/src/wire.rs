@@ -395,6 +395,7 @@ impl LevelChanged {
                 number: adoption.number.get(),
                 refused: adoption.refused.as_ref().map(|refused| refused.as_str().to_owned()),
             }),
+            released_thousandths: self.released.thousandths(),
         }
     }
 
@@ -419,6 +420,7 @@ impl LevelChanged {
             parent: wire.parent.map(id).transpose().at("parent")?,
             removed: wire.removed,
             adoption: wire.adoption.as_ref().map(adoption_from_wire).transpose()?,
+            released: Quantity::from_thousandths(wire.released_thousandths),
         })
     }
 }

@@ -62,7 +62,8 @@ impl StockPush {
         let proven = settle.shown + settle.taken_total + since;
         let known = self.comparable_base();
         let drift = known.and_then(|base| self.drift(settle, base, proven - base.quantity));
-        let before = known.map_or(Quantity::ZERO, |base| base.withheld);
+        let released = self.target.map_or(Quantity::ZERO, |target| target.released);
+        let before = known.map_or(Quantity::ZERO, |base| base.withheld_after(released));
         let (mut withheld, mut adopting) = (before, None);
         if let Some(drift) = drift {
             (_, withheld) = drift::decide(settle.policy, drift.class, drift.difference(), before);
@@ -78,6 +79,7 @@ impl StockPush {
         }
         self.base = Some(Base {
             withheld,
+            released,
             dated: settle.dated.or(known.and_then(|base| base.dated)),
             adopting,
             ..Base::proven(settle.epoch, proven)
@@ -100,7 +102,8 @@ impl StockPush {
             dates: (base.dated, settle.dated),
         };
         let class = evidence.class();
-        let (action, _) = drift::decide(settle.policy, class, difference, base.withheld);
+        let withheld = base.withheld_after(self.target?.released);
+        let (action, _) = drift::decide(settle.policy, class, difference, withheld);
         Some(Drift { class, action, expected: settle.shown - difference, shown: settle.shown })
     }
 

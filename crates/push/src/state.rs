@@ -25,8 +25,11 @@ pub struct Base {
     pub quantity: Quantity,
     /// Lowerings that may not have arrived.
     pub slack: Quantity,
-    /// Units a person took out of the shop: kept out, whatever the level. Below zero: units a person put in, left there.
+    /// Units a person took out of the shop: kept out, whatever the level. Below zero: units a person put in, left there. Less of
+    /// it is so by now if some were let go since: [`Base::withheld_after`].
     pub withheld: Quantity,
+    /// [`Target::released`] as of then.
+    pub released: Quantity,
     /// The shop's own date of the product when it was proven.
     pub dated: Option<Timestamp>,
     /// A push since then was never answered.
@@ -43,15 +46,28 @@ impl Base {
             quantity,
             slack: Quantity::ZERO,
             withheld: Quantity::ZERO,
+            released: Quantity::ZERO,
             dated: None,
             doubted: false,
             adopting: None,
         }
     }
 
+    /// What is still withheld once so much was let go over all time. No more is let go than is withheld, whatever was found
+    /// in the shop between the decision and now.
+    pub fn withheld_after(&self, released: Quantity) -> Quantity {
+        let left = self.withheld - (released - self.released);
+        if self.withheld.is_negative() {
+            left.min(Quantity::ZERO).max(self.withheld)
+        } else {
+            left.or_zero().min(self.withheld)
+        }
+    }
+
     /// What the shop does not show of its level, as it was set by hand. An edit that nobody decided on stays.
-    fn kept_out(&self) -> Quantity {
-        self.withheld - self.adopting.map_or(Quantity::ZERO, |adopting| adopting.difference)
+    fn kept_out(&self, target: &Target) -> Quantity {
+        let withheld = self.withheld_after(target.released);
+        withheld - self.adopting.map_or(Quantity::ZERO, |adopting| adopting.difference)
     }
 }
 
@@ -155,7 +171,13 @@ impl StockPush {
 
     /// What it is to show until the shop's own orders are taken; `None` before the base is known.
     pub fn goal(&self) -> Option<Quantity> {
-        Some(self.target?.goal(self.comparable_base()?.kept_out()))
+        let target = self.target?;
+        Some(target.goal(self.comparable_base()?.kept_out(&target)))
+    }
+
+    /// What people took out of the shop and is kept out of it; below zero: what they put in and is left there.
+    pub fn withheld(&self) -> Option<Quantity> {
+        Some(self.comparable_base()?.withheld_after(self.target?.released))
     }
 
     /// The edit that the ledger is asked to take over, if it has not answered.
@@ -173,8 +195,10 @@ impl StockPush {
     /// The ledger has decided on an edit, and the target is what it came to: what it did not take over is treated as if the
     /// shop wanted its ledger to be right. Gives back what is done about it; `None` if it was not asked, or answered before.
     pub fn adopted(&mut self, number: ReadNumber, taken_over: bool) -> Option<DriftAction> {
-        let epoch = self.target?.epoch;
-        let base = self.base.as_mut().filter(|base| base.epoch == epoch)?;
+        let target = self.target?;
+        let base = self.base.as_mut().filter(|base| base.epoch == target.epoch)?;
+        base.withheld = base.withheld_after(target.released);
+        base.released = target.released;
         let adopting = base.adopting.take_if(|adopting| adopting.number <= number)?;
         if taken_over {
             return Some(DriftAction::Adopted);
@@ -208,7 +232,7 @@ impl StockPush {
             return Next::Settle;
         };
         let expected = base.quantity - target.taken_total;
-        let goal = target.goal(base.kept_out());
+        let goal = target.goal(base.kept_out(&target));
         let delta = if goal < expected {
             goal - expected
         } else if goal > expected + base.slack && !target.level.is_negative() {

@@ -17,6 +17,8 @@ pub struct Target {
     pub taken_total: Quantity,
     /// The smallest amount the stock can show.
     pub step: Step,
+    /// All that people have let go, over all time, of what was kept out of the shop; below zero: of what was left in it.
+    pub released: Quantity,
 }
 
 impl Target {

@@ -60,6 +60,7 @@ impl Egress {
             untaken,
             taken_total: row.taken_total,
             step: Step::ONE,
+            released: Quantity::ZERO,
         });
         if bug != Some(Bug::LeaveEditsOpen)
             && let Some(outdated) = stock.outdated_adoption()

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ledger::Book;
 use values::{ListingId, OrderId, Quantity, ShopId, Sku, StockId, Timestamp};
 
+use crate::decisions::DecisionRow;
 use crate::egress::PushRow;
 use crate::error::Error;
 use crate::ingress::SettleWanted;
@@ -156,6 +157,9 @@ on_every_backend! {
     fn add_shipment(new: &Shipment) -> ShipmentId;
     /// Those of the stocks that egress knows, as it has them now; nothing of them is locked.
     fn pushes(stocks: &[StockId]) -> Vec<PushRow>;
+    /// Keeps what somebody decided about a stock that was loaded; its number among those of the stock. The oldest are forgotten
+    /// if there are too many.
+    fn add_decision(row: &DecisionRow) -> u32;
     /// Notes what comparisons without consequences came to.
     fn save_comparisons(found: &[Comparison]) -> ();
     /// Asks for settles in the same transaction (standalone; in one database).

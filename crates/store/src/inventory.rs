@@ -147,6 +147,8 @@ pub struct StockRow {
     pub settle: Option<Settled>,
     /// The edit in the shop that was decided on last.
     pub adoption: Option<Adoption>,
+    /// All that people have let go, over all time, of what was kept out of the shop; below zero: of what was left in it.
+    pub released: Quantity,
 }
 
 /// The key of an operation: each actor has its own keys.

@@ -12,6 +12,7 @@
 mod alerts;
 mod batch;
 mod check;
+mod decisions;
 mod egress;
 mod error;
 mod findings;
@@ -40,6 +41,7 @@ pub use alerts::{
 };
 pub use batch::InventoryTx;
 pub use check::{BROKEN_MAX, Broken};
+pub use decisions::{DECISION_REASON_CHARS_MAX, DECISIONS_KEPT, Decision, DecisionRow};
 pub use egress::{
     ATTEMPTS_KEPT, DRIFTS_KEPT, DriftDecided, DriftFound, DriftKey, DriftRow, DueShop, DueStock, EgressTx,
     PushCounts, PushNotes, PushRow, SettleWish, ShopLane, TRACES_KEPT, Told,

@@ -498,6 +498,7 @@ fn new_stock(stock: StockId) -> StockRow {
         revision: Revision::ZERO,
         settle: None,
         adoption: None,
+        released: Quantity::ZERO,
     }
 }
 

@@ -9,6 +9,7 @@ mod alerts;
 mod catalogue;
 mod check;
 mod combine;
+mod decisions;
 mod egress;
 mod egress_reports;
 mod epoch;

@@ -3,6 +3,7 @@
 pub(crate) mod alerts;
 pub(crate) mod batch;
 pub(crate) mod columns;
+pub(crate) mod decisions;
 pub(crate) mod egress;
 pub(crate) mod ingress;
 pub(crate) mod lines;
@@ -301,13 +302,13 @@ macro_rules! stock_columns {
     () => {
         "s.shop, s.holder, s.sku_id, k.sku, s.parent, s.step, s.buffer, s.removed, s.level, s.untaken, \
          s.taken_total, s.last_order_date, s.last_applied_at, s.opening, s.epoch, s.revision, s.settle, \
-         s.dated, s.adoption"
+         s.dated, s.adoption, s.released"
     };
 }
 pub(crate) use stock_columns;
 
 /// How many columns [`stock_columns`] names.
-pub(crate) const STOCK_COLUMN_COUNT: usize = 19;
+pub(crate) const STOCK_COLUMN_COUNT: usize = 20;
 
 /// The columns of a stock: its mapping, its level, and its proof.
 #[derive(Debug)]
@@ -331,6 +332,7 @@ pub(crate) struct StockColumns {
     settle: Option<String>,
     dated: Option<i64>,
     adoption: Option<String>,
+    released: i64,
 }
 
 impl<'r, R: Row> FromRow<'r, R> for StockColumns
@@ -361,6 +363,7 @@ where
             settle: row.try_get(16)?,
             dated: row.try_get(17)?,
             adoption: row.try_get(18)?,
+            released: row.try_get(19)?,
         })
     }
 }
@@ -391,6 +394,7 @@ impl StockColumns {
             revision: Revision::new(unsigned("revision", self.revision)?),
             settle: self.settle.as_deref().map(|text| settled(text, self.dated)).transpose()?,
             adoption: self.adoption.as_deref().map(adoption).transpose()?,
+            released: quantity(self.released),
         })
     }
 }

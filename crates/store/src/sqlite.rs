@@ -3,6 +3,7 @@
 mod alerts;
 mod catalogue;
 mod check;
+mod decisions;
 mod egress;
 mod egress_reports;
 mod epoch;

@@ -13,6 +13,7 @@ use values::{
 use crate::alerts::{Alert, AlertChanges, AlertFilter, AlertKind, Channel, Notice, ShopWaiting};
 use crate::batch::InventoryTx;
 use crate::check::Broken;
+use crate::decisions::DecisionRow;
 use crate::egress::{
     DriftKey, DriftRow, DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, ShopLane,
 };
@@ -239,7 +240,9 @@ on_every_backend! {
     fn drifts(shop: Option<ShopId>, since: Timestamp, after: Option<DriftKey>, limit: u32) -> Vec<DriftRow>;
     /// All differences remembered of those stocks, at most [`crate::DRIFTS_KEPT`] each; of a stock the newest first.
     fn drifts_of(stocks: &[StockId]) -> Vec<DriftRow>;
-    /// The newest difference of each stock that people should know of and that was found since, at most so many of a shop: the
+    /// What people decided about these stocks, the oldest of each first.
+    fn decisions_of(stocks: &[StockId]) -> Vec<DecisionRow>;
+    /// The newest difference of each stock that people should know of, that nobody decided on, and that was found since, at most so many of a shop: the
     /// newest. Differences of our own that were put right are nobody's concern.
     fn drifts_to_tell(since: Timestamp, of_shop_max: u32, limit: u32) -> Vec<DriftRow>;
     /// The newest such difference of each of these stocks, if there is one.

@@ -83,6 +83,7 @@ impl Stock {
             untaken: level.untaken,
             taken_total: level.taken_total,
             step: level.step,
+            released: level.released,
         };
         let known = self.row.push.target;
         if known.is_some_and(|known| known.is_newer_than(&target)) {

@@ -160,6 +160,7 @@ fn operate_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(alerts::acknowledge))
         .routes(routes!(alerts::test))
         .routes(routes!(approvals::decide))
+        .routes(routes!(drifts::decide))
         .routes(routes!(imports::import))
         .routes(routes!(mappings::import))
         .routes(routes!(mappings::set))

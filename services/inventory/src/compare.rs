@@ -122,6 +122,7 @@ mod tests {
             revision: Revision::ZERO.next(),
             settle: None,
             adoption: None,
+            released: Quantity::ZERO,
         }
     }
 
@@ -135,6 +136,7 @@ mod tests {
             untaken: row.untaken,
             taken_total: row.taken_total,
             step: row.step,
+            released: row.released,
         };
         let base = Base::proven(row.epoch, units(10));
         StockPush { target: Some(target), base: Some(base), ..StockPush::default() }

@@ -12,14 +12,16 @@ use process::metrics::Metrics;
 use process::tasks::{Stage, Tasks};
 use shards::{Held, Member};
 use store::{
-    Broken, Changed, Channel, Explanation, MapOutcome, NewShop, OpenOrders, ShipmentId, ShopAdded,
-    ShopRemoved, ShopSettings, Store, TableEntry, TableOutcome, WarehouseAdded, WarehouseKind, Wish,
+    Broken, Changed, Channel, DecisionRow, DriftAction, Explanation, MapOutcome, NewShop, OpenOrders,
+    ShipmentId, ShopAdded, ShopRemoved, ShopSettings, Store, TableEntry, TableOutcome, WarehouseAdded,
+    WarehouseKind, Wish,
 };
 use tokio::sync::Notify;
 use values::{OrderId, Quantity, ShopId, Sku, StockId};
 
 use crate::batch::Summary;
 use crate::consumer::{Consumer, limits};
+use crate::deciding::{DecisionOutcome, DecisionRequest, decide};
 use crate::error::{Error, patiently};
 use crate::fresh::Fresh;
 use crate::observe::Observer;
@@ -312,6 +314,28 @@ impl Inventory {
         let shipped = done.await?;
         self.shared.wake_relay();
         Ok(shipped)
+    }
+
+    /// Decides what becomes of a difference in a shop that was left as it was set, once for each key of its actor.
+    pub async fn decide(&self, request: &DecisionRequest) -> Result<DecisionOutcome, Error> {
+        let store = &self.shared.store;
+        let (warehouses, stock) = (store.warehouses().await?, [request.stock]);
+        let decisions = store.decisions_of(&stock).await?;
+        let is_open = store.drifts_of(&stock).await?.iter().any(|drift| {
+            let is_left = matches!(drift.action, DriftAction::Withheld | DriftAction::Alerted);
+            is_left && DecisionRow::about(&decisions, drift).is_none()
+        });
+        let done = patiently(|| async {
+            let mut tx = self.shared.store.begin_inventory().await?;
+            let outcome = decide(&mut tx, request, &warehouses, is_open, clock::now()).await?;
+            if matches!(outcome, DecisionOutcome::Done(_)) {
+                tx.commit().await?;
+            }
+            Ok(outcome)
+        });
+        let outcome = done.await?;
+        self.shared.wake_relay();
+        Ok(outcome)
     }
 
     /// Has a shop told once more of a shipment; `false` if there is none, or nothing to tell of it.

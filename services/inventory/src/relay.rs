@@ -325,6 +325,7 @@ fn level_changed(row: &StockRow) -> Option<LevelChanged> {
             number: adoption.number,
             refused: adoption.refused.as_deref().map(Word::clipped),
         }),
+        released: row.released,
     })
 }
 

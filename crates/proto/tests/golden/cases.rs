@@ -173,6 +173,7 @@ fn requests() -> Vec<(&'static str, Message)> {
         removed,
         parent: ProductId::new(20),
         adoption: None,
+        released: Quantity::ZERO,
     };
     let settled = Settled {
         number: ReadNumber::new(90),
@@ -188,6 +189,7 @@ fn requests() -> Vec<(&'static str, Message)> {
     let adopted = LevelChanged { adoption: adoption(None), ..level(Some(dated), None, false) };
     let refused =
         LevelChanged { adoption: adoption(Some(Word::clipped("buffer"))), ..level(None, None, false) };
+    let released = LevelChanged { released: Quantity::from_units(-4), ..level(None, None, false) };
     let shipment = |status: Option<&str>, note: Option<&str>| {
         let (status, note) = (status.map(StatusText::clipped), note.map(NoteText::clipped));
         ShipmentMade { shop: shop(), order: order(), number: 2, revision: Revision::new(1), status, note }
@@ -198,6 +200,7 @@ fn requests() -> Vec<(&'static str, Message)> {
         ("level.changed.v1.settled", level(Some(settled), Some((at(-5), at(0))), false).into()),
         ("level.changed.v1.removed", level(None, None, true).into()),
         ("level.changed.v1.adopted", adopted.into()),
+        ("level.changed.v1.released", released.into()),
         ("level.changed.v1.refused", refused.into()),
         ("read.wanted.v1.orders", wanted(Wanted::Orders(vec![order(), OrderId::new(i64::MAX).unwrap()]))),
         ("read.wanted.v1.stocks", wanted(Wanted::Stocks(vec![holder(20), holder(21)]))),

@@ -28,6 +28,7 @@ fn target(revision: u64, level: i64, untaken: i64, taken: i64) -> Target {
         untaken: units(untaken),
         taken_total: units(taken),
         step: Step::ONE,
+        released: Quantity::ZERO,
     }
 }
 
@@ -407,4 +408,68 @@ fn what_certainly_did_not_arrive_makes_no_difference_ours() {
             assert_eq!(found.class, class, "{ends:?}");
         }
     }
+}
+
+fn released(revision: u64, level: i64, released: i64) -> Target {
+    Target { released: units(released), ..target(revision, level, 0, 0) }
+}
+
+/// A stock of which a person changed what it shows, and which is left as it was set.
+fn left_as_set(policy: DriftPolicy, shown: i64) -> StockPush {
+    let mut stock = settled();
+    let settle = Settle { policy, ..settle(2, shown, 100, 0) };
+    assert!(matches!(stock.settle(&settle), Settled::Trusted(Some(_))));
+    assert_eq!((stock.next(at(101)), stock.withheld()), (Next::Nothing, Some(units(10 - shown))));
+    stock
+}
+
+#[test]
+fn what_was_let_go_is_put_right_once() {
+    for policy in [DriftPolicy::Withhold, DriftPolicy::Alert] {
+        for (shown, kept) in [(7, 3), (14, -4)] {
+            let mut stock = left_as_set(policy, shown);
+            assert!(stock.retarget(released(2, 10, kept)));
+            assert_eq!(stock.withheld(), Some(Quantity::ZERO));
+            assert_eq!(stock.next(at(102)), Next::Push(units(kept)), "{policy:?} {shown}");
+            stock.begin(units(kept), at(102));
+            stock.succeeded(at(103), Duration::from_secs(1));
+            assert_eq!(stock.next(at(104)), Next::Nothing);
+            // Said again with each level, and after the next proof: it is done.
+            assert!(stock.retarget(released(3, 9, kept)));
+            assert_eq!(stock.next(at(104)), Next::Push(units(-1)));
+            stock.retarget(released(4, 10, kept));
+            let proof = Settle { policy, ..settle(3, 10, 200, 0) };
+            assert_eq!(stock.settle(&proof), Settled::Trusted(None));
+            assert_eq!((stock.next(at(201)), stock.withheld()), (Next::Nothing, Some(Quantity::ZERO)));
+            // What is set after that is kept again.
+            let again = Settle { policy, ..settle(4, 8, 300, 0) };
+            assert!(matches!(stock.settle(&again), Settled::Trusted(Some(_))));
+            assert_eq!((stock.next(at(301)), stock.withheld()), (Next::Nothing, Some(units(2))));
+        }
+    }
+}
+
+/// The ledger took it over in the same moment: the shop is told nothing.
+#[test]
+fn what_the_ledger_took_over_is_no_longer_kept() {
+    let mut stock = left_as_set(DriftPolicy::Withhold, 7);
+    assert!(stock.retarget(released(2, 7, 3)));
+    assert_eq!((stock.next(at(102)), stock.withheld()), (Next::Nothing, Some(Quantity::ZERO)));
+}
+
+/// Somebody put the units back while somebody else let them go: no more is put in the shop than there is.
+#[test]
+fn no_more_is_let_go_than_is_withheld() {
+    let mut stock = left_as_set(DriftPolicy::Withhold, 7);
+    let back = Settle { policy: DriftPolicy::Withhold, ..settle(3, 10, 200, 0) };
+    assert!(matches!(stock.settle(&back), Settled::Trusted(Some(_))));
+    assert_eq!(stock.withheld(), Some(Quantity::ZERO));
+    assert!(stock.retarget(released(2, 10, 3)));
+    assert_eq!((stock.next(at(201)), stock.withheld()), (Next::Nothing, Some(Quantity::ZERO)));
+    // And more than was known is left.
+    let mut stock = left_as_set(DriftPolicy::Withhold, 7);
+    let more = Settle { policy: DriftPolicy::Withhold, ..settle(3, 5, 200, 0) };
+    assert!(matches!(stock.settle(&more), Settled::Trusted(Some(_))));
+    assert!(stock.retarget(released(2, 10, 3)));
+    assert_eq!((stock.withheld(), stock.next(at(201))), (Some(units(2)), Next::Push(units(3))));
 }

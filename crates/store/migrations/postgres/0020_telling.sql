@@ -28,3 +28,26 @@ CREATE INDEX reconciled_incomparable ON ingress.reconciled (run, holder) WHERE c
 
 -- What shops were told of shipments, and are told no more.
 CREATE INDEX reports_done ON egress.reports (since) WHERE due_at IS NULL;
+
+-- All that people have let go, over all time, of what was kept out of the shop; below zero: of what was left in it. Target and
+-- base of a stock of egress have it as another element, where there is any.
+ALTER TABLE inventory.stocks ADD COLUMN released BIGINT NOT NULL DEFAULT 0;
+
+-- What people decided about differences, the newest few of each stock.
+CREATE TABLE inventory.decisions (
+    shop      BIGINT NOT NULL,
+    holder    BIGINT NOT NULL,
+    number    BIGINT NOT NULL,
+    -- Differences that were found by this read, and by those before it, are decided on.
+    upto      BIGINT NOT NULL,
+    -- 'correct', 'adopt', 'leave'
+    decision  TEXT NOT NULL,
+    -- What was kept out of the shop then; below zero: left in it.
+    quantity  BIGINT NOT NULL,
+    -- Where the ledger took it over.
+    warehouse BIGINT,
+    actor     TEXT NOT NULL,
+    reason    TEXT,
+    at        BIGINT NOT NULL,
+    PRIMARY KEY (shop, holder, number)
+);

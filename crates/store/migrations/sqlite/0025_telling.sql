@@ -28,3 +28,26 @@ CREATE INDEX ingress_reconciled_incomparable ON ingress_reconciled (run, holder)
 
 -- What shops were told of shipments, and are told no more.
 CREATE INDEX egress_reports_done ON egress_reports (since) WHERE due_at IS NULL;
+
+-- All that people have let go, over all time, of what was kept out of the shop; below zero: of what was left in it. Target and
+-- base of a stock of egress have it as another element, where there is any.
+ALTER TABLE inventory_stocks ADD COLUMN released INTEGER NOT NULL DEFAULT 0;
+
+-- What people decided about differences, the newest few of each stock.
+CREATE TABLE inventory_decisions (
+    shop      INTEGER NOT NULL,
+    holder    INTEGER NOT NULL,
+    number    INTEGER NOT NULL,
+    -- Differences that were found by this read, and by those before it, are decided on.
+    upto      INTEGER NOT NULL,
+    -- 'correct', 'adopt', 'leave'
+    decision  TEXT NOT NULL,
+    -- What was kept out of the shop then; below zero: left in it.
+    quantity  INTEGER NOT NULL,
+    -- Where the ledger took it over.
+    warehouse INTEGER,
+    actor     TEXT NOT NULL,
+    reason    TEXT,
+    at        INTEGER NOT NULL,
+    PRIMARY KEY (shop, holder, number)
+) STRICT, WITHOUT ROWID;

@@ -235,7 +235,7 @@ async fn pushes<'e>(
 }
 
 /// Each once.
-fn keys(stocks: &[StockId]) -> Parameters {
+pub(super) fn keys(stocks: &[StockId]) -> Parameters {
     let keys: BTreeSet<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
     rows(&keys.into_iter().collect::<Vec<_>>())
 }

@@ -198,7 +198,7 @@ pub(crate) fn saved_sku(sku_id: i64, book: &SkuBook) -> SavedSku {
 }
 
 /// Shop, holder, level, untaken, taken total, last order date, epoch, revision, last applied at, opening, settle,
-/// date of the product, adoption.
+/// date of the product, adoption, released.
 pub(crate) type SavedStock = (
     i64,
     i64,
@@ -213,6 +213,7 @@ pub(crate) type SavedStock = (
     Option<String>,
     Option<i64>,
     Option<String>,
+    i64,
 );
 
 pub(crate) fn saved_stock(row: &StockRow) -> SavedStock {
@@ -230,6 +231,7 @@ pub(crate) fn saved_stock(row: &StockRow) -> SavedStock {
         row.settle.as_ref().map(settled_text),
         micros(row.settle.and_then(|settle| settle.dated)),
         row.adoption.as_ref().map(adoption_text),
+        row.released.thousandths(),
     )
 }
 

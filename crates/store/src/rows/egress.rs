@@ -4,7 +4,7 @@ pub(crate) mod drifts;
 pub(crate) mod notes;
 
 use push::{Adopting, Base, Intent, PushRecord, StockPush, Target};
-use values::{Epoch, ReadNumber, Revision, ShopId, Step};
+use values::{Epoch, Quantity, ReadNumber, Revision, ShopId, Step};
 
 use super::columns::Columns;
 use super::{id, json, micros, quantity, signed, sku, stock_id, timestamp, unsigned};
@@ -106,30 +106,7 @@ pub(crate) fn push_row(row: PushColumns) -> Result<PushRow, Error> {
 
 pub(crate) fn columns_of(row: &PushRow) -> impl Columns<'_> + use<'_> {
     let push = &row.push;
-    let target = push.target.map(|target| {
-        json(&(
-            target.epoch.get(),
-            target.revision.get(),
-            target.level.thousandths(),
-            target.untaken.thousandths(),
-            target.taken_total.thousandths(),
-            target.step.quantity().thousandths(),
-        ))
-    });
-    let base = push.base.map(|base| {
-        let adopting = base.adopting.map(|adopting| {
-            (adopting.number.get(), adopting.difference.thousandths(), adopting.ask_at.micros())
-        });
-        json(&(
-            base.epoch.get(),
-            base.quantity.thousandths(),
-            base.slack.thousandths(),
-            base.withheld.thousandths(),
-            micros(base.dated),
-            i64::from(base.doubted),
-            adopting,
-        ))
-    });
+    let (target, base) = (push.target.as_ref().map(target_text), push.base.as_ref().map(base_text));
     let intent = push.intent.map(|intent| json(&(intent.delta.thousandths(), intent.started_at.micros())));
     let log: Vec<_> = push
         .log
@@ -170,9 +147,40 @@ fn parse<'a, T: serde::Deserialize<'a>>(what: &'static str, text: &'a str) -> Re
     serde_json::from_str(text).map_err(|_| Error::damaged(what, text))
 }
 
+/// What was let go is written where there is any: programs from before it cannot read that.
+fn target_text(target: &Target) -> String {
+    let (epoch, revision) = (target.epoch.get(), target.revision.get());
+    let quantities = [target.level, target.untaken, target.taken_total, target.step.quantity()];
+    let [level, untaken, taken, step] = quantities.map(Quantity::thousandths);
+    if target.released.is_zero() {
+        json(&(epoch, revision, level, untaken, taken, step))
+    } else {
+        json(&(epoch, revision, level, untaken, taken, step, target.released.thousandths()))
+    }
+}
+
+fn base_text(base: &Base) -> String {
+    let adopting = base
+        .adopting
+        .map(|adopting| (adopting.number.get(), adopting.difference.thousandths(), adopting.ask_at.micros()));
+    let [quantity, slack, withheld] = [base.quantity, base.slack, base.withheld].map(Quantity::thousandths);
+    let (epoch, dated, doubted) = (base.epoch.get(), micros(base.dated), i64::from(base.doubted));
+    if base.released.is_zero() {
+        json(&(epoch, quantity, slack, withheld, dated, doubted, adopting))
+    } else {
+        let released = base.released.thousandths();
+        json(&(epoch, quantity, slack, withheld, dated, doubted, adopting, released))
+    }
+}
+
 fn target_of(text: &str) -> Result<Target, Error> {
-    let (epoch, revision, level, untaken, taken_total, step) =
-        parse::<(u64, u64, i64, i64, i64, i64)>("target of a stock", text)?;
+    type First = (u64, u64, i64, i64, i64, i64);
+    type Whole = (u64, u64, i64, i64, i64, i64, i64);
+    let whole = parse::<Whole>("target of a stock", text).or_else(|_| {
+        let (epoch, revision, level, untaken, taken, step) = parse::<First>("target of a stock", text)?;
+        Ok::<_, Error>((epoch, revision, level, untaken, taken, step, 0))
+    });
+    let (epoch, revision, level, untaken, taken_total, step, released) = whole?;
     Ok(Target {
         epoch: Epoch::new(epoch),
         revision: Revision::new(revision),
@@ -180,18 +188,28 @@ fn target_of(text: &str) -> Result<Target, Error> {
         untaken: quantity(untaken),
         taken_total: quantity(taken_total),
         step: Step::new(quantity(step)).ok_or_else(|| Error::damaged("step", step))?,
+        released: quantity(released),
     })
 }
 
 fn base_of(text: &str) -> Result<Base, Error> {
-    type Whole = (u64, i64, i64, i64, Option<i64>, i64, Option<(u64, i64, i64)>);
+    type Asked = Option<(u64, i64, i64)>;
+    type Whole = (u64, i64, i64, i64, Option<i64>, i64, Asked, i64);
+    // Without what was let go.
+    type Second = (u64, i64, i64, i64, Option<i64>, i64, Asked);
     // As it was written before the migration `drift`.
     type First = (u64, i64, i64, i64);
-    let whole = parse::<Whole>("base of a stock", text).or_else(|_| {
-        let (epoch, base, slack, withheld) = parse::<First>("base of a stock", text)?;
-        Ok::<_, Error>((epoch, base, slack, withheld, None, 0, None))
-    });
-    let (epoch, base, slack, withheld, dated, doubted, adopting) = whole?;
+    let whole = parse::<Whole>("base of a stock", text)
+        .or_else(|_| {
+            let (epoch, base, slack, withheld, dated, doubted, asked) =
+                parse::<Second>("base of a stock", text)?;
+            Ok::<_, Error>((epoch, base, slack, withheld, dated, doubted, asked, 0))
+        })
+        .or_else(|_| {
+            let (epoch, base, slack, withheld) = parse::<First>("base of a stock", text)?;
+            Ok::<_, Error>((epoch, base, slack, withheld, None, 0, None, 0))
+        });
+    let (epoch, base, slack, withheld, dated, doubted, adopting, released) = whole?;
     let adopting = adopting.map(|(number, difference, ask_at)| Adopting {
         number: ReadNumber::new(number),
         difference: quantity(difference),
@@ -202,6 +220,7 @@ fn base_of(text: &str) -> Result<Base, Error> {
         quantity: quantity(base),
         slack: quantity(slack),
         withheld: quantity(withheld),
+        released: quantity(released),
         dated: dated.map(timestamp),
         doubted: doubted != 0,
         adopting,

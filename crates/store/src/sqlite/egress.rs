@@ -188,7 +188,7 @@ pub(super) async fn pushes_in(tx: &mut WriteTx, stocks: &[StockId]) -> Result<Ve
     rows_of(sqlx::query_as(LOAD).bind(keys(stocks)).fetch_all(&mut **tx).await)
 }
 
-fn keys(stocks: &[StockId]) -> String {
+pub(super) fn keys(stocks: &[StockId]) -> String {
     let keys: std::collections::BTreeSet<_> =
         stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
     json(&keys)

@@ -133,6 +133,7 @@ pub(crate) async fn a_level_published_ahead_is_found<D: Database>() -> anyhow::R
             untaken: row.untaken,
             taken_total: row.taken_total,
             step: row.step,
+            released: Quantity::ZERO,
         });
         tx.save(&pushes).await?;
         tx.commit().await?;

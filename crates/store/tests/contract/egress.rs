@@ -42,12 +42,14 @@ fn full(id: StockId) -> PushRow {
                 untaken: units(2),
                 taken_total: units(30),
                 step: Step::ONE,
+                released: units(-5),
             }),
             base: Some(Base {
                 epoch: Epoch::new(2),
                 quantity: units(40),
                 slack: units(1),
                 withheld: units(-2),
+                released: units(6),
                 dated: Some(at(8)),
                 doubted: true,
                 adopting: Some(Adopting {

@@ -1,7 +1,7 @@
 //! Differences that comparisons found: kept, listed, decided on, forgotten.
 
 use push::{DriftAction, DriftClass};
-use store::{DRIFTS_KEPT, DriftDecided, DriftRow, PushRow, Store};
+use store::{DECISIONS_KEPT, DRIFTS_KEPT, Decision, DecisionRow, DriftDecided, DriftRow, PushRow, Store};
 use values::{ReadNumber, ShopId, StockId, Timestamp};
 
 use crate::database::Database;
@@ -194,6 +194,62 @@ pub(crate) async fn of_each_stock_the_newest_is_told_that_concerns_people<D: Dat
     let mut told = store.drifts_to_tell_of(&stocks, at(50)).await?;
     told.sort_by_key(|row| row.stock);
     assert_eq!(told, [first, second, other]);
-    assert_eq!(store.drifts_to_tell_of(&[old.stock], at(5)).await?, [old]);
+    assert_eq!(store.drifts_to_tell_of(&[old.stock], at(5)).await?, std::slice::from_ref(&old));
+    // What somebody decided on is told no more; what was found later is.
+    let decided = |stock, upto| DecisionRow {
+        stock,
+        number: 0,
+        upto: ReadNumber::new(upto),
+        decision: Decision::Leave,
+        quantity: units(3),
+        warehouse: None,
+        actor: "boss".to_owned(),
+        reason: None,
+        at: at(99),
+    };
+    let mut tx = store.begin_inventory().await?;
+    tx.add_decision(&decided(old.stock, 1)).await?;
+    tx.add_decision(&decided(of(1, 2), 1)).await?;
+    tx.commit().await?;
+    assert_eq!(store.drifts_to_tell_of(&[old.stock], at(5)).await?, []);
+    assert_eq!(store.drifts_to_tell(at(50), 9, 100).await?.len(), 5);
+    let mut tx = store.begin_inventory().await?;
+    tx.add_decision(&decided(of(1, 2), 2)).await?;
+    tx.commit().await?;
+    assert_eq!(store.drifts_to_tell(at(50), 9, 100).await?.len(), 4);
+    Ok(())
+}
+
+pub(crate) async fn decisions_are_numbered_by_stock_and_the_last_are_kept<D: Database>() -> anyhow::Result<()>
+{
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let (one, other) = (stock(shop(1), 1), stock(shop(1), 2));
+    let row = |stock, upto| DecisionRow {
+        stock,
+        number: 0,
+        upto: ReadNumber::new(upto),
+        decision: Decision::Adopt,
+        quantity: units(-3),
+        warehouse: values::WarehouseId::new(4),
+        actor: "boss".to_owned(),
+        reason: Some("it's \"odd\"".to_owned()),
+        at: at(99),
+    };
+    let kept = DECISIONS_KEPT;
+    for number in 1..=kept + 2 {
+        let mut tx = store.begin_inventory().await?;
+        assert_eq!(tx.add_decision(&row(one, u64::from(number) * 10)).await?, number);
+        tx.commit().await?;
+    }
+    let mut tx = store.begin_inventory().await?;
+    assert_eq!(tx.add_decision(&row(other, 5)).await?, 1);
+    tx.commit().await?;
+    let found = store.decisions_of(&[one, other, stock(shop(2), 1)]).await?;
+    assert_eq!(found.len(), usize::try_from(kept).unwrap() + 1);
+    assert_eq!(found[0], DecisionRow { number: 3, ..row(one, 30) }, "the oldest are forgotten");
+    assert_eq!(found.last(), Some(&DecisionRow { number: 1, ..row(other, 5) }));
+    let about = |number| DecisionRow::about(&found, &edit(one, number, 1)).map(|row| row.number);
+    assert_eq!((about(31), about(40), about(1), about(1_000)), (Some(4), Some(4), Some(3), None));
     Ok(())
 }

@@ -30,6 +30,7 @@ fn pushing(id: values::StockId) -> PushRow {
                 untaken: units(0),
                 taken_total: units(0),
                 step: Step::ONE,
+                released: values::Quantity::ZERO,
             }),
             base: Some(Base { slack: units(1), ..Base::proven(Epoch::ZERO, units(40)) }),
             intent: Some(Intent { delta: units(-2), started_at: NOW }),

@@ -105,6 +105,7 @@ contract! {
         differences_are_listed_newest_first, the_oldest_of_a_stock_are_forgotten, what_became_of_an_edit_is_noted,
         edits_of_many_at_once_are_of_one_class, a_base_of_before_is_understood,
         of_each_stock_the_newest_is_told_that_concerns_people, of_one_read_the_last_is_kept,
+        decisions_are_numbered_by_stock_and_the_last_are_kept,
     }
     egress_notes { notes_round_trip, what_is_due_comes_by_product }
     epoch { nothing_of_before_is_believed, everything_since_is_read_again, no_edit_waits_for_the_ledger_any_more }

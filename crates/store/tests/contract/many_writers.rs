@@ -82,6 +82,7 @@ async fn count_up(store: &Store, stocks: &[StockId]) -> Result<(), store::Error>
             untaken: units(0),
             taken_total: units(0),
             step: Step::ONE,
+            released: values::Quantity::ZERO,
         });
         notes.refusals += 1;
     }

@@ -202,6 +202,7 @@ fn level(
         removed: false,
         parent: line.parent,
         adoption: None,
+        released: Quantity::ZERO,
     });
     Ok(Envelope::seal(&message, Uuid::now_v7(), now, "inventory")?)
 }

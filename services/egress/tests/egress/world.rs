@@ -287,6 +287,7 @@ impl World {
                 removed: level.removed,
                 parent: level.parent,
                 adoption: level.adoption.clone(),
+                released: Quantity::ZERO,
             });
             Envelope::seal(&message, Uuid::now_v7(), self.now(), "inventory").unwrap()
         };

@@ -126,9 +126,7 @@ pub(super) fn drift(shop: &str, row: &DriftRow) -> String {
         DriftAction::Corrected => " onhand puts it right.",
         DriftAction::Withheld => " It stays as it was set.",
         DriftAction::Adopting | DriftAction::Adopted => " The ledger takes it over.",
-        DriftAction::Alerted => {
-            " Nothing was changed: correct it in the shop, or count it with `onhand stock count`."
-        }
+        DriftAction::Alerted => " Nothing was changed: decide with `onhand drift decide`.",
         DriftAction::None => "",
     };
     format!(

@@ -10,7 +10,8 @@ use process::clock;
 use push::{Next, StockPush};
 use serde::{Deserialize, Serialize};
 use store::{
-    DriftRow, Explanation, MovementSum, OpenHold, PushNotes, PushRow, Shop, StockOpening, StockRow, Told,
+    DecisionRow, DriftRow, Explanation, MovementSum, OpenHold, PushNotes, PushRow, Shop, StockOpening,
+    StockRow, Told,
 };
 use utoipa::{IntoParams, ToSchema};
 use values::{Quantity, ShopId, StockId, Timestamp, WarehouseId};
@@ -197,13 +198,14 @@ pub(super) async fn explain(
     let stocks: Vec<StockId> = found.stock.stocks.iter().map(|stock| stock.id).collect();
     let notes = parts.store.push_notes(&stocks).await?;
     let drifts = parts.store.drifts_of(&stocks).await?;
+    let decisions = parts.store.decisions_of(&stocks).await?;
     let warehouses = Warehouses::load(&parts.store).await?;
-    Ok(Json(body(&found, (&notes, &drifts), &warehouses, &shops, clock::now())))
+    Ok(Json(body(&found, (&notes, &drifts, &decisions), &warehouses, &shops, clock::now())))
 }
 
 fn body(
     found: &Explanation,
-    (notes, drifts): (&[PushNotes], &[DriftRow]),
+    (notes, drifts, decisions): (&[PushNotes], &[DriftRow], &[DecisionRow]),
     warehouses: &Warehouses,
     shops: &Shops,
     now: Timestamp,
@@ -211,8 +213,10 @@ fn body(
     let sums = found.stock.stocks.iter().filter_map(|stock| {
         let push = found.pushes.iter().find(|push| push.id == stock.id);
         let notes = notes.iter().find(|notes| notes.id == stock.id);
-        let drifts: Vec<&DriftRow> = drifts.iter().filter(|drift| drift.stock == stock.id).collect();
-        Some(shop_sum(found, stock, shops.get(stock.id.shop)?, (push, notes, &drifts), warehouses, now))
+        let shop = shops.get(stock.id.shop)?;
+        let drifts = drifts.iter().filter(|drift| drift.stock == stock.id);
+        let drifts = drifts.map(|drift| DriftBody::new(drift, shop.name.clone(), decisions)).collect();
+        Some(shop_sum(found, stock, shop, (push, notes, drifts), warehouses, now))
     });
     ExplanationBody {
         sku: found.stock.sku.to_string(),
@@ -270,7 +274,7 @@ fn shop_sum(
     found: &Explanation,
     stock: &StockRow,
     shop: &Shop,
-    (push, notes, drifts): (Option<&PushRow>, Option<&PushNotes>, &[&DriftRow]),
+    (push, notes, drifts): (Option<&PushRow>, Option<&PushNotes>, Vec<DriftBody>),
     warehouses: &Warehouses,
     now: Timestamp,
 ) -> ShopSum {
@@ -279,7 +283,6 @@ fn shop_sum(
     let available: Quantity =
         routing.iter().filter_map(|id| balances.get(&id)).map(|balance| balance.available()).sum();
     let state = push.map(|push| &push.push);
-    let base = state.and_then(|state| state.base);
     let told = push.and_then(|push| push.told.as_ref());
     ShopSum {
         shop: shop.name.clone(),
@@ -289,7 +292,7 @@ fn shop_sum(
         buffer: stock.buffer.unwrap_or(shop.settings.buffer).into(),
         level: stock.level.into(),
         untaken: stock.untaken.into(),
-        withheld: base.map(|base| base.withheld.into()),
+        withheld: state.and_then(StockPush::withheld).map(Into::into),
         goal: state.and_then(goal).map(Into::into),
         shows: state.and_then(StockPush::expected).map(Into::into),
         opening: opening_word(stock.opening),
@@ -298,7 +301,7 @@ fn shop_sum(
         answer: told.map(|told| told.answer.clone()),
         compared_at: stock.settle.map(|settle| settle.answered.hub.into()),
         compared_shown: stock.settle.and_then(|settle| settle.shown).map(Into::into),
-        drifts: drifts.iter().map(|drift| DriftBody::new(drift, shop.name.clone())).collect(),
+        drifts,
         attempts: notes.map(|notes| notes.attempts.iter().map(Into::into).collect()).unwrap_or_default(),
         unsettled: unsettled(stock, push, notes, now),
     }

@@ -35,6 +35,7 @@ pub(super) const ROUTES: &[&str] = &[
     "/dead",
     "/dead/{id}/{action}",
     "/drifts",
+    "/drifts/decide",
     "/explain/{sku}",
     "/grants/done",
     "/grants/keys",

@@ -4,6 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
 use values::{Quantity, Timestamp};
 
+use super::problem::Problem;
+
 /// A quantity as decimal text, to a thousandth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, example = "12", pattern = r"^-?[0-9]{1,10}(\.[0-9]{1,3})?$")]
@@ -51,6 +53,14 @@ pub(super) fn text_of(at: Timestamp) -> jiff::Timestamp {
         jiff::Timestamp::MIN
     } else {
         jiff::Timestamp::MAX
+    })
+}
+
+/// A moment that a query names.
+pub(super) fn moment(name: &str, text: &str) -> Result<Timestamp, Problem> {
+    let parsed: Result<jiff::Timestamp, _> = text.parse();
+    parsed.map(|at| Timestamp::from_micros(at.as_microsecond())).map_err(|_| {
+        Problem::bad_request(format!("`{name}` is {text:?}; a time like 2026-05-01T12:00:00Z is wanted"))
     })
 }
 

@@ -16,6 +16,7 @@ const ROUTES: &str = "
     get /dead
     post /dead/{id}/{action}
     get /drifts
+    post /drifts/decide
     get /explain/{sku}
     get /grants/{id}
     get /health

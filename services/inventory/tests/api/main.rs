@@ -8,6 +8,7 @@ mod access;
 #[path = "../service/database.rs"]
 #[expect(dead_code, reason = "the tests of the service use the rest of it")]
 mod database;
+mod deciding;
 mod document;
 mod grants;
 mod imports;

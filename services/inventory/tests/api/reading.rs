@@ -144,7 +144,7 @@ fn lowered(stock: StockId, second: i64) -> DriftRow {
 fn lowered_body(at: &str) -> Value {
     json!({
         "shop": "berlin", "stock": 17, "sku": "TEE", "at": at, "number": 7, "class": "edit_down", "expected": "8",
-        "shown": "7", "difference": "-1", "action": "withheld", "why": null,
+        "shown": "7", "difference": "-1", "action": "withheld", "why": null, "decided": null,
     })
 }
 
@@ -219,6 +219,7 @@ async fn what_a_shop_was_told_and_what_is_not_settled() {
         untaken: row.untaken,
         taken_total: units(2),
         step: row.step,
+        released: values::Quantity::ZERO,
     };
     assert!(push.push.retarget(target));
     push.push.base = Some(Base { withheld: units(1), ..Base::proven(epoch, units(9)) });

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -13,6 +14,29 @@ use crate::screen::{Screen, Table, text};
 pub(crate) enum Drift {
     /// Differences that comparisons found, the newest first; the last 20 of each stock are kept.
     List(List),
+    /// Decide about a difference that was left as it was set: once, whatever the shop's policy.
+    Decide(Decide),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decide {
+    /// The shop's name.
+    shop: String,
+    /// The SKU; or the number of its stock in the shop, if no SKU of the shop is written like that.
+    #[arg(value_name = "SKU|STOCK")]
+    stock: String,
+    /// correct: the shop is told the difference. adopt: the ledger takes it over. leave: it stays so, and is no alert any more.
+    #[arg(value_parser = ["correct", "adopt", "leave"])]
+    decision: String,
+    /// Where the ledger takes it over, for a shop that sells from several warehouses.
+    #[arg(short, long, value_name = "NAME")]
+    warehouse: Option<String>,
+    /// Why, for those who look at the movements.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// A text of your own that makes this happen once however often it is asked for.
+    #[arg(long, value_name = "TEXT")]
+    key: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -31,7 +55,33 @@ impl Drift {
     pub(crate) async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
         match self {
             Self::List(list) => list.run(api, screen).await,
+            Self::Decide(decide) => decide.run(api, screen).await,
         }
+    }
+}
+
+impl Decide {
+    async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
+        let body = json!({
+            "shop": self.shop, "stock": self.stock, "decision": self.decision, "warehouse": self.warehouse,
+            "reason": self.reason,
+        });
+        let make = || Ok(api.request(Method::POST, &["drifts", "decide"]).json(&body));
+        let decided = api.once(self.key.as_deref(), make).await?;
+        screen.show(&decided, |screen| {
+            let kept = quantity::of(&decided, "quantity");
+            let (what, how_much) =
+                if kept.is_negative() { ("left in", kept.abs()) } else { ("kept out of", kept) };
+            let done = match self.decision.as_str() {
+                "correct" => format!("{how_much} were {what} the shop; it is told the difference"),
+                "adopt" => {
+                    let warehouse = text(&decided, "warehouse");
+                    format!("{how_much} were {what} the shop; the ledger took it over in {warehouse}")
+                }
+                _ => format!("{how_much} stay {what} the shop"),
+            };
+            screen.line(format!("{} of {}: {done}", self.stock, self.shop))
+        })
     }
 }
 
@@ -53,7 +103,10 @@ impl List {
             if items.is_empty() {
                 return Ok(());
             }
-            screen.line("what each means: `onhand explain SKU`")
+            screen.line(
+                "what each means: `onhand explain SKU`; what is withheld or alerted: `onhand drift decide SHOP SKU \
+                 correct|adopt|leave`",
+            )
         })
     }
 }
@@ -65,11 +118,15 @@ fn apart(drift: &Value) -> String {
     }
 }
 
-/// What is done about it, and why the ledger did not take it over, if it was to.
-fn action(drift: &Value) -> String {
-    match drift.get("why").and_then(Value::as_str) {
+/// What is done about it, why the ledger did not take it over, if it was to, and what somebody decided since.
+pub(crate) fn action(drift: &Value) -> String {
+    let done = match drift.get("why").and_then(Value::as_str) {
         Some(why) => format!("{} ({why})", text(drift, "action")),
         None => text(drift, "action"),
+    };
+    match drift.get("decided").filter(|decided| !decided.is_null()) {
+        Some(decided) => format!("{done}, then {} by {}", text(decided, "decision"), text(decided, "by")),
+        None => done,
     }
 }
 
@@ -94,7 +151,7 @@ pub(crate) fn what_is_done(action: &str) -> &str {
         "withheld" => "it stays as it was set",
         "adopting" => "the ledger is asked to take it over",
         "adopted" => "the ledger took it over",
-        "alerted" => "nothing is done until somebody decides",
+        "alerted" => "nothing is done until somebody decides (`onhand drift decide`)",
         "none" => "nothing is to be done",
         other => other,
     }

@@ -95,12 +95,17 @@ fn found(drift: &Value) -> String {
     let (whose, done) = (whose(&class), what_is_done(&action));
     let at = text(drift, "at");
     let why = drift.get("why").and_then(Value::as_str).map_or_else(String::new, |why| format!(" ({why})"));
+    let decided = drift.get("decided").filter(|decided| !decided.is_null());
+    let decided = decided.map_or_else(String::new, |decided| {
+        let [decision, by, at] = ["decision", "by", "at"].map(|name| text(decided, name));
+        format!("; {by} decided to {decision} it at {at}")
+    });
     if drift.get("difference").is_none_or(Value::is_null) {
-        return format!("  compared at {at}: {whose}; {done}{why}");
+        return format!("  compared at {at}: {whose}; {done}{why}{decided}");
     }
     let apart = quantity::of(drift, "difference");
     let (apart, than) = if apart.is_negative() { (-apart, "less") } else { (apart, "more") };
-    format!("  compared at {at}: it showed {apart} {than} than it should: {whose}; {done}{why}")
+    format!("  compared at {at}: it showed {apart} {than} than it should: {whose}; {done}{why}{decided}")
 }
 
 /// What the shop should show and why, and what it was told and answered.

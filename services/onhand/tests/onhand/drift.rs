@@ -1,6 +1,8 @@
 //! Every kind of difference under every policy, in real processes: told as what it is, and answered as the shop wants; edits
 //! are taken over exactly once though the processes die meanwhile.
 
+mod deciding;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -272,6 +274,7 @@ async fn run(form: Form) {
     }
     all_comes_right(&bench, &stages).await;
     told_to_people(&bench).await;
+    deciding::people_decide(&bench, &mut deployment, &stages).await;
     all_is_sound(&bench).await;
     deployment.stop(&bench).await;
 }

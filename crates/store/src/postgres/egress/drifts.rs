@@ -70,7 +70,9 @@ const TO_TELL: &str = concat!(
               FROM (SELECT DISTINCT ON (d.shop, d.holder) d.*
                       FROM egress.drifts AS d WHERE d.at >= $1 AND ",
     drift_to_tell!(),
-    " ORDER BY d.shop, d.holder, d.number DESC) AS n) AS d WHERE d.place <= $2 ORDER BY d.shop, d.holder LIMIT $3"
+    " AND NOT EXISTS (SELECT 1 FROM inventory.decisions AS c
+                                         WHERE c.shop = d.shop AND c.holder = d.holder AND c.upto >= d.number)
+                     ORDER BY d.shop, d.holder, d.number DESC) AS n) AS d WHERE d.place <= $2 ORDER BY d.shop, d.holder LIMIT $3"
 );
 
 const TO_TELL_OF: &str = concat!(
@@ -80,7 +82,9 @@ const TO_TELL_OF: &str = concat!(
       CROSS JOIN LATERAL (SELECT * FROM egress.drifts AS d
                            WHERE d.shop = w.shop AND d.holder = w.holder AND d.at >= $3 AND ",
     drift_to_tell!(),
-    " ORDER BY d.number DESC LIMIT 1) AS d"
+    " AND NOT EXISTS (SELECT 1 FROM inventory.decisions AS c
+                              WHERE c.shop = d.shop AND c.holder = d.holder AND c.upto >= d.number)
+      ORDER BY d.number DESC LIMIT 1) AS d"
 );
 
 impl Postgres {

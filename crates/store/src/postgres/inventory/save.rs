@@ -123,11 +123,11 @@ const STOCKS: &str = "
 UPDATE inventory.stocks AS s
    SET level = w.level, untaken = w.untaken, taken_total = w.taken_total, last_order_date = w.last_order_date,
        epoch = w.epoch, revision = w.revision, last_applied_at = w.last_applied_at, opening = w.opening,
-       settle = w.settle, dated = w.dated, adoption = w.adoption
+       settle = w.settle, dated = w.dated, adoption = w.adoption, released = w.released
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-              $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[])
+              $8::bigint[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::bigint[])
        AS w (shop, holder, level, untaken, taken_total, last_order_date, epoch, revision, last_applied_at, opening,
-             settle, dated, adoption)
+             settle, dated, adoption, released)
  WHERE s.shop = w.shop AND s.holder = w.holder";
 
 /// Nobody else remembers one meanwhile: they were locked when they were asked for.

@@ -16,7 +16,7 @@ macro_rules! drift_columns {
 }
 pub(crate) use drift_columns;
 
-/// A difference that people should know of, of `d`: whoever made it, or what is left to them.
+/// A difference that people should know of, of `d`: what others made, and what is left to people.
 macro_rules! drift_to_tell {
     () => {
         "(d.class NOT IN ('lost_update', 'doubtful_call') OR d.action = 'alerted')"

@@ -72,7 +72,8 @@ const TO_TELL: &str = concat!(
               FROM (SELECT d.*, row_number() OVER (PARTITION BY d.shop, d.holder ORDER BY d.number DESC) AS age
                       FROM egress_drifts AS d WHERE d.at >= ?1 AND ",
     drift_to_tell!(),
-    ") AS n WHERE n.age = 1) AS d WHERE d.place <= ?2 ORDER BY d.shop, d.holder LIMIT ?3"
+    " AND NOT EXISTS (SELECT 1 FROM inventory_decisions AS c
+                                         WHERE c.shop = d.shop AND c.holder = d.holder AND c.upto >= d.number)) AS n WHERE n.age = 1) AS d WHERE d.place <= ?2 ORDER BY d.shop, d.holder LIMIT ?3"
 );
 
 const TO_TELL_OF: &str = concat!(
@@ -83,7 +84,8 @@ const TO_TELL_OF: &str = concat!(
        AND d.number = (SELECT max(d.number) FROM egress_drifts AS d
                         WHERE d.shop = w.value ->> 0 AND d.holder = w.value ->> 1 AND d.at >= ?2 AND ",
     drift_to_tell!(),
-    ")"
+    " AND NOT EXISTS (SELECT 1 FROM inventory_decisions AS c
+                                         WHERE c.shop = d.shop AND c.holder = d.holder AND c.upto >= d.number))"
 );
 
 impl Sqlite {

@@ -90,7 +90,7 @@ UPDATE inventory_stocks
    SET level = w.value ->> 2, untaken = w.value ->> 3, taken_total = w.value ->> 4,
        last_order_date = w.value ->> 5, epoch = w.value ->> 6, revision = w.value ->> 7,
        last_applied_at = w.value ->> 8, opening = w.value ->> 9, settle = w.value ->> 10,
-       dated = w.value ->> 11, adoption = w.value ->> 12
+       dated = w.value ->> 11, adoption = w.value ->> 12, released = w.value ->> 13
   FROM jsonb_each(?1) AS w
  WHERE inventory_stocks.shop = w.value ->> 0 AND inventory_stocks.holder = w.value ->> 1";
 
