@@ -72,9 +72,9 @@ pub use registry::{
     StillHeld, TokenRevoked, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor, same_address,
 };
 pub use report::{
-    Explanation, ListingRow, MovementSum, OpenHold, Openings, Orphan, OrphanCause, PAGE_ROWS_MAX,
-    ParkedCause, ParkedLine, STATUS_GONE, STATUS_TRASH, SkuStock, Stocked, UnmappedCause, UnmappedStock,
-    Waiting, WarehouseTotal,
+    Explanation, ListingRow, MovementPlace, MovementSum, OpenHold, Openings, Orphan, OrphanCause,
+    PAGE_ROWS_MAX, ParkedCause, ParkedLine, STATUS_GONE, STATUS_TRASH, SkuStock, Stocked, UnmappedCause,
+    UnmappedStock, Waiting, WarehouseTotal,
 };
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
 pub use shards::{CLOCKS_DIFFER_MAX, ShardLease, Share};

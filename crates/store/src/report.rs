@@ -68,6 +68,13 @@ pub struct Explanation {
     pub pushes: Vec<PushRow>,
 }
 
+/// The place of a movement among all: by SKU, in the order in which these were heard of, then by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MovementPlace {
+    pub(crate) sku_id: i64,
+    pub(crate) number: u64,
+}
+
 /// Why a line is not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ParkedCause {

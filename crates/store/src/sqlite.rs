@@ -7,6 +7,7 @@ mod decisions;
 mod egress;
 mod egress_reports;
 mod epoch;
+mod exports;
 mod grants;
 mod ingress;
 mod ingress_counts;

@@ -34,7 +34,8 @@ use crate::registry::{
     ShopSettings, TokenRevoked, Warehouse, WarehouseAdded, WarehouseKind, WebhookDoor,
 };
 use crate::report::{
-    Explanation, ListingRow, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting, WarehouseTotal,
+    Explanation, ListingRow, MovementPlace, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting,
+    WarehouseTotal,
 };
 use crate::secret::SecretKey;
 use crate::shards::{ShardLease, Shards, Share};
@@ -530,6 +531,10 @@ on_every_backend! {
     fn open_orders(shop: ShopId, after: Option<OrderId>, limit: u32) -> Vec<OrderId>;
     /// A SKU's movements from after a number; 0 from the first.
     fn movements(of: &Sku, after: u64, limit: u32) -> Vec<Posted>;
+    /// Movements of all SKUs, from after a place: by SKU, and by number within one.
+    fn movements_page(after: Option<MovementPlace>, limit: u32) -> Vec<(MovementPlace, Posted)>;
+    /// Orders of all shops, by key from after `after`.
+    fn orders_page(after: Option<(ShopId, OrderId)>, limit: u32) -> Vec<OrderRow>;
     /// All that makes a SKU's numbers what they are.
     fn explain(of: &Sku) -> Option<Explanation>;
     /// Lines without SKU.

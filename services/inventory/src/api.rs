@@ -17,6 +17,7 @@ mod extract;
 mod health;
 mod imports;
 mod keys;
+mod ledgers;
 mod mappings;
 mod movements;
 mod names;
@@ -135,6 +136,8 @@ fn read_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(explain::explain))
         .routes(routes!(export::export))
         .routes(routes!(health::health))
+        .routes(routes!(ledgers::export_movements))
+        .routes(routes!(ledgers::export_orders))
         .routes(routes!(movements::list))
         .routes(routes!(orders::read))
         .routes(routes!(orders::orphans))

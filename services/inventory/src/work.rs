@@ -9,7 +9,7 @@ use ledger::{
 };
 use store::{
     Changes, InventoryTx, ListingBook, OperationRecord, OrderRow, Posted, Posting, Shop, ShopState, StockRow,
-    Unpublished, Wanted, Wish,
+    TagSet, Unpublished, Wanted, Wish,
 };
 use values::{HolderId, LineId, ListingId, OrderId, ShopId, Sku, StockId, Timestamp, WarehouseId};
 
@@ -307,10 +307,19 @@ impl Work {
             self.touched.insert(movement.sku.clone(), occasion.trace.clone());
             let tags = match movement.cause {
                 Cause::Order { shop, .. } => self.shops.get(&shop).and_then(|shop| shop.tag_set.clone()),
-                Cause::Operation => None,
+                Cause::Operation => self.tags_at(&movement.sku, movement.warehouse),
             };
             self.movements.push(Posted { movement, posting: Posting { tags, ..occasion.posting() } });
         }
+    }
+
+    /// What the shops that sell a SKU from a warehouse are tagged with, if they all are alike: whose goods it is moving then.
+    fn tags_at(&self, sku: &Sku, warehouse: WarehouseId) -> Option<Arc<TagSet>> {
+        let rows = self.stocks.values().filter(|row| row.sku.as_ref() == Some(sku) && !row.removed);
+        let shops = rows.filter_map(|row| self.shops.get(&row.id.shop));
+        let mut sellers = shops.filter(|shop| shop.settings.routing.iter().any(|from| from == warehouse));
+        let first = sellers.next()?.tag_set.clone();
+        if sellers.all(|shop| shop.tag_set == first) { first } else { None }
     }
 
     /// Computes the levels of every stock of every SKU that was touched, in all shops.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    alerts, approve, doctor, drift, explain, movements, order, parked, reconcile, shop, stock, token,
+    alerts, approve, doctor, drift, explain, export, movements, order, parked, reconcile, shop, stock, token,
     warehouse,
 };
 use crate::failure::EXIT_CODES_HELP;
@@ -71,6 +71,9 @@ pub(crate) enum Command {
     Explain(explain::Explain),
     /// The ledger of one SKU.
     Movements(movements::Movements),
+    /// All movements, or all orders, for bookkeeping: as CSV, or as a JSON object a line.
+    #[command(subcommand)]
+    Export(export::Export),
     /// What waits for somebody: lines without SKU, messages given up.
     #[command(subcommand)]
     Parked(parked::Parked),

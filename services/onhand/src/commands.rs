@@ -6,6 +6,7 @@ mod check;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod movements;
 pub(crate) mod order;
 pub(crate) mod parked;
@@ -39,6 +40,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Order(order) => order.run(&api()?, screen).await,
         Command::Drift(drift) => drift.run(&api()?, screen).await,
         Command::Explain(explain) => explain.run(&api()?, screen).await,
+        Command::Export(export) => export.run(&api()?, screen).await,
         Command::Movements(movements) => movements.run(&api()?, screen).await,
         Command::Parked(parked) => parked.run(&api()?, screen).await,
         Command::Alerts(alerts) => alerts.run(&api()?, screen).await,

@@ -7,11 +7,15 @@ use ledger::{Balance, Cause, Movement, MovementKind};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use values::Sku;
 
+use super::lines::LineColumns;
 use super::registry::tag_set;
-use super::{StockColumns, bytes16, holds, id, opening, quantity, sku, sku_book, timestamp, unsigned};
+use super::{
+    OrderColumns, StockColumns, bytes16, holds, id, opening, order_row, quantity, signed, sku, sku_book,
+    timestamp, unsigned,
+};
 use crate::error::Error;
-use crate::inventory::{Posted, Posting, StockOpening, StockRow};
-use crate::report::{MovementSum, OpenHold, Openings, SkuStock};
+use crate::inventory::{OrderRow, Posted, Posting, StockOpening, StockRow};
+use crate::report::{MovementPlace, MovementSum, OpenHold, Openings, SkuStock};
 
 /// Id, SKU, number of its last movement, counted at, balances.
 pub(crate) type SkuColumns = (i64, String, i64, Option<i64>, String);
@@ -138,6 +142,54 @@ pub(crate) fn posted(of: &Sku, row: MovementColumns) -> Result<Posted, Error> {
             tags: tags.map(Arc::new),
         },
     })
+}
+
+/// A movement with its SKU, and its place among all.
+pub(crate) struct PlacedColumns {
+    movement: MovementColumns,
+    sku_id: i64,
+    sku: String,
+}
+
+impl<'r, R: Row> FromRow<'r, R> for PlacedColumns
+where
+    MovementColumns: FromRow<'r, R>,
+    for<'n> &'n str: ColumnIndex<R>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            movement: FromRow::from_row(row)?,
+            sku_id: row.try_get("of_sku")?,
+            sku: row.try_get("sku_text")?,
+        })
+    }
+}
+
+pub(crate) fn placed(row: PlacedColumns) -> Result<(MovementPlace, Posted), Error> {
+    let posted = posted(&sku(&row.sku)?, row.movement)?;
+    Ok((MovementPlace { sku_id: row.sku_id, number: posted.movement.number }, posted))
+}
+
+/// SKU, number.
+pub(crate) fn place_columns(after: Option<MovementPlace>) -> (i64, i64) {
+    after.map_or((0, 0), |place| (place.sku_id, signed(place.number)))
+}
+
+/// The orders, each with its lines; both in the order of their keys.
+pub(crate) fn with_lines(orders: Vec<OrderColumns>, lines: &[LineColumns]) -> Result<Vec<OrderRow>, Error> {
+    let mut lines = lines.iter().peekable();
+    let mut found = Vec::with_capacity(orders.len());
+    for columns in orders {
+        let key = (columns.0, columns.1);
+        let mut row = order_row(columns)?;
+        while let Some(line) = lines.next_if(|line| (line.shop, line.order) == key) {
+            row.order.lines.push(line.line()?);
+        }
+        found.push(row);
+    }
+    Ok(found)
 }
 
 fn movement_kind(word: &str) -> Result<MovementKind, Error> {

@@ -13,6 +13,7 @@ mod egress;
 mod egress_drifts;
 mod egress_notes;
 mod epoch;
+mod exports;
 mod grants;
 mod ingress;
 mod ingress_reconcile;
@@ -108,6 +109,7 @@ contract! {
         decisions_are_numbered_by_stock_and_the_last_are_kept,
     }
     egress_notes { notes_round_trip, what_is_due_comes_by_product }
+    exports { every_movement_is_exported_once, every_order_is_exported_with_its_lines }
     epoch { nothing_of_before_is_believed, everything_since_is_read_again, no_edit_waits_for_the_ledger_any_more }
     ingress {
         a_reader_has_the_shop_for_itself, a_stale_fence_gets_nothing, read_numbers_are_never_given_twice,

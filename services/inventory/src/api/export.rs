@@ -50,7 +50,7 @@ enum Next {
 
 /// An export that cannot go on; the connection is cut, so that nobody takes half of it for all.
 #[derive(Debug, thiserror::Error)]
-enum ExportError {
+pub(super) enum ExportError {
     #[error("the export could not be read")]
     Store(#[source] store::Error),
     #[error("the export could not be written as CSV")]
@@ -70,14 +70,16 @@ async fn page(
         }
         Next::After(after) => after,
     };
-    let rows = store.stock_page(after.as_ref(), PAGE_SKUS).await.map_err(|error| {
-        tracing::error!(error = %process::error_chain(&error), "an export was cut off");
-        ExportError::Store(error)
-    })?;
+    let rows = store.stock_page(after.as_ref(), PAGE_SKUS).await.map_err(cut_off)?;
     let full = u32::try_from(rows.len()).unwrap_or(u32::MAX) >= PAGE_SKUS;
     let next = rows.last().filter(|_| full).map_or(Next::End, |row| Next::After(Some(row.sku.clone())));
     let text = lines(|writer| rows.iter().try_for_each(|row| write(writer, row, warehouses)));
     Ok(Some((text.map_err(ExportError::Csv)?, next)))
+}
+
+pub(super) fn cut_off(error: store::Error) -> ExportError {
+    tracing::error!(error = %process::error_chain(&error), "an export was cut off");
+    ExportError::Store(error)
 }
 
 pub(super) type Writer = csv::Writer<Vec<u8>>;

@@ -26,40 +26,41 @@ use super::wire::{Amount, Time};
 pub(super) struct Movement {
     /// Its number among the SKU's movements: 1, 2, 3… without gaps.
     #[schema(example = 1)]
-    number: u64,
+    pub(super) number: u64,
     /// When.
-    at: Time,
+    pub(super) at: Time,
     /// The warehouse.
     #[schema(example = "main")]
-    warehouse: String,
+    pub(super) warehouse: String,
     /// `opening`, `receipt`, `adjustment`, `reserve`, `release`, `ship`, `return`, `transfer`, `count` or `mirror`.
     #[schema(example = "receipt")]
-    kind: &'static str,
+    pub(super) kind: &'static str,
     /// Change of on hand.
-    on_hand_change: Amount,
+    pub(super) on_hand_change: Amount,
     /// Change of reserved.
-    reserved_change: Amount,
+    pub(super) reserved_change: Amount,
     /// On hand after it.
-    on_hand: Amount,
+    pub(super) on_hand: Amount,
     /// Reserved after it.
-    reserved: Amount,
+    pub(super) reserved: Amount,
     /// The shop whose order made it happen.
-    shop: Option<String>,
+    pub(super) shop: Option<String>,
     /// That order.
-    order: Option<i64>,
+    pub(super) order: Option<i64>,
     /// Its line.
-    line: Option<i64>,
+    pub(super) line: Option<i64>,
     /// Who, for operations.
-    actor: Option<String>,
+    pub(super) actor: Option<String>,
     /// Why, for corrections.
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
     /// Idempotency key of the operation.
-    operation: Option<String>,
+    pub(super) operation: Option<String>,
     /// Trace id of what made it happen.
-    trace: Option<String>,
-    /// What the shop was tagged with then.
+    pub(super) trace: Option<String>,
+    /// What the shop was tagged with then. Of an operation: what the shops that sell the SKU from the warehouse were tagged with,
+    /// if they were all tagged alike.
     #[schema(example = json!({"cost-centre": "4711"}))]
-    tags: BTreeMap<String, String>,
+    pub(super) tags: BTreeMap<String, String>,
 }
 
 /// Which movements.
@@ -107,14 +108,14 @@ pub(super) async fn list(
     Ok(Json(Page { items, next }))
 }
 
-const fn order_of(row: &Posted) -> Option<(values::ShopId, values::OrderId, values::LineId)> {
+pub(super) const fn order_of(row: &Posted) -> Option<(values::ShopId, values::OrderId, values::LineId)> {
     match row.movement.cause {
         Cause::Order { shop, order, line } => Some((shop, order, line)),
         Cause::Operation => None,
     }
 }
 
-fn body(row: &Posted, warehouses: &Warehouses, shops: &Shops) -> Movement {
+pub(super) fn body(row: &Posted, warehouses: &Warehouses, shops: &Shops) -> Movement {
     let (movement, posting, of) = (&row.movement, &row.posting, order_of(row));
     let text = |text: &Option<std::sync::Arc<str>>| text.as_ref().map(ToString::to_string);
     Movement {

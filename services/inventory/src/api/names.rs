@@ -108,6 +108,14 @@ pub(super) struct Shops {
 impl Shops {
     /// Those of the ids.
     pub(super) async fn load(store: &Store, ids: impl IntoIterator<Item = ShopId>) -> Result<Self, Problem> {
+        Ok(Self::load_stored(store, ids).await?)
+    }
+
+    /// The same, for who has begun to answer.
+    pub(super) async fn load_stored(
+        store: &Store,
+        ids: impl IntoIterator<Item = ShopId>,
+    ) -> Result<Self, store::Error> {
         let mut ids: Vec<ShopId> = ids.into_iter().collect();
         ids.sort_unstable();
         ids.dedup();

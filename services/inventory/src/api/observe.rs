@@ -37,6 +37,8 @@ pub(super) const ROUTES: &[&str] = &[
     "/drifts",
     "/drifts/decide",
     "/explain/{sku}",
+    "/export/movements",
+    "/export/orders",
     "/grants/done",
     "/grants/keys",
     "/grants/{id}",

@@ -37,7 +37,7 @@ fn operations() -> Vec<(Method, String, Scope)> {
 async fn every_route_asks_for_its_scope() {
     let api = Api::new().await;
     let operations = operations();
-    assert_eq!(operations.len(), 50);
+    assert_eq!(operations.len(), 52);
     for (method, path, needed) in operations {
         let what = format!("{method} {path}");
         let nobody = api.send(api.bare(method.clone(), &path)).await;

@@ -18,6 +18,8 @@ const ROUTES: &str = "
     get /drifts
     post /drifts/decide
     get /explain/{sku}
+    get /export/movements
+    get /export/orders
     get /grants/{id}
     get /health
     post /imports

@@ -10,6 +10,7 @@ mod access;
 mod database;
 mod deciding;
 mod document;
+mod exports;
 mod grants;
 mod imports;
 mod operations;

@@ -204,6 +204,8 @@ async fn movements_carry_the_tags_of_their_time() {
     api.patch("/shops/berlin", &json!({ "tags": { "a b": "x" } })).await.problem(422, "invalid");
     let shown = [(17, 3, Some(3)), (18, 2, Some(2))];
     api.world.tell([seen(shop, 1001, read(2, 300), "completed", 200, &shown)]).await;
+    // What people do with the goods of one shop is tagged as its orders are.
+    api.receive("TEE", "4").await;
     let movements = api.get("/movements?sku=TEE").await.good(200);
     let of = |movement: &Value| (movement["kind"].as_str().unwrap().to_owned(), movement["tags"].clone());
     let found: Vec<_> = movements.get("items").unwrap().as_array().unwrap().iter().map(of).collect();
@@ -212,6 +214,7 @@ async fn movements_carry_the_tags_of_their_time() {
         ("reserve", json!({})),
         ("ship", json!({ "cost-centre": "4711", "price-list": "gross" })),
         ("ship", json!({ "price-list": "net" })),
+        ("receipt", json!({ "price-list": "net" })),
     ];
     assert_eq!(found, expected.map(|(kind, tags)| (kind.to_owned(), tags)));
     let order = api.get("/orders/berlin/1001").await.good(200);

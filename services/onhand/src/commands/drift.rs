@@ -157,7 +157,7 @@ pub(crate) fn what_is_done(action: &str) -> &str {
     }
 }
 
-fn since(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse() {
         return Ok(at);
     }

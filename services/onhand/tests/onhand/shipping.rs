@@ -71,6 +71,27 @@ pub(crate) async fn what_is_shipped_is_told_to_its_shop(world: &World) {
     for movement in of_orders {
         assert_eq!(movement["tags"], serde_json::json!({ "cost-centre": "4711" }), "{movement}");
     }
+    all_is_exported(world).await;
+}
+
+/// What bookkeeping gets: every movement and every line of the shop's order, each with the tags.
+async fn all_is_exported(world: &World) {
+    let bench = &world.bench;
+    let tags = serde_json::json!({ "cost-centre": "4711" });
+    let moved = bench.run(&["export", "movements", "--shop", "shop-0", "--json"]).await.good();
+    let moved: Vec<serde_json::Value> =
+        moved.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_goods: Vec<_> = moved.iter().filter(|row| row["sku"] == sku(GOODS).as_str()).collect();
+    assert_eq!(of_goods.len(), 3, "{of_goods:?}");
+    assert!(of_goods.iter().all(|row| row["tags"] == tags), "{of_goods:?}");
+    let orders = bench.run(&["export", "orders", "--shop", "shop-0", "--since", "1d"]).await.good();
+    let lines: Vec<&str> =
+        orders.lines().filter(|line| line.contains(&format!(",{},", sku(GOODS)))).collect();
+    assert_eq!(lines.len(), 1, "{orders}");
+    assert!(
+        lines[0].contains(",completed,") && lines[0].ends_with(r#","{""cost-centre"":""4711""}""#),
+        "{lines:?}"
+    );
 }
 
 /// Waits until the shop was told all there is of a shipment.
