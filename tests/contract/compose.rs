@@ -98,6 +98,41 @@ fn every_variable_is_a_setting_and_secrets_are_files() {
     }
 }
 
+/// What inventory is to know of alerts reaches it, and what is secret of that is a file that can be filled in.
+#[test]
+fn whoever_is_to_be_told_of_alerts_can_be_set_up() {
+    let compose = compose();
+    let script = std::fs::read_to_string(root().join("deploy/compose/make-secrets.sh")).expect("it is there");
+    let mounted: Vec<&String> = compose
+        .iter()
+        .filter(|(path, _)| path.starts_with("services/inventory/secrets/"))
+        .map(|(_, name)| name)
+        .collect();
+    let alerts =
+        GROUPS.iter().flat_map(|group| group.settings).filter(|s| s.name.starts_with("ONHAND_ALERT_"));
+    let (mut told, mut secret) = (0, 0);
+    for setting in alerts {
+        let is_secret = matches!(setting.kind, Kind::Secret);
+        let name = if is_secret { format!("{}_FILE", setting.name) } else { setting.name.to_owned() };
+        let Some(value) = compose.get(&format!("services/inventory/environment/{name}")) else {
+            assert!(!is_secret, "{name} is not passed");
+            continue;
+        };
+        told += 1;
+        // Blank is the same as absent.
+        assert!(value.starts_with(&format!("${{{name}:-")), "{name}: {value}");
+        if is_secret {
+            secret += 1;
+            let file = setting.name.trim_start_matches("ONHAND_").to_ascii_lowercase();
+            assert!(mounted.contains(&&file), "{file}: {mounted:?}");
+            let path = compose.get(&format!("secrets/{file}/file")).map(String::as_str);
+            assert_eq!(path, Some(format!("./deploy/compose/secrets/{file}").as_str()));
+            assert!(script.contains(&file), "{file} is not made");
+        }
+    }
+    assert_eq!((told, secret), (7, 3));
+}
+
 #[test]
 fn what_is_wrong_is_seen() {
     let read = read("a:\n  b: 1\n  # no\n  c:\n    - \"x\"\n    - y\nd: {}\n");
