@@ -394,7 +394,7 @@ fn what_certainly_did_not_arrive_makes_no_difference_ours() {
                 (second, revision) = (second + 100, revision + 1);
             }
             let expected = stock.expected().unwrap();
-            let shown = i64::try_from(expected.thousandths() / 1_000).unwrap() + 3;
+            let shown = expected.thousandths() / 1_000 + 3;
             let Settled::Trusted(Some(found)) = stock.settle(&settle(2, shown, second, 0)) else {
                 panic!("nothing was found: {ends:?}");
             };
