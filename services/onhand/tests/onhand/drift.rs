@@ -76,6 +76,14 @@ fn by<T>(policy: &str, correct: T, withhold: T, adopt: T, alert: T) -> T {
     }
 }
 
+/// What becomes of the webhooks that tell of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// They arrive when all has been read, the last one first.
+    Late,
+    Never,
+}
+
 /// A shop with a thing for each case, and a warehouse of its own.
 struct Stage {
     policy: &'static str,
@@ -130,9 +138,11 @@ impl Stage {
         .await;
     }
 
-    /// What people and programs do; nothing of it is told while it happens.
-    async fn change(&self) {
-        self.shop.hold_deliveries(true);
+    /// What people and programs do; nothing of it is told while it happens, or at all.
+    async fn change(&self, told: Told) {
+        if told == Told::Late {
+            self.shop.hold_deliveries(true);
+        }
         self.set(Case::Raised, UNITS + 3).await;
         self.set(Case::Lowered, UNITS - 4).await;
         self.set(Case::Pushed, UNITS + 3).await;
@@ -189,12 +199,22 @@ async fn available_of(bench: &Bench, sku: &str) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_difference_is_told_and_answered_in_one_process() {
-    run(Form::Standalone).await;
+    run(Form::Standalone, Told::Late).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_difference_is_told_and_answered_over_rabbitmq_and_postgresql() {
-    run(Form::Distributed { replicas: 1 }).await;
+    run(Form::Distributed { replicas: 1 }, Told::Late).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_difference_is_told_and_answered_without_webhooks_in_one_process() {
+    run(Form::Standalone, Told::Never).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_difference_is_told_and_answered_without_webhooks_over_rabbitmq_and_postgresql() {
+    run(Form::Distributed { replicas: 1 }, Told::Never).await;
 }
 
 /// A shop tells of every call that changes a product, and of every call that changes nothing as well.
@@ -239,7 +259,7 @@ async fn what_a_shop_tells_of_our_own_calls_makes_no_call() {
     deployment.stop(&bench).await;
 }
 
-async fn run(form: Form) {
+async fn run(form: Form, told: Told) {
     let servers = if form == Form::Standalone { None } else { Some(Servers::shared().await) };
     let mut bench = hasty_bench();
     let mut deployment = Deployment::start(&mut bench, form, servers).await;
@@ -250,8 +270,12 @@ async fn run(form: Form) {
     all_are_proven(&bench).await;
 
     for stage in &stages {
+        if told == Told::Never {
+            stage.shop.lose_deliveries(u64::MAX);
+            stage.shop.take_counts();
+        }
         stage.push(&bench).await;
-        stage.change().await;
+        stage.change(told).await;
     }
     for stage in &stages {
         bench.run(&["shop", "sync", stage.policy]).await.good();
@@ -270,7 +294,14 @@ async fn run(form: Form) {
     deployment.all_listen(&bench).await;
     all_comes_right(&bench, &stages).await;
     for stage in &stages {
-        assert!(stage.shop.send_held(true).await > 0, "there was something to tell late");
+        let counts = stage.shop.counts();
+        match told {
+            Told::Late => assert!(stage.shop.send_held(true).await > 0, "there was something to tell late"),
+            Told::Never => {
+                assert!(counts.deliveries > 0, "there was something to tell");
+                assert_eq!(counts.deliveries, counts.deliveries_failed, "none arrived: {counts:?}");
+            }
+        }
     }
     all_comes_right(&bench, &stages).await;
     told_to_people(&bench).await;
