@@ -91,7 +91,8 @@ struct WireBatch {
 
 /// Without a quantity WooCommerce shows none at all once it is managed, which nobody can take a difference from. A difference of
 /// nothing makes that a number: 0 where there was none. A quantity that is kept by then it leaves as it is, so that what was
-/// sold from it since is not put back; an absolute 0 would.
+/// sold from it since is not put back; an absolute 0 would. So WooCommerce's source says, which switches it on before it counts,
+/// for products and for variations; no recording has the two in one call.
 #[derive(Serialize)]
 struct WireManaged {
     id: i64,

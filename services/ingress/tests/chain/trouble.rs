@@ -63,7 +63,8 @@ async fn an_order_that_cannot_be_read_keeps_no_other_from_being_read() {
     let polled = buy(&fake, item, 1).await;
     world.read_of(polled).await;
     world.forget_taken();
-    world.want(shop, Wanted::Orders(vec![order])).await;
+    // At once, so that it is not looked for before it is there.
+    world.store.want_rereads(&[(shop, order)], process::clock::now()).await.unwrap();
     world
         .until("the other wish is done", async || {
             let left = world.store.rereads_due(shop, 9).await.unwrap();
