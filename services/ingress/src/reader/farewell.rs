@@ -23,7 +23,8 @@ impl<C: Connect> Reader<C> {
         if !self.is_leaving(job.asked_at) {
             return Ok(Some("the shop was to be removed a while ago and is in service".to_owned()));
         }
-        self.guard.rests_until = Some(Instant::now() + LEAVING_MAX);
+        let added = self.shop.borrow().created_at;
+        self.guard.rests_until = Some((Instant::now() + LEAVING_MAX, added));
         let path = self.webhook_path().await?;
         let kept = self.shared.store.kept_webhooks(self.id).await?;
         for webhook in self.webhooks().await? {

@@ -36,8 +36,8 @@ const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(5);
 pub(super) struct Guard {
     /// When it looks again.
     pub(super) due: Instant,
-    /// The shop is about to be removed: none are made before this.
-    pub(super) rests_until: Option<Instant>,
+    /// The shop, as it was added then, is about to be removed: none are made before this.
+    pub(super) rests_until: Option<(Instant, Timestamp)>,
     /// What is wrong with the shop, and since when; `None`: not looked up yet.
     open: Option<BTreeMap<ConditionKind, Timestamp>>,
     silence: Silence,
@@ -111,7 +111,10 @@ impl<C: Connect> Reader<C> {
 
     /// Makes what is missing, mends what is broken, and finds out whether deliveries arrive.
     pub(super) async fn guard_webhooks(&mut self) -> Result<Looked, ReadError> {
-        if let Some(until) = self.guard.rests_until.filter(|until| Instant::now() < *until) {
+        let added = self.shop.borrow().created_at;
+        let rests_until =
+            self.guard.rests_until.filter(|(until, of)| Instant::now() < *until && *of == added);
+        if let Some((until, _)) = rests_until {
             self.guard.due = until;
             return Ok(Looked::default());
         }

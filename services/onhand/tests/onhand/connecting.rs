@@ -1,7 +1,7 @@
 //! Connecting a shop without entering anything in it: its webhooks are made, and its keys are granted by itself.
 
 use serde_json::{Value, json};
-use testkit::fake_shop::{FakeShop, FakeShopOptions};
+use testkit::fake_shop::{FakeShop, FakeShopOptions, Fault, FaultKind, RetryAfter};
 use testkit::servers::free_ports;
 use testkit::shop::WebhookStatus;
 
@@ -52,6 +52,23 @@ async fn webhooks_are_made_and_mended_by_onhand() {
     let told = bench.run(&["shop", "show", "berlin"]).await.good();
     println!("{told}");
     assert!(told.contains("webhooks_mended") && told.contains("(disabled)"), "{told}");
+
+    shop.fault(Fault::many("", 1_000_000, FaultKind::Unavailable(RetryAfter::Unsaid)));
+    let removed = bench.run(&["shop", "remove", "berlin", "--yes", "--json"]).await.json();
+    assert_eq!(removed["webhooks_deleted"], 0, "{removed}");
+    let why = removed["webhooks_left"].as_str().unwrap();
+    assert!(why.contains("not done within 10 s") && why.contains("503"), "it does not answer: {why}");
+    assert_eq!(delivered_to(&shop).len(), 8);
+    shop.clear_faults();
+    // Another life of the shop: the removal that was not done takes nothing from it.
+    bench.run_with(&add.concat(), &keys).await.good();
+    until("its new webhooks are in place", PROOF_PATIENCE, async || {
+        let made = delivered_to(&shop).into_iter().filter(|to| !made.contains(to)).count();
+        (made == 8).then_some(())
+    })
+    .await;
+    let removed = bench.run(&["shop", "remove", "berlin", "--yes"]).await.good();
+    assert!(removed.contains("deleted 8 webhooks of onhand"), "{removed}");
 }
 
 #[tokio::test]
