@@ -54,7 +54,7 @@ UPDATE ingress_settles SET due_at = ?2, why = ?3
 
 const FORGET_SETTLES: &str = "
 DELETE FROM ingress_settles
- WHERE EXISTS (SELECT 1 FROM jsonb_each(?1) AS w WHERE shop = w.value ->> 0 AND holder = w.value ->> 1)";
+ WHERE (shop, holder) IN (SELECT value ->> 0, value ->> 1 FROM jsonb_each(?1))";
 
 impl Sqlite {
     pub(crate) async fn lease_reader(

@@ -58,9 +58,11 @@ SELECT q.id, iif(l.variation = 0, l.product, l.variation), iif(l.variation = 0, 
 const BEGIN: &str = "
 UPDATE ingress_reconciliations SET state = 'running', started_at = ?2 WHERE id = ?1 AND state = 'waiting'";
 
+/// Left to itself the planner goes through all stocks of the run, those that are long decided too.
 const TO_READ: &str = "
 SELECT r.holder, r.parent
-  FROM ingress_reconciliations AS q CROSS JOIN ingress_reconciled AS r ON r.run = q.id
+  FROM ingress_reconciliations AS q CROSS JOIN ingress_reconciled AS r
+       INDEXED BY ingress_reconciled_undecided ON r.run = q.id
  WHERE q.id = ?1 AND r.state = 'open' AND r.state <> 'judged' AND (r.parent IS NOT NULL) = ?2 AND r.due_at <= ?3
    AND (?5 IS NULL OR r.due_at <= ?7 OR NOT EXISTS
        (SELECT 1 FROM inventory_stocks AS i
@@ -71,18 +73,20 @@ const LEFT: &str = "
 SELECT state, parent IS NOT NULL, count(*) FROM ingress_reconciled
  WHERE run = ?1 AND state <> 'judged' GROUP BY 1, 2";
 
+/// The rows are made first: else every stock of the run would be held against each of them, which no index helps.
 const NOTE_READ: &str = "
+WITH w AS MATERIALIZED (SELECT ?1 AS run, value FROM jsonb_each(?2))
 UPDATE ingress_reconciled AS r SET
        state = iif(w.value ->> 2 IS NULL, 'read', 'judged'), class = w.value ->> 2,
        action = iif(w.value ->> 2 IS NULL, NULL, 'none'), shown = w.value ->> 1, number = ?3,
        first_number = coalesce(r.first_number, ?3), read_at = ?4, tries = r.tries + 1
-  FROM jsonb_each(?2) AS w WHERE r.run = ?1 AND r.holder = w.value ->> 0 AND r.state = 'open'";
+  FROM w WHERE r.run = w.run AND r.holder = w.value ->> 0 AND r.state = 'open'";
 
 /// A comparison without consequences is inventory's, the others are what egress made of the proof.
 const DRY_ANSWERS: &str = "
 SELECT r.holder, r.tries, r.shown, c.number IS NOT NULL, c.class IS NOT NULL, c.class, c.action, c.difference,
        coalesce(s.removed, 1) <> 0
-  FROM ingress_reconciled AS r
+  FROM ingress_reconciled AS r INDEXED BY ingress_reconciled_undecided
   LEFT JOIN inventory_stocks AS s ON s.shop = ?2 AND s.holder = r.holder
   LEFT JOIN inventory_comparisons AS c ON c.shop = ?2 AND c.holder = r.holder AND c.number >= r.number
  WHERE r.run = ?1 AND r.state = 'read' AND r.state <> 'judged'
@@ -92,7 +96,7 @@ SELECT r.holder, r.tries, r.shown, c.number IS NOT NULL, c.class IS NOT NULL, c.
 const ANSWERS: &str = "
 SELECT r.holder, r.tries, r.shown, coalesce(n.proof_seen >= r.number, 0) <> 0, coalesce(e.settled >= r.number, 0) <> 0,
        d.class, d.action, d.difference, coalesce(s.removed, 1) <> 0
-  FROM ingress_reconciled AS r
+  FROM ingress_reconciled AS r INDEXED BY ingress_reconciled_undecided
   LEFT JOIN inventory_stocks AS s ON s.shop = ?2 AND s.holder = r.holder
   LEFT JOIN egress_stocks AS e ON e.shop = ?2 AND e.holder = r.holder
   LEFT JOIN egress_notes AS n ON n.shop = ?2 AND n.holder = r.holder
@@ -116,10 +120,11 @@ UPDATE ingress_reconciled AS r SET class = d.class, action = d.action
            AND class NOT IN ('unmanaged', 'unsettled'))";
 
 const JUDGE: &str = "
+WITH w AS MATERIALIZED (SELECT ?1 AS run, value FROM jsonb_each(?2))
 UPDATE ingress_reconciled AS r SET
        state = w.value ->> 1, due_at = w.value ->> 2, class = w.value ->> 3, action = w.value ->> 4,
        expected = w.value ->> 5, difference = w.value ->> 6
-  FROM jsonb_each(?2) AS w WHERE r.run = ?1 AND r.holder = w.value ->> 0 AND r.state = 'read'";
+  FROM w WHERE r.run = w.run AND r.holder = w.value ->> 0 AND r.state = 'read'";
 
 const TOTALS: &str = "
 SELECT class, coalesce(action, 'none'), count(*) FROM ingress_reconciled
@@ -439,5 +444,38 @@ impl Sqlite {
             commit(tx).await?;
         }
         Ok(gone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row as _};
+
+    use super::*;
+    use crate::{SecretKey, SqliteOptions};
+
+    /// A run of a large shop has a hundred thousand rows, and each of these is asked for each of its reads.
+    #[tokio::test]
+    async fn what_every_read_of_a_run_asks_goes_straight_to_its_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("onhand.db"));
+        let store = Sqlite::open(&options, SecretKey::from_bytes([7; 32])).await.unwrap();
+        let undecided = "SEARCH r USING INDEX ingress_reconciled_undecided (run=? AND state=?)";
+        let one = "SEARCH r USING PRIMARY KEY (run=? AND holder=?)";
+        for (statement, wanted) in [
+            (TO_READ, undecided),
+            (ANSWERS, undecided),
+            (DRY_ANSWERS, undecided),
+            (NOTE_READ, one),
+            (JUDGE, one),
+        ] {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            let mut tx = store.write().await.unwrap();
+            let rows = sqlx::query(explain).fetch_all(&mut *tx).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            assert!(plan.iter().any(|line| line == wanted), "{statement}\n{plan:#?}");
+            tx.rollback().await.unwrap();
+        }
+        store.close().await;
     }
 }
