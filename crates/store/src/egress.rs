@@ -12,7 +12,7 @@ use crate::postgres::PgEgressTx;
 use crate::sqlite::SqliteEgressTx;
 
 pub use drifts::{DRIFTS_KEPT, DriftDecided, DriftKey, DriftRow};
-pub use notes::{ATTEMPTS_KEPT, DriftFound, DueStock, PushCounts, PushNotes, SettleWish, TRACES_KEPT};
+pub use notes::{ATTEMPTS_KEPT, DueStock, PushCounts, PushNotes, SettleWish, TRACES_KEPT};
 
 /// The last push of a stock.
 #[derive(Debug, Clone, PartialEq, Eq)]

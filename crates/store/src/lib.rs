@@ -43,8 +43,8 @@ pub use batch::InventoryTx;
 pub use check::{BROKEN_MAX, Broken};
 pub use decisions::{DECISION_REASON_CHARS_MAX, DECISIONS_KEPT, Decision, DecisionRow};
 pub use egress::{
-    ATTEMPTS_KEPT, DRIFTS_KEPT, DriftDecided, DriftFound, DriftKey, DriftRow, DueShop, DueStock, EgressTx,
-    PushCounts, PushNotes, PushRow, SettleWish, ShopLane, TRACES_KEPT, Told,
+    ATTEMPTS_KEPT, DRIFTS_KEPT, DriftDecided, DriftKey, DriftRow, DueShop, DueStock, EgressTx, PushCounts,
+    PushNotes, PushRow, SettleWish, ShopLane, TRACES_KEPT, Told,
 };
 pub use error::{Class, Error};
 pub use grant::{Grant, GrantEnd, TakenGrant};
@@ -74,7 +74,7 @@ pub use registry::{
 pub use report::{
     Explanation, ListingRow, MovementPlace, MovementSum, OpenHold, Openings, Orphan, OrphanCause,
     PAGE_ROWS_MAX, ParkedCause, ParkedLine, STATUS_GONE, STATUS_TRASH, SkuStock, Stocked, UnmappedCause,
-    UnmappedStock, Waiting, WarehouseTotal,
+    UnmappedStock, Waiting,
 };
 pub use secret::{SECRET_KEY_BYTES, SecretError, SecretKey};
 pub use shards::{CLOCKS_DIFFER_MAX, ShardLease, Share};

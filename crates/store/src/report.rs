@@ -1,6 +1,6 @@
 //! What readers are told: stock, orders, and why a number is what it is.
 
-use ledger::{Balance, Hold, MovementKind, SkuBook};
+use ledger::{Hold, MovementKind, SkuBook};
 use values::{
     HolderId, LineFault, LineId, ListingId, ListingKind, OrderId, Quantity, ShopId, Sku, StockId, Timestamp,
     WarehouseId,
@@ -249,17 +249,6 @@ impl ListingRow {
     pub fn counts_as(&self) -> Option<&Sku> {
         self.sku.as_ref().or(self.mapped.as_ref()).or(self.code.as_ref())
     }
-}
-
-/// What one warehouse has of everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WarehouseTotal {
-    /// The warehouse.
-    pub warehouse: WarehouseId,
-    /// How many SKUs it has ever had.
-    pub sku_count: u64,
-    /// Sum of their balances.
-    pub balance: Balance,
 }
 
 /// What waits, for health and metrics. Each is counted in an index of what waits, never over everything.

@@ -35,7 +35,6 @@ use crate::registry::{
 };
 use crate::report::{
     Explanation, ListingRow, MovementPlace, Openings, Orphan, ParkedLine, SkuStock, UnmappedStock, Waiting,
-    WarehouseTotal,
 };
 use crate::secret::SecretKey;
 use crate::shards::{ShardLease, Shards, Share};
@@ -227,16 +226,10 @@ on_every_backend! {
     fn pushes(stocks: &[StockId]) -> Vec<PushRow>;
     /// Shops that have stocks due by `now`, with the oldest.
     fn shops_due(filter: ShopFilter, now: Timestamp) -> Vec<DueShop>;
-    /// Stocks of a shop that are due by `now`, the longest due first.
-    fn pushes_due(shop: ShopId, now: Timestamp, limit: u32) -> Vec<PushRow>;
     /// Stocks whose push was journaled and not finished, by key: at start-up those of an earlier life.
     fn open_intents(after: Option<StockId>, limit: u32) -> Vec<PushRow>;
-    /// Stocks of a shop nothing can be pushed to, by holder.
-    fn pushes_blocked(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<PushRow>;
     /// What is noted of those of the stocks that egress knows, in no particular order.
     fn push_notes(stocks: &[StockId]) -> Vec<PushNotes>;
-    /// Stocks of a shop at which a drift was found, by holder.
-    fn pushes_drifted(shop: ShopId, after: Option<StockId>, limit: u32) -> Vec<PushNotes>;
     /// Differences that comparisons found, the newest first, from after `after`: of one shop or of all, since `since`.
     fn drifts(shop: Option<ShopId>, since: Timestamp, after: Option<DriftKey>, limit: u32) -> Vec<DriftRow>;
     /// All differences remembered of those stocks, at most [`crate::DRIFTS_KEPT`] each; of a stock the newest first.
@@ -313,8 +306,6 @@ on_every_backend! {
     fn settles_due(shop: ShopId, now: Timestamp, hold: Option<SettleHold>, limit: u32) -> Vec<SettleJob>;
     /// These are done and due again at `again_at`, unless they were asked for again meanwhile.
     fn settles_done(done: &[SettleJob], again_at: Timestamp, why: &str) -> ();
-    /// These stocks are not to be settled any more.
-    fn forget_settles(stocks: &[StockId]) -> ();
     /// Asks for orders to be read again: one row an order.
     fn want_rereads(orders: &[(ShopId, OrderId)], now: Timestamp) -> ();
     /// Orders of a shop to be read again, the longest wanted first.
@@ -543,8 +534,6 @@ on_every_backend! {
     fn listings_of_shop(shop: ShopId, after: Option<ListingId>, limit: u32) -> Vec<ListingRow>;
     /// Orders that hold something although their shop no longer knows them, or is out of service.
     fn orphaned(after: Option<(ShopId, OrderId)>, limit: u32) -> Vec<Orphan>;
-    /// What each warehouse has of everything. Reads every SKU.
-    fn warehouse_totals() -> Vec<WarehouseTotal>;
     /// What waits.
     fn waiting() -> Waiting;
     /// Approvals nobody has decided on.

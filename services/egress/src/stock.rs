@@ -5,7 +5,7 @@ use std::time::Duration;
 use process::backoff;
 use proto::{LevelChanged, StockEdited};
 use push::{Distrust, Drift, DriftAction, DriftClass, DriftPolicy, Next, Settle, Settled, Target};
-use store::{DriftDecided, DriftFound, DriftRow, PushNotes, PushRow, SettleWish, Told};
+use store::{DriftDecided, DriftRow, PushNotes, PushRow, SettleWish, Told};
 use values::{Quantity, ReadNumber, Timestamp};
 
 use crate::settings::Settings;
@@ -217,7 +217,7 @@ impl Stock {
         self.wish_again(why::UNTRUSTED, tries, now, settings);
         (tries == UNSETTLED_TRIES).then(|| {
             let expected = self.row.push.expected();
-            self.keep(DriftRow { expected, shown: proof.shown, ..self.difference(proof.number, now) })
+            DriftRow { expected, shown: proof.shown, ..self.difference(proof.number, now) }
         })
     }
 
@@ -232,7 +232,7 @@ impl Stock {
             self.block(UNMANAGED);
         }
         let class = DriftClass::Unmanaged;
-        is_news.then(|| self.keep(DriftRow { class, expected, ..self.difference(number, now) }))
+        is_news.then(|| DriftRow { class, expected, ..self.difference(number, now) })
     }
 
     /// A difference about which nothing is known or done yet.
@@ -250,18 +250,8 @@ impl Stock {
         }
     }
 
-    fn found(&mut self, number: ReadNumber, drift: &Drift, now: Timestamp) -> DriftRow {
-        self.keep(DriftRow::found(self.row.id, self.row.sku.clone(), number, drift, now))
-    }
-
-    /// Notes a difference with the stock as well.
-    fn keep(&mut self, drift: DriftRow) -> DriftRow {
-        self.notes.drift = Some(DriftFound {
-            at: drift.at,
-            kind: drift.class.as_str().to_owned(),
-            quantity: drift.difference().unwrap_or_default(),
-        });
-        drift
+    fn found(&self, number: ReadNumber, drift: &Drift, now: Timestamp) -> DriftRow {
+        DriftRow::found(self.row.id, self.row.sku.clone(), number, drift, now)
     }
 
     fn wish_again(&mut self, why: &str, tries: u32, now: Timestamp, settings: &Settings) {

@@ -51,3 +51,6 @@ CREATE TABLE inventory.decisions (
     at        BIGINT NOT NULL,
     PRIMARY KEY (shop, holder, number)
 );
+
+-- Nobody looks for the last difference in the notes of a stock; its column is not written any more.
+DROP INDEX egress.notes_drifted;

@@ -51,3 +51,6 @@ CREATE TABLE inventory_decisions (
     at        INTEGER NOT NULL,
     PRIMARY KEY (shop, holder, number)
 ) STRICT, WITHOUT ROWID;
+
+-- Nobody looks for the last difference in the notes of a stock; its column is not written any more.
+DROP INDEX egress_notes_drifted;

@@ -1,7 +1,7 @@
 //! What egress notes of a stock beside the state of its pushes: how it is reached, when it is to be proven, and what
 //! people want to know of it.
 
-use values::{ProductId, Quantity, ReadNumber, StockId, Timestamp};
+use values::{ProductId, ReadNumber, StockId, Timestamp};
 
 use super::{Backend, EgressTx, PushRow, Told};
 use crate::error::Error;
@@ -25,17 +25,6 @@ pub struct SettleWish {
     pub asked: bool,
 }
 
-/// A difference that a settle found between what was shown and what was expected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DriftFound {
-    /// When.
-    pub at: Timestamp,
-    /// Whose it is, as a code.
-    pub kind: String,
-    /// How much more was shown than expected.
-    pub quantity: Quantity,
-}
-
 /// What is noted of one stock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushNotes {
@@ -55,8 +44,6 @@ pub struct PushNotes {
     pub held_until: Option<Timestamp>,
     /// The last pushes, oldest first; at most [`ATTEMPTS_KEPT`].
     pub attempts: Vec<Told>,
-    /// The last drift.
-    pub drift: Option<DriftFound>,
     /// Places in the traces of what made a push necessary, the first before the others, until the shop shows what it
     /// should; at most [`TRACES_KEPT`].
     pub traces: Vec<String>,
@@ -74,7 +61,6 @@ impl PushNotes {
             refusals: 0,
             held_until: None,
             attempts: Vec::new(),
-            drift: None,
             traces: Vec::new(),
         }
     }

@@ -47,23 +47,11 @@ const LOCK: &str = concat!(
      ORDER BY e.shop, e.holder FOR NO KEY UPDATE OF e"
 );
 
-const DUE: &str = concat!(
-    "SELECT ",
-    push_columns!(),
-    " FROM egress.stocks AS e WHERE e.shop = $1 AND e.due_at <= $2 ORDER BY e.due_at LIMIT $3"
-);
-
 const INTENDED: &str = concat!(
     "SELECT ",
     push_columns!(),
     " FROM egress.stocks AS e WHERE e.intent IS NOT NULL AND (e.shop, e.holder) > ($1, $2)
      ORDER BY e.shop, e.holder LIMIT $3"
-);
-
-const BLOCKED: &str = concat!(
-    "SELECT ",
-    push_columns!(),
-    " FROM egress.stocks AS e WHERE e.blocked IS NOT NULL AND e.shop = $1 AND e.holder > $2 ORDER BY e.holder LIMIT $3"
 );
 
 /// The rows are there, and locked by whoever loaded them.
@@ -112,15 +100,6 @@ impl Postgres {
         pushes(&self.pool, LOAD, keys(stocks)).await
     }
 
-    pub(crate) async fn pushes_due(
-        &self,
-        shop: ShopId,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<PushRow>, Error> {
-        pushes(&self.pool, DUE, with(shop.get()).and(now.micros()).and(page(limit))).await
-    }
-
     pub(crate) async fn open_intents(
         &self,
         after: Option<StockId>,
@@ -128,16 +107,6 @@ impl Postgres {
     ) -> Result<Vec<PushRow>, Error> {
         let (shop, holder) = after.map_or((0, 0), |stock| (stock.shop.get(), stock.holder.get()));
         pushes(&self.pool, INTENDED, with(shop).and(holder).and(page(limit))).await
-    }
-
-    pub(crate) async fn pushes_blocked(
-        &self,
-        shop: ShopId,
-        after: Option<StockId>,
-        limit: u32,
-    ) -> Result<Vec<PushRow>, Error> {
-        let holder = after.map_or(0, |stock| stock.holder.get());
-        pushes(&self.pool, BLOCKED, with(shop.get()).and(holder).and(page(limit))).await
     }
 
     pub(crate) async fn shops_due(&self, filter: ShopFilter, now: Timestamp) -> Result<Vec<DueShop>, Error> {

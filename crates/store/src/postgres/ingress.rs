@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use values::{ReadNumber, ShopId, StockId, Timestamp};
+use values::{ReadNumber, ShopId, Timestamp};
 
 use super::egress::PgEgressTx;
 use super::parameters::{all, maybe, rows, run, with};
@@ -63,14 +63,6 @@ UPDATE ingress.settles AS s SET due_at = $4, why = $5
           FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w (shop, holder, wanted)
           JOIN ingress.settles AS x ON x.shop = w.shop AND x.holder = w.holder AND x.wanted = w.wanted
          ORDER BY x.shop, x.holder FOR NO KEY UPDATE OF x) AS d
- WHERE s.shop = d.shop AND s.holder = d.holder";
-
-const FORGET_SETTLES: &str = "
-DELETE FROM ingress.settles AS s
- USING (SELECT x.shop, x.holder
-          FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
-          JOIN ingress.settles AS x ON x.shop = w.shop AND x.holder = w.holder
-         ORDER BY x.shop, x.holder FOR UPDATE OF x) AS d
  WHERE s.shop = d.shop AND s.holder = d.holder";
 
 impl Postgres {
@@ -165,13 +157,6 @@ impl Postgres {
             .collect();
         let parameters = rows(&done).and(again_at.micros()).and(why);
         run(&self.pool, "note settles as done", SETTLES_DONE, parameters).await?;
-        Ok(())
-    }
-
-    pub(crate) async fn forget_settles(&self, stocks: &[StockId]) -> Result<(), Error> {
-        let stocks: Vec<(i64, i64)> =
-            stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
-        run(&self.pool, "forget settles", FORGET_SETTLES, rows(&stocks)).await?;
         Ok(())
     }
 }

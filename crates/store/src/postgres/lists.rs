@@ -5,11 +5,11 @@ use values::{LineId, ListingId, OrderId, ShopId, StockId};
 use super::Postgres;
 use super::parameters::{all, none, one, page, with};
 use crate::error::Error;
-use crate::report::{ListingRow, Orphan, ParkedLine, UnmappedStock, Waiting, WarehouseTotal};
+use crate::report::{ListingRow, Orphan, ParkedLine, UnmappedStock, Waiting};
 use crate::rows::listing_key;
 use crate::rows::lists::{
-    ListingRowColumns, OrphanColumns, ParkedColumns, TotalColumns, UnmappedColumns, listing_row, orphan,
-    parked_line, unmapped_stock, waiting, warehouse_total,
+    ListingRowColumns, OrphanColumns, ParkedColumns, UnmappedColumns, listing_row, orphan, parked_line,
+    unmapped_stock, waiting,
 };
 
 const PARKED: &str = "
@@ -58,10 +58,6 @@ SELECT l.product, l.variation, l.holder, l.sku, l.name, l.status, l.kind, l.mapp
   FROM inventory.listings AS l LEFT JOIN inventory.stocks AS s ON s.shop = l.shop AND s.holder = l.holder AND NOT s.removed
   LEFT JOIN inventory.skus AS k ON k.id = s.sku_id
  WHERE l.shop = $1 AND (l.product, l.variation) > ($2, $3) ORDER BY l.product, l.variation LIMIT $4";
-
-const TOTALS: &str = "
-SELECT (b ->> 0)::bigint AS warehouse, count(*), sum((b ->> 1)::bigint)::bigint, sum((b ->> 2)::bigint)::bigint
-  FROM inventory.skus AS k, json_array_elements(k.balances::json) AS b GROUP BY warehouse ORDER BY warehouse";
 
 const WAITING: &str = "
 SELECT (SELECT count(*) FROM inventory.outbox), (SELECT min(since) FROM inventory.outbox),
@@ -121,11 +117,6 @@ impl Postgres {
         let parameters = with(shop.get()).and(product).and(variation).and(page(limit));
         let rows: Vec<ListingRowColumns> = all(&self.pool, "list a catalogue", LISTINGS, parameters).await?;
         rows.into_iter().map(listing_row).collect()
-    }
-
-    pub(crate) async fn warehouse_totals(&self) -> Result<Vec<WarehouseTotal>, Error> {
-        let rows: Vec<TotalColumns> = all(&self.pool, "sum balances", TOTALS, none()).await?;
-        rows.into_iter().map(warehouse_total).collect()
     }
 
     pub(crate) async fn waiting(&self) -> Result<Waiting, Error> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use ledger::Balance;
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use values::{LineFault, ListingKind, Sku, WarehouseId};
 
@@ -10,7 +9,6 @@ use super::{id, listing, quantity, sku, sku_book, some_id, stock_id, timestamp, 
 use crate::error::Error;
 use crate::report::{
     ListingRow, Orphan, OrphanCause, ParkedCause, ParkedLine, Stocked, UnmappedCause, UnmappedStock, Waiting,
-    WarehouseTotal,
 };
 
 /// Shop, order, line, product, variation, holder, quantity, fault.
@@ -139,18 +137,6 @@ fn stocked(there: &BTreeSet<WarehouseId>, warehouses: &str) -> Result<Stocked, E
         }
     }
     Ok(if there.is_empty() { Stocked::Nowhere } else { Stocked::Elsewhere })
-}
-
-/// Warehouse, SKUs, on hand, reserved.
-pub(crate) type TotalColumns = (i64, i64, i64, i64);
-
-pub(crate) fn warehouse_total(row: TotalColumns) -> Result<WarehouseTotal, Error> {
-    let (warehouse, count, on_hand, reserved) = row;
-    Ok(WarehouseTotal {
-        warehouse: id("warehouse", warehouse)?,
-        sku_count: unsigned("count", count)?,
-        balance: Balance { on_hand: quantity(on_hand), reserved: quantity(reserved) },
-    })
 }
 
 /// Outbox and since when, re-reads, parked, orphaned, dead, to recompute, approvals.

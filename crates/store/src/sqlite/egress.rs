@@ -23,23 +23,11 @@ const LOAD: &str = concat!(
     " FROM jsonb_each(?1) AS w CROSS JOIN egress_stocks AS e ON e.shop = w.value ->> 0 AND e.holder = w.value ->> 1"
 );
 
-const DUE: &str = concat!(
-    "SELECT ",
-    push_columns!(),
-    " FROM egress_stocks AS e WHERE e.shop = ?1 AND e.due_at <= ?2 ORDER BY e.due_at LIMIT ?3"
-);
-
 const INTENDED: &str = concat!(
     "SELECT ",
     push_columns!(),
     " FROM egress_stocks AS e WHERE e.intent IS NOT NULL AND (e.shop, e.holder) > (?1, ?2)
      ORDER BY e.shop, e.holder LIMIT ?3"
-);
-
-const BLOCKED: &str = concat!(
-    "SELECT ",
-    push_columns!(),
-    " FROM egress_stocks AS e WHERE e.blocked IS NOT NULL AND e.shop = ?1 AND e.holder > ?2 ORDER BY e.holder LIMIT ?3"
 );
 
 const SAVE: &str = "
@@ -81,16 +69,6 @@ impl Sqlite {
         rows_of(sqlx::query_as(LOAD).bind(keys(stocks)).fetch_all(&self.readers).await)
     }
 
-    pub(crate) async fn pushes_due(
-        &self,
-        shop: ShopId,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<PushRow>, Error> {
-        let due = sqlx::query_as(DUE).bind(shop.get()).bind(now.micros()).bind(limit.min(PAGE_ROWS_MAX));
-        rows_of(due.fetch_all(&self.readers).await)
-    }
-
     pub(crate) async fn open_intents(
         &self,
         after: Option<StockId>,
@@ -99,17 +77,6 @@ impl Sqlite {
         let (shop, holder) = after.map_or((0, 0), |stock| (stock.shop.get(), stock.holder.get()));
         let open = sqlx::query_as(INTENDED).bind(shop).bind(holder).bind(limit.min(PAGE_ROWS_MAX));
         rows_of(open.fetch_all(&self.readers).await)
-    }
-
-    pub(crate) async fn pushes_blocked(
-        &self,
-        shop: ShopId,
-        after: Option<StockId>,
-        limit: u32,
-    ) -> Result<Vec<PushRow>, Error> {
-        let holder = after.map_or(0, |stock| stock.holder.get());
-        let blocked = sqlx::query_as(BLOCKED).bind(shop.get()).bind(holder).bind(limit.min(PAGE_ROWS_MAX));
-        rows_of(blocked.fetch_all(&self.readers).await)
     }
 
     pub(crate) async fn shops_due(&self, filter: ShopFilter, now: Timestamp) -> Result<Vec<DueShop>, Error> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use values::{ReadNumber, ShopId, StockId, Timestamp};
+use values::{ReadNumber, ShopId, Timestamp};
 
 use super::egress::SqliteEgressTx;
 use super::{Sqlite, WriteTx, commit};
@@ -51,10 +51,6 @@ const SETTLES_DONE: &str = "
 UPDATE ingress_settles SET due_at = ?2, why = ?3
   FROM jsonb_each(?1) AS w
  WHERE shop = w.value ->> 0 AND holder = w.value ->> 1 AND wanted = w.value ->> 2";
-
-const FORGET_SETTLES: &str = "
-DELETE FROM ingress_settles
- WHERE (shop, holder) IN (SELECT value ->> 0, value ->> 1 FROM jsonb_each(?1))";
 
 impl Sqlite {
     pub(crate) async fn lease_reader(
@@ -187,17 +183,6 @@ impl Sqlite {
             .execute(&mut *tx)
             .await
             .map_err(failed("note settles as done"))?;
-        commit(tx).await
-    }
-
-    pub(crate) async fn forget_settles(&self, stocks: &[StockId]) -> Result<(), Error> {
-        let rows: Vec<_> = stocks.iter().map(|stock| (stock.shop.get(), stock.holder.get())).collect();
-        let mut tx = self.write().await?;
-        sqlx::query(FORGET_SETTLES)
-            .bind(json(&rows))
-            .execute(&mut *tx)
-            .await
-            .map_err(failed("forget settles"))?;
         commit(tx).await
     }
 }

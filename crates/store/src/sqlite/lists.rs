@@ -4,11 +4,11 @@ use values::{LineId, ListingId, OrderId, ShopId, StockId};
 
 use super::Sqlite;
 use crate::error::{Error, failed};
-use crate::report::{ListingRow, Orphan, PAGE_ROWS_MAX, ParkedLine, UnmappedStock, Waiting, WarehouseTotal};
+use crate::report::{ListingRow, Orphan, PAGE_ROWS_MAX, ParkedLine, UnmappedStock, Waiting};
 use crate::rows::listing_key;
 use crate::rows::lists::{
-    ListingRowColumns, OrphanColumns, ParkedColumns, TotalColumns, UnmappedColumns, listing_row, orphan,
-    parked_line, unmapped_stock, waiting, warehouse_total,
+    ListingRowColumns, OrphanColumns, ParkedColumns, UnmappedColumns, listing_row, orphan, parked_line,
+    unmapped_stock, waiting,
 };
 
 const PARKED: &str = "
@@ -56,10 +56,6 @@ SELECT l.product, l.variation, l.holder, l.sku, l.name, l.status, l.kind, l.mapp
   FROM registry_listings AS l LEFT JOIN inventory_stocks AS s ON s.shop = l.shop AND s.holder = l.holder AND s.removed = 0
   LEFT JOIN inventory_skus AS k ON k.id = s.sku_id
  WHERE l.shop = ?1 AND (l.product, l.variation) > (?2, ?3) ORDER BY l.product, l.variation LIMIT ?4";
-
-const TOTALS: &str = "
-SELECT b.value ->> 0 AS warehouse, count(*), sum(b.value ->> 1), sum(b.value ->> 2)
-  FROM inventory_skus AS k, jsonb_each(k.balances) AS b GROUP BY warehouse ORDER BY warehouse";
 
 const WAITING: &str = "
 SELECT (SELECT count(*) FROM inventory_outbox), (SELECT min(since) FROM inventory_outbox),
@@ -139,12 +135,6 @@ impl Sqlite {
             .await
             .map_err(failed("list a catalogue"))?;
         rows.into_iter().map(listing_row).collect()
-    }
-
-    pub(crate) async fn warehouse_totals(&self) -> Result<Vec<WarehouseTotal>, Error> {
-        let rows: Vec<TotalColumns> =
-            sqlx::query_as(TOTALS).fetch_all(&self.readers).await.map_err(failed("sum balances"))?;
-        rows.into_iter().map(warehouse_total).collect()
     }
 
     pub(crate) async fn waiting(&self) -> Result<Waiting, Error> {

@@ -132,16 +132,11 @@ pub(crate) async fn due_stocks_come_by_shop<D: Database>() -> anyhow::Result<()>
     let rows =
         [row(1, 1, Some(30)), row(1, 2, Some(20)), row(1, 3, Some(99)), row(1, 4, None), row(2, 1, Some(10))];
     save(&store, &rows).await?;
-    let due = store.pushes_due(shop(1), at(30), 9).await?;
-    assert_eq!(due, [rows[1].clone(), rows[0].clone()]);
     let first = DueShop { shop: shop(1), oldest: at(20), count: 2 };
     let second = DueShop { shop: shop(2), oldest: at(10), count: 1 };
     assert_eq!(store.shops_due(ShopFilter::All, at(30)).await?, [first, second]);
     assert_eq!(store.shops_due(ShopFilter::Rest { of: 2, rest: 0 }, at(30)).await?, [second]);
     assert_eq!(store.shops_due(ShopFilter::All, at(9)).await?, []);
-    assert_eq!(store.pushes_blocked(shop(1), None, 9).await?, []);
-    save(&store, &[full(stock(shop(1), 3))]).await?;
-    assert_eq!(store.pushes_blocked(shop(1), Some(stock(shop(1), 2)), 9).await?.len(), 1);
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! What is noted beside pushes, and what is due together.
 
-use store::{DriftFound, DueStock, PushCounts, PushNotes, PushRow, SettleWish, Told};
+use store::{DueStock, PushCounts, PushNotes, PushRow, SettleWish, Told};
 use values::{ProductId, ReadNumber, ShopId, StockId, Timestamp};
 
 use crate::database::Database;
@@ -25,7 +25,6 @@ fn full(id: StockId) -> PushNotes {
         refusals: 4,
         held_until: Some(at(6)),
         attempts: vec![told(-1), told(2)],
-        drift: Some(DriftFound { at: at(7), kind: "ours".to_owned(), quantity: units(-3) }),
         traces: vec!["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(), "odd".to_owned()],
     }
 }
@@ -42,8 +41,6 @@ pub(crate) async fn notes_round_trip<D: Database>() -> anyhow::Result<()> {
     assert_eq!(tx.load_notes(&[two.id, one.id]).await?, [two, one.clone()]);
     tx.save_notes(&[PushNotes::unknown(one.id)]).await?;
     drop(tx);
-    assert_eq!(store.pushes_drifted(shop(1), Some(one.id), 9).await?, []);
-    assert_eq!(store.pushes_drifted(shop(1), None, 9).await?, std::slice::from_ref(&one));
     assert_eq!(store.push_notes(&[one.id]).await?, [one], "what was not committed is not there");
     let counts = PushCounts { unsettled: 1, ..PushCounts::default() };
     assert_eq!(store.push_counts().await?, counts);

@@ -90,7 +90,7 @@ async fn a_deleted_product_blocks_only_itself() {
     world.at_rest(&levels[1]).await;
     world.stop().await;
     assert_eq!(shows(&fake, stays), Some(4));
-    let blocked = world.store.pushes_blocked(shop, None, 9).await.unwrap();
+    let blocked = world.store.blocked_stocks(None, 9).await.unwrap();
     assert_eq!(blocked.len(), 1);
     assert_eq!((blocked[0].id.holder, blocked[0].blocked.as_deref()), (gone, Some("unknown")));
     assert_eq!(fake.counts().calls_total(), 1);

@@ -142,9 +142,9 @@ async fn drift_is_noted_and_looked_at_once_more() {
     world.publish(std::slice::from_ref(&found)).await;
     let row = world.at_rest(&found).await;
     assert_eq!((row.push.base.unwrap().withheld, shows(&fake, holder)), (units(2), Some(8)));
-    let drift = world.notes(level.stock).await.drift.unwrap();
-    assert_eq!((drift.kind.as_str(), drift.quantity), ("edit_down", units(-2)));
-    assert_eq!(world.store.pushes_drifted(shop, None, 9).await.unwrap().len(), 1);
+    let drifts = world.store.drifts_of(&[level.stock]).await.unwrap();
+    let drift = drifts.first().unwrap();
+    assert_eq!((drift.class.as_str(), drift.difference(), drifts.len()), ("edit_down", Some(units(-2)), 1));
     world.until("it is looked at once more", async || world.wanted() == [holder]).await;
     // Somebody puts five in: they are taken out again, but for the two that were withheld.
     testkit_edit(&fake, holder, 13);

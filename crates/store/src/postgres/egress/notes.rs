@@ -21,25 +21,19 @@ const LOAD: &str = concat!(
       JOIN egress.notes AS n ON n.shop = w.shop AND n.holder = w.holder"
 );
 
-const DRIFTED: &str = concat!(
-    "SELECT ",
-    note_columns!(),
-    " FROM egress.notes AS n WHERE n.drift IS NOT NULL AND n.shop = $1 AND n.holder > $2 ORDER BY n.holder LIMIT $3"
-);
-
 pub(super) const SAVE: &str = "
 INSERT INTO egress.notes
-       (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift, traces)
-SELECT w.shop, w.holder, w.parent, w.wanted_since, w.wish, w.proof_seen, w.refusals, w.held_until, w.attempts, w.drift,
+       (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, traces)
+SELECT w.shop, w.holder, w.parent, w.wanted_since, w.wish, w.proof_seen, w.refusals, w.held_until, w.attempts,
        w.traces
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
-              $8::bigint[], $9::text[], $10::text[], $11::text[])
-       AS w (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift, traces)
+              $8::bigint[], $9::text[], $10::text[])
+       AS w (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, traces)
  ORDER BY w.shop, w.holder
     ON CONFLICT (shop, holder) DO UPDATE SET
        parent = excluded.parent, wanted_since = excluded.wanted_since, wish = excluded.wish,
        proof_seen = excluded.proof_seen, refusals = excluded.refusals, held_until = excluded.held_until,
-       attempts = excluded.attempts, drift = excluded.drift, traces = excluded.traces";
+       attempts = excluded.attempts, traces = excluded.traces";
 
 /// By product, so that what one call can carry stands together.
 const DUE: &str = "
@@ -58,16 +52,6 @@ SELECT (SELECT count(*) FROM egress.notes WHERE wish IS NOT NULL),
 impl Postgres {
     pub(crate) async fn push_notes(&self, stocks: &[StockId]) -> Result<Vec<PushNotes>, Error> {
         notes(&self.pool, LOAD, keys(stocks)).await
-    }
-
-    pub(crate) async fn pushes_drifted(
-        &self,
-        shop: ShopId,
-        after: Option<StockId>,
-        limit: u32,
-    ) -> Result<Vec<PushNotes>, Error> {
-        let holder = after.map_or(0, |stock| stock.holder.get());
-        notes(&self.pool, DRIFTED, with(shop.get()).and(holder).and(page(limit))).await
     }
 
     pub(crate) async fn stocks_due(

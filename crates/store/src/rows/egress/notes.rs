@@ -1,39 +1,27 @@
 //! Notes of egress, as rows.
 
-use values::{ProductId, Quantity, ReadNumber, ShopId, StockId, Timestamp};
+use values::{ProductId, ReadNumber, ShopId, StockId, Timestamp};
 
 use super::super::columns::Columns;
-use super::super::{id, json, micros, quantity, signed, some_id, stock_id, timestamp, unsigned};
+use super::super::{id, json, micros, signed, some_id, stock_id, timestamp, unsigned};
 use super::{parse, told_of};
-use crate::egress::{DriftFound, DueStock, PushCounts, PushNotes, SettleWish, Told};
+use crate::egress::{DueStock, PushCounts, PushNotes, SettleWish, Told};
 use crate::error::Error;
 
 /// The columns of [`NoteColumns`], of `n`.
 macro_rules! note_columns {
     () => {
         "n.shop, n.holder, n.parent, n.wanted_since, n.wish, n.proof_seen, n.refusals, n.held_until, \
-         n.attempts, n.drift, n.traces"
+         n.attempts, n.traces"
     };
 }
 pub(crate) use note_columns;
 
-pub(crate) type NoteColumns = (
-    i64,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    Option<String>,
-    i64,
-    i64,
-    Option<i64>,
-    String,
-    Option<String>,
-    Option<String>,
-);
+pub(crate) type NoteColumns =
+    (i64, i64, Option<i64>, Option<i64>, Option<String>, i64, i64, Option<i64>, String, Option<String>);
 
 pub(crate) fn note_row(row: NoteColumns) -> Result<PushNotes, Error> {
-    let (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, drift, traces) =
-        row;
+    let (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, traces) = row;
     let attempts: Vec<serde_json::Value> = parse("attempts of a stock", &attempts)?;
     Ok(PushNotes {
         id: stock_id(shop, holder)?,
@@ -44,7 +32,6 @@ pub(crate) fn note_row(row: NoteColumns) -> Result<PushNotes, Error> {
         refusals: u32::try_from(refusals).map_err(|_| Error::damaged("count", refusals))?,
         held_until: held_until.map(timestamp),
         attempts: attempts.iter().map(|attempt| told_of(&attempt.to_string())).collect::<Result<_, _>>()?,
-        drift: drift.as_deref().map(drift_of).transpose()?,
         traces: traces.map_or(Ok(Vec::new()), |traces| parse("traces of a stock", &traces))?,
     })
 }
@@ -54,20 +41,11 @@ fn wish_of(text: &str) -> Result<SettleWish, Error> {
     Ok(SettleWish { why, due_at: timestamp(due_at), tries, asked })
 }
 
-fn drift_of(text: &str) -> Result<DriftFound, Error> {
-    let (at, kind, found) = parse::<(i64, String, i64)>("drift of a stock", text)?;
-    Ok(DriftFound { at: timestamp(at), kind, quantity: quantity(found) })
-}
-
 pub(crate) fn columns_of(notes: &PushNotes) -> impl Columns<'_> + use<'_> {
     let attempt = |told: &Told| (told.at.micros(), told.delta.thousandths(), told.answer.clone());
     let attempts: Vec<_> = notes.attempts.iter().map(attempt).collect();
     let wish =
         notes.wish.as_ref().map(|wish| json(&(&wish.why, wish.due_at.micros(), wish.tries, wish.asked)));
-    let drift = notes
-        .drift
-        .as_ref()
-        .map(|drift| json(&(drift.at.micros(), &drift.kind, Quantity::thousandths(drift.quantity))));
     (
         notes.id.shop.get(),
         notes.id.holder.get(),
@@ -78,7 +56,6 @@ pub(crate) fn columns_of(notes: &PushNotes) -> impl Columns<'_> + use<'_> {
         i64::from(notes.refusals),
         micros(notes.held_until),
         json(&attempts),
-        drift,
         (!notes.traces.is_empty()).then(|| json(&notes.traces)),
     )
 }

@@ -20,22 +20,16 @@ const LOAD: &str = concat!(
     " FROM jsonb_each(?1) AS w CROSS JOIN egress_notes AS n ON n.shop = w.value ->> 0 AND n.holder = w.value ->> 1"
 );
 
-const DRIFTED: &str = concat!(
-    "SELECT ",
-    note_columns!(),
-    " FROM egress_notes AS n WHERE n.drift IS NOT NULL AND n.shop = ?1 AND n.holder > ?2 ORDER BY n.holder LIMIT ?3"
-);
-
 const SAVE: &str = "
 INSERT INTO egress_notes (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts,
-       drift, traces)
+       traces)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-       value ->> 8, value ->> 9, value ->> 10
+       value ->> 8, value ->> 9
   FROM jsonb_each(?1) WHERE true
     ON CONFLICT (shop, holder) DO UPDATE SET
        parent = excluded.parent, wanted_since = excluded.wanted_since, wish = excluded.wish,
        proof_seen = excluded.proof_seen, refusals = excluded.refusals, held_until = excluded.held_until,
-       attempts = excluded.attempts, drift = excluded.drift, traces = excluded.traces";
+       attempts = excluded.attempts, traces = excluded.traces";
 
 /// By product, so that what one call can carry stands together.
 const DUE: &str = "
@@ -52,17 +46,6 @@ SELECT (SELECT count(*) FROM egress_notes WHERE wish IS NOT NULL),
 impl Sqlite {
     pub(crate) async fn push_notes(&self, stocks: &[StockId]) -> Result<Vec<PushNotes>, Error> {
         notes_of(sqlx::query_as(LOAD).bind(keys(stocks)).fetch_all(&self.readers).await)
-    }
-
-    pub(crate) async fn pushes_drifted(
-        &self,
-        shop: ShopId,
-        after: Option<StockId>,
-        limit: u32,
-    ) -> Result<Vec<PushNotes>, Error> {
-        let holder = after.map_or(0, |stock| stock.holder.get());
-        let drifted = sqlx::query_as(DRIFTED).bind(shop.get()).bind(holder).bind(limit.min(PAGE_ROWS_MAX));
-        notes_of(drifted.fetch_all(&self.readers).await)
     }
 
     pub(crate) async fn stocks_due(
