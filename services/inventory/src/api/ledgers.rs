@@ -14,7 +14,7 @@ use futures_util::stream;
 use ledger::Line;
 use serde::{Deserialize, Serialize};
 use store::{OrderRow, Posted};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use values::{Quantity, ShopId, Timestamp, VariationId};
 
 use super::export::{ExportError, cut_off, inert, lines};
@@ -46,16 +46,14 @@ pub(super) struct ExportQuery {
     #[param(example = "2026-06-01T00:00:00Z")]
     until: Option<String>,
     /// `csv` (as it is if left out) or `jsonl`: a JSON object a line.
-    #[serde(default)]
-    format: Format,
+    #[param(example = "csv")]
+    format: Option<String>,
 }
 
 /// How an export is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     /// Comma separated, with a head.
-    #[default]
     Csv,
     /// A JSON object a line.
     Jsonl,
@@ -240,7 +238,14 @@ async fn wanted(parts: &Served, query: ExportQuery) -> Result<(Format, Wanted), 
         Some(name) => Some(names::shop(&parts.store, &name).await?.id),
         None => None,
     };
-    Ok((query.format, Wanted { shop, since, until }))
+    let format = match query.format.as_deref() {
+        None | Some("csv") => Format::Csv,
+        Some("jsonl") => Format::Jsonl,
+        Some(other) => {
+            return Err(Problem::bad_request(format!("`format` is {other:?}; it is csv or jsonl")));
+        }
+    };
+    Ok((format, Wanted { shop, since, until }))
 }
 
 /// What to write next.
