@@ -377,11 +377,10 @@ impl<C: Connect> Reader<C> {
     }
 
     /// When orders are to be read that prove what stocks showed. While many stocks are being read one after the other, their
-    /// proofs wait for each other, so that one read of orders serves many.
+    /// proofs wait for each other.
     fn proof_due(&self) -> Option<Instant> {
-        let waits = self.runs.is_reading() && self.settling.has_room();
-        let more = if waits { self.shared.settings.settle_wait / 2 } else { Duration::ZERO };
-        self.settling.ready_at().map(|ready_at| ready_at + more)
+        let reading = self.runs.is_reading() || self.looks.settles;
+        self.settling.proof_due(reading, self.shared.settings.settle_wait / 2)
     }
 
     async fn poll_if_due(&mut self, set: OrderSet, is_due: bool) -> Result<bool, ReadError> {

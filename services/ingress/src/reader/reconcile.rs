@@ -45,6 +45,8 @@ pub(super) struct Runs {
     pub(super) asked: bool,
     /// More of it is to be read at once, so that proofs wait for each other.
     reading: bool,
+    /// When it is to be looked again what came of proofs: all that was read is looked at for that.
+    judge_at: Instant,
 }
 
 /// What a step came to.
@@ -59,12 +61,19 @@ enum Step {
 impl Runs {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { open: None, look_at: now, moved_at: now, asked: true, reading: false }
+        Self { open: None, look_at: now, moved_at: now, asked: true, reading: false, judge_at: now }
     }
 
     /// Whether one is under way of which more is to be read at once.
     pub(super) fn is_reading(&self) -> bool {
         self.reading && self.open.is_some()
+    }
+
+    /// There may be something to do for the one under way.
+    pub(super) fn look_now(&mut self) {
+        if self.open.is_some() {
+            self.look_at = Instant::now();
+        }
     }
 
     /// When there may be something to do.
@@ -123,7 +132,8 @@ impl<C: Connect> Reader<C> {
         let Some(run) = self.shared.store.open_run(self.id).await? else { return Ok(false) };
         // What was read of it before was lost with whoever read it.
         self.shared.store.reopen_run(run.id, self.now()).await?;
-        self.runs = Runs { open: Some(run), look_at: now, moved_at: now, asked: false, reading: false };
+        let open = Some(run);
+        self.runs = Runs { open, look_at: now, moved_at: now, asked: false, reading: false, judge_at: now };
         Ok(true)
     }
 
@@ -218,10 +228,14 @@ impl<C: Connect> Reader<C> {
 
     /// Judges what is known by now of stocks that were read; `false` if nothing is.
     async fn judge(&mut self, run: &Run) -> Result<bool, ReadError> {
+        if Instant::now() < self.runs.judge_at {
+            return Ok(false);
+        }
         let now = self.now();
         let overdue = now - self.shared.settings.settle_wait * 2 - ANSWER_PATIENCE;
         let answers = self.shared.store.run_answers(run, overdue, PAGE_ROWS_MAX).await?;
         if answers.is_empty() {
+            self.runs.judge_at = Instant::now() + self.shared.settings.look_period;
             return Ok(false);
         }
         let again_at = now + self.shared.settings.settle_wait;

@@ -3,13 +3,16 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use connector::Shown;
+use connector::{Shown, StockRef};
 use proto::StockShown;
 use store::SettleJob;
 use values::{Moment, ReadNumber, ShopId, StockId, Timestamp};
 
-/// Most batches that wait; each has at most as many stocks as one read takes.
-pub(crate) const BATCHES_MAX: usize = 64;
+/// Most batches that wait; each has at most as many stocks as one read takes. As many as the reads that a shop is called for in
+/// the time that a proof waits, as the settings are at first (280 a minute, 32 s): fewer would be what a large shop waits for.
+pub(crate) const BATCHES_MAX: usize = 160;
+/// While there is no room, one read of orders serves so many of them.
+const PROVEN_TOGETHER: usize = BATCHES_MAX / 4;
 
 /// What stocks were read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,11 +87,12 @@ impl Batch {
     }
 }
 
-/// The batches that wait, the oldest first.
+/// The batches that wait, the oldest first, and what is to be read next.
 #[derive(Debug, Default)]
 pub(crate) struct Settling {
     batches: VecDeque<Batch>,
     held: BTreeSet<StockId>,
+    due: VecDeque<(SettleJob, StockRef)>,
 }
 
 impl Settling {
@@ -101,10 +105,6 @@ impl Settling {
         self.held.len()
     }
 
-    pub(crate) fn holds(&self, stock: StockId) -> bool {
-        self.held.contains(&stock)
-    }
-
     pub(crate) fn add(&mut self, batch: Batch) {
         if batch.purpose == Purpose::Settle {
             self.held.extend(batch.stocks.iter().map(|(job, ..)| job.want.stock));
@@ -112,9 +112,39 @@ impl Settling {
         self.batches.push_back(batch);
     }
 
-    /// When the oldest is ready.
-    pub(crate) fn ready_at(&self) -> Option<Instant> {
-        self.batches.front().map(|batch| batch.ready_at)
+    /// When orders are to be read for those that wait: once the oldest is ready, but `gathers` later while more are being
+    /// read or there is no room for more, so that one read of orders serves many.
+    pub(crate) fn proof_due(&self, reading: bool, gathers: Duration) -> Option<Instant> {
+        let oldest = self.batches.front()?.ready_at;
+        Some(match self.batches.get(PROVEN_TOGETHER) {
+            Some(batch) if !self.has_room() => batch.ready_at.min(oldest + gathers),
+            _ if reading => oldest + gathers,
+            _ => oldest,
+        })
+    }
+
+    /// Nothing is known to be due.
+    pub(crate) fn needs_due(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    /// What is due, but for what was read already and waits.
+    pub(crate) fn set_due(&mut self, due: impl Iterator<Item = (SettleJob, StockRef)>) {
+        self.due = due.filter(|(job, _)| !self.held.contains(&job.want.stock)).collect();
+    }
+
+    /// What is due, as much as one read takes, the oldest first. Products and variations are different calls.
+    pub(crate) fn take_due(&mut self, together: usize) -> Vec<(SettleJob, StockRef)> {
+        let Some(variations) = self.due.front().map(|(_, stock)| stock.parent.is_some()) else {
+            return Vec::new();
+        };
+        let (mut taken, mut left) = (Vec::with_capacity(together), VecDeque::new());
+        for due in std::mem::take(&mut self.due) {
+            let fits = taken.len() < together && due.1.parent.is_some() == variations;
+            if fits { taken.push(due) } else { left.push_back(due) }
+        }
+        self.due = left;
+        taken
     }
 
     /// Those that are ready; hand them to [`Settling::forget`] when they are done with.
@@ -123,6 +153,8 @@ impl Settling {
     }
 
     pub(crate) fn forget(&mut self, count: usize) {
+        // Some of it may have sold since it was found due.
+        self.due.clear();
         for batch in self.batches.drain(..count.min(self.batches.len())) {
             let stocks = batch.stocks.iter().filter(|_| batch.purpose == Purpose::Settle);
             for (job, ..) in stocks {
@@ -151,7 +183,7 @@ pub(crate) fn moments(
 #[cfg(test)]
 mod tests {
     use store::SettleWanted;
-    use values::{HolderId, Quantity};
+    use values::{HolderId, ProductId, Quantity};
 
     use super::*;
 
@@ -189,10 +221,54 @@ mod tests {
         settling.add(batch(start, &[(1, ten), (2, ten)]));
         settling.add(batch(later, &[(3, ten)]));
         assert_eq!((settling.ready(start).len(), settling.ready(later).len()), (1, 2));
-        assert!(settling.holds(job(2).want.stock) && settling.holds(job(3).want.stock));
+        let due = |settling: &mut Settling| {
+            settling.set_due([due(2, None), due(3, None)].into_iter());
+            holders(&settling.take_due(10))
+        };
+        assert_eq!((settling.stocks(), due(&mut settling)), (3, vec![]));
         settling.forget(1);
-        assert!(!settling.holds(job(2).want.stock) && settling.holds(job(3).want.stock));
-        assert_eq!((settling.stocks(), settling.ready_at()), (1, Some(later)));
+        assert_eq!((settling.stocks(), due(&mut settling)), (1, vec![2]));
+    }
+
+    fn due(holder: i64, parent: Option<i64>) -> (SettleJob, StockRef) {
+        let job = job(holder);
+        let holder = job.want.stock.holder;
+        (job, StockRef { holder, parent: parent.and_then(ProductId::new) })
+    }
+
+    fn holders(due: &[(SettleJob, StockRef)]) -> Vec<i64> {
+        due.iter().map(|(_, stock)| stock.holder.get()).collect()
+    }
+
+    #[test]
+    fn products_and_variations_are_read_apart_and_in_few_calls() {
+        let mut settling = Settling::default();
+        let all = [due(1, None), due(2, Some(9)), due(3, None), due(4, Some(9)), due(5, None)];
+        settling.set_due(all.into_iter());
+        let calls = [(); 4].map(|()| holders(&settling.take_due(2)));
+        assert_eq!(calls, [vec![1, 3], vec![2, 4], vec![5], vec![]]);
+        assert!(settling.needs_due());
+    }
+
+    #[test]
+    fn one_read_of_orders_serves_many_batches() {
+        let (start, second, gathers) = (Instant::now(), Duration::from_secs(1), Duration::from_secs(16));
+        let mut settling = Settling::default();
+        assert_eq!(settling.proof_due(true, gathers), None);
+        settling.add(batch(start, &[]));
+        assert_eq!(settling.proof_due(false, gathers), Some(start));
+        assert_eq!(settling.proof_due(true, gathers), Some(start + gathers));
+        // Without room nothing more is read, so it is no use to wait for long.
+        let together = second * u32::try_from(PROVEN_TOGETHER).unwrap();
+        for _ in 1..=PROVEN_TOGETHER {
+            settling.add(batch(start + Duration::from_millis(10), &[]));
+        }
+        while settling.has_room() {
+            settling.add(batch(start + together, &[]));
+        }
+        for reading in [false, true] {
+            assert_eq!(settling.proof_due(reading, gathers), Some(start + Duration::from_millis(10)));
+        }
     }
 
     #[test]

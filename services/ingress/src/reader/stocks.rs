@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use connector::{OrderSet, ReadStocks, StockRef};
 use proto::Message;
-use store::{SettleHold, SettleJob};
+use store::SettleHold;
 use values::StockId;
 
 use super::settling::{Batch, Purpose, moments};
@@ -15,33 +15,43 @@ use crate::Connect;
 /// When a stock that showed nonsense is looked at again.
 const UNUSABLE_AGAIN: std::time::Duration = std::time::Duration::from_mins(10);
 
+/// Stocks looked for at a time that are due and were not read yet: ten reads of a WooCommerce shop.
+const DUE_TOGETHER: usize = 1_000;
+
 impl<C: Connect> Reader<C> {
     /// Reads stocks that are due and may be quiet; `false` if there are none.
     pub(super) async fn read_stocks(&mut self) -> Result<bool, ReadError> {
-        let together = C::Connection::STOCKS_MAX;
-        let limit = u32::try_from(self.settling.stocks() + together).unwrap_or(u32::MAX);
-        let due = self.shared.store.settles_due(self.id, self.now(), self.settle_hold(), limit).await?;
-        let due: Vec<SettleJob> =
-            due.into_iter().filter(|job| !self.settling.holds(job.want.stock)).take(together).collect();
+        if self.settling.needs_due() {
+            self.look_for_settles().await?;
+        }
+        let due = self.settling.take_due(C::Connection::STOCKS_MAX);
         if due.is_empty() {
             self.looks.settles = false;
             return Ok(false);
         }
-        let stocks: Vec<StockId> = due.iter().map(|job| job.want.stock).collect();
-        let parents = self.shared.store.stock_parents(&stocks).await?;
-        let refs: Vec<StockRef> = stocks
-            .iter()
-            .map(|stock| StockRef { holder: stock.holder, parent: parents.get(stock).copied() })
-            .collect();
+        let refs: Vec<StockRef> = due.iter().map(|(_, stock)| *stock).collect();
         let number = self.number().await?;
         let reply = self.stocks(&refs).await?;
         let (asked, answered) = moments(reply.shop_time, reply.took, reply.calls, self.now());
         let read = due.into_iter().zip(reply.value);
-        let stocks = read.map(|(job, fact)| (job, fact.shown, fact.modified_at)).collect();
+        let stocks = read.map(|((job, _), fact)| (job, fact.shown, fact.modified_at)).collect();
         let ready_at = Instant::now() + self.shared.settings.settle_wait;
         let purpose = Purpose::Settle;
         self.settling.add(Batch { number, asked, answered, stocks, ready_at, purpose });
         Ok(true)
+    }
+
+    /// Looks what is due: for several reads, since all that was read and waits is due as well and is looked at each time.
+    async fn look_for_settles(&mut self) -> Result<(), ReadError> {
+        let limit = u32::try_from(self.settling.stocks() + DUE_TOGETHER).unwrap_or(u32::MAX);
+        let due = self.shared.store.settles_due(self.id, self.now(), self.settle_hold(), limit).await?;
+        let stocks: Vec<StockId> = due.iter().map(|job| job.want.stock).collect();
+        let parents = self.shared.store.stock_parents(&stocks).await?;
+        self.settling.set_due(due.into_iter().map(|job| {
+            let stock = job.want.stock;
+            (job, StockRef { holder: stock.holder, parent: parents.get(&stock).copied() })
+        }));
+        Ok(())
     }
 
     /// Settles that would prove nothing yet; none while nobody knows what time it is at the shop. Orders dated further ahead
@@ -85,6 +95,8 @@ impl<C: Connect> Reader<C> {
             }
         }
         self.settling.forget(ready.len());
+        // There is room for more of a comparison.
+        self.runs.look_now();
         // What was asked for again meanwhile is due.
         self.looks.settles = true;
         Ok(())
