@@ -15,7 +15,7 @@ use testkit::fake_shop::{Counts, FakeShop, FakeShopOptions, Fault, FaultKind};
 use tokio::time::{Instant, sleep};
 use values::HolderId;
 
-use crate::figure::{all, beside, count, most, plain};
+use crate::figure::{all, beside, count, most, plain, real};
 use crate::running::{LOOK_EVERY, Onhand};
 use goods::{Goods, Kind, UNITS};
 
@@ -32,8 +32,9 @@ const SETTINGS: [(&str, &str); 2] =
 const DELIVERED_EVERY: Duration = Duration::from_secs(1);
 const CONNECTED_WITHIN: Duration = Duration::from_hours(1);
 const DONE_WITHIN: Duration = Duration::from_mins(30);
-/// A comparison may take so long, and a second more for each hundred stocks; what sells all the time is open until then.
+/// A comparison may take so long, and a second more for so many stocks; what sells all the time is open until then.
 const COMPARED_WITHIN: Duration = Duration::from_mins(6);
+const STOCKS_A_SECOND: usize = 400;
 /// How often it is looked how far a comparison is: that counts all its stocks.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// How long answers are measured before anything is compared.
@@ -77,11 +78,17 @@ pub(crate) async fn measure(stocks: usize) -> anyhow::Result<Vec<Value>> {
     said("the shop is filled");
     let onhand = connect(&shop, &goods).await?;
     said("connected");
-    let within = COMPARED_WITHIN + Duration::from_secs(u64::try_from(stocks / 100)?);
-    shop.take_counts();
+    let within = COMPARED_WITHIN + Duration::from_secs(u64::try_from(stocks / STOCKS_A_SECOND)?);
+    println!(
+        "{} calls, of orders {}",
+        shop.counts().calls_total(),
+        shop.take_counts().calls_of("GET orders")
+    );
     let quiet = compare(&onhand, true, 0, within, || {}).await?;
-    let quiet_writes = shop.take_counts().stock_writes;
+    let counts = shop.take_counts();
+    let (quiet_calls, quiet_writes) = (counts.calls_total(), counts.stock_writes);
     said("compared while nothing happens");
+    println!("{quiet_calls} calls, of orders {}", counts.calls_of("GET orders"));
     let before = while_selling(&onhand, &shop, &mut goods, async {
         sleep(BEFORE).await;
         Ok(())
@@ -98,7 +105,8 @@ pub(crate) async fn measure(stocks: usize) -> anyhow::Result<Vec<Value>> {
     let drifts = drifts(&onhand).await?;
     let left = settled(&onhand, &shop, &goods).await?;
     said("settled");
-    let report = Report { goods: &goods, quiet, quiet_writes, before, during, drifts, left, shop: &shop };
+    let report =
+        Report { goods: &goods, quiet, quiet_calls, quiet_writes, before, during, drifts, left, shop: &shop };
     Ok(report.figures())
 }
 
@@ -267,6 +275,7 @@ struct Report<'a> {
     goods: &'a Goods,
     shop: &'a FakeShop,
     quiet: Compared,
+    quiet_calls: u64,
     quiet_writes: u64,
     before: Sold<()>,
     during: Sold<Compared>,
@@ -287,6 +296,11 @@ impl Report<'_> {
                 "stocks",
                 count(self.quiet.classes.len() + self.quiet_written()),
                 0.0,
+            ),
+            plain(
+                "with those that read orders, and all others",
+                "calls",
+                real(i64::try_from(self.quiet_calls).unwrap_or(i64::MAX)),
             ),
             plain("time, nothing going on", "s", self.quiet.took.as_secs_f64()),
             beside("calls while it sells", "calls", calls, count(fewest), CALLS_PART),
