@@ -208,7 +208,8 @@ pub(crate) async fn comes_right(world: &World, received: &BTreeMap<usize, i64>) 
     }
 }
 
-async fn wrong(world: &World, received: &BTreeMap<usize, i64>) -> Vec<String> {
+/// What is not yet so, for each of the goods that every shop sells.
+pub(crate) async fn wrong(world: &World, received: &BTreeMap<usize, i64>) -> Vec<String> {
     let truths: Vec<ShopTruth> =
         world.shops.iter().map(|shop| shop.with_model(|model, _| ShopTruth::of(model))).collect();
     let stock = world.bench.run(&["stock", "get", "--json"]).await.json();
@@ -226,7 +227,10 @@ async fn wrong(world: &World, received: &BTreeMap<usize, i64>) -> Vec<String> {
         for (shop, truth) in truths.iter().enumerate() {
             let untaken = truth.untaken.get(&holder(shop)).copied().unwrap_or(0);
             let goal = available.max(0) + untaken;
-            let shown = world.shops[shop].with_model(|model, _| model.stock(holder(shop))).unwrap();
+            let Some(shown) = world.shops[shop].with_model(|model, _| model.stock(holder(shop))) else {
+                wrong.push(format!("{} in shop {shop}: keeps no quantity", sku(number)));
+                continue;
+            };
             if shown != goal && !(available < 0 && shown < goal) {
                 wrong.push(format!("{} in shop {shop}: shows {shown}, should show {goal}", sku(number)));
             }
