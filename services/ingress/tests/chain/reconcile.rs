@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use proto::Wanted;
 use store::{AGREED, NewRun, Run, RunAdded, RunCause, RunState, TaskKind};
 use testkit::fake_shop::FakeShop;
 use testkit::shop::{NewProduct, NewVariation};
-use values::{HolderId, ProductId, ShopId, StockId};
+use values::{HolderId, OrderId, ProductId, ShopId, StockId};
 
 use crate::world::{World, buy, fake, product};
 
@@ -202,6 +203,8 @@ async fn a_run_whose_shop_refuses_ends_with_a_clear_word() {
     world.store.set_shop_secrets(shop, &wrong).await.unwrap();
     // With other settings it is connected anew.
     world.poll_rarely(shop).await;
+    // So that it is called at all.
+    world.want(shop, Wanted::Orders(vec![OrderId::new(999_999).unwrap()])).await;
     world.until("the shop refuses", async || world.store.reading(shop).await.unwrap()?.failing_since).await;
     let run = begin(&world, shop, false).await;
     let run = ended(&world, run).await;

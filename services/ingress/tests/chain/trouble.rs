@@ -14,6 +14,8 @@ async fn whatever_the_shop_answers_its_orders_are_read_in_the_end() {
     let (world, fake) = (World::start().await, fake().await);
     let item = product(&fake, "A", 100);
     let shop = world.connect(&fake).await;
+    // It asks for orders as well, and would meet what is meant for the poll.
+    world.until("the day is counted", async || world.store.day_counts(shop, 0, 1).await.unwrap().pop()).await;
     let kinds = [
         FaultKind::Status(401),
         FaultKind::Status(500),
