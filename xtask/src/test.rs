@@ -31,5 +31,5 @@ impl Test {
 /// How many tests run at a time: more than there are processors, since those from end to end wait most of their time.
 fn side_by_side() -> String {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (5 * processors / 2).max(2).to_string()
+    (2 * processors).to_string()
 }

@@ -55,11 +55,6 @@ const OTHERS: (usize, usize) = (2, 1);
 const DRIFTED: Option<i32> = Some(3);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn differences_are_told_and_put_right_once_in_one_process() {
-    run(Form::Standalone).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn differences_are_told_and_put_right_once_by_two_replicas() {
     run(Form::Distributed { replicas: 2 }).await;
 }
