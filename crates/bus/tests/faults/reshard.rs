@@ -86,7 +86,8 @@ async fn messages_move_to_another_number_of_shards_in_their_order() {
         arrived.0.extend(take_until(&after.bus, queue, shops, LAST).await.0);
     }
     arrived.check(usize::try_from(SHOPS).unwrap(), LAST);
-    assert_eq!(letters, 1);
+    // What was being moved when it was interrupted may be there twice, as anything that is published may.
+    assert!((1..=2).contains(&letters), "{letters}");
     let of_99 = order(99, 1).properties.shard_key.shard(2);
     let there = after.bus.topology().queues(Flow::InventoryOrders).nth(usize::from(of_99)).unwrap();
     let letter = after.bus.dead_letters(there, None, 10).await.unwrap().pop().unwrap();
