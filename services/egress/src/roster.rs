@@ -14,6 +14,8 @@ use crate::shared::Shared;
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
 /// Rows that are forgotten in one transaction.
 const PRUNE_CHUNK: u32 = 500;
+/// Transactions of one look; the rest is forgotten an hour later. Lanes wait for the look.
+const PRUNE_CHUNKS_MAX: u32 = 100;
 /// For people who ask whether the process is ready.
 const NOT_LOOKED_AFTER: &str = "cannot read which shops there are; the log says why";
 
@@ -44,7 +46,11 @@ async fn look(shared: &Shared, pruned_at: &mut Option<Timestamp>) -> Result<(), 
     shared.roster.send_replace(Some(Arc::new(active)));
     let now = shared.now();
     if pruned_at.is_none_or(|pruned_at| now.since(pruned_at) >= PRUNE_PERIOD) {
-        while shared.store.prune_reports(now - REPORTS_KEPT, PRUNE_CHUNK).await? >= u64::from(PRUNE_CHUNK) {}
+        for _ in 0..PRUNE_CHUNKS_MAX {
+            if shared.store.prune_reports(now - REPORTS_KEPT, PRUNE_CHUNK).await? < u64::from(PRUNE_CHUNK) {
+                break;
+            }
+        }
         *pruned_at = Some(now);
     }
     Ok(())

@@ -54,7 +54,7 @@ const INTENDED: &str = concat!(
      ORDER BY e.shop, e.holder LIMIT $3"
 );
 
-/// The rows are there, and locked by whoever loaded them.
+/// As a rule the rows are there, and locked by whoever loaded them.
 const SAVE: &str = "
 UPDATE egress.stocks AS e SET
        known = true, sku = w.sku, target = w.target, base = w.base, intent = w.intent, intent_owner = w.intent_owner,
@@ -67,7 +67,8 @@ UPDATE egress.stocks AS e SET
              due_at, blocked, told, removed)
  WHERE e.shop = w.shop AND e.holder = w.holder";
 
-static SAVE_ALL: LazyLock<String> = LazyLock::new(|| combined(&[SAVE, notes::SAVE]));
+/// That of the stocks comes last: it tells how many there were.
+static SAVE_ALL: LazyLock<String> = LazyLock::new(|| combined(&[notes::SAVE, SAVE]));
 
 const DUE_SHOPS: &str = "
 SELECT shop, min(due_at), count(*) FROM egress.stocks
@@ -158,7 +159,12 @@ impl PgEgressTx {
         let columns: Vec<_> = changed.iter().map(|row| columns_of(row)).collect();
         if !columns.is_empty() {
             self.written = true;
-            run(&mut *self.tx, "save pushes", SAVE, rows(&columns)).await?;
+            let found = run(&mut *self.tx, "save pushes", SAVE, rows(&columns)).await?;
+            if is_short(found, columns.len()) {
+                let ids: Vec<StockId> = changed.iter().map(|row| row.id).collect();
+                run(&mut *self.tx, "make room for pushes", MAKE, keys(&ids)).await?;
+                run(&mut *self.tx, "save pushes", SAVE, rows(&columns)).await?;
+            }
         }
         for row in changed {
             self.loaded.insert(row.id, row.clone());
@@ -176,10 +182,13 @@ impl PgEgressTx {
         }
         let columns: Vec<_> = changed.iter().map(columns_of).collect();
         let notes: Vec<_> = notes.iter().map(notes::columns_of).collect();
-        let parameters = rows(&columns).and_rows(&notes);
+        let parameters = rows(&notes).and_rows(&columns);
         drop(columns);
         self.written = true;
-        run(&mut *self.tx, "save pushes and their notes", SAVE_ALL.as_str(), parameters).await?;
+        let found = run(&mut *self.tx, "save pushes and their notes", SAVE_ALL.as_str(), parameters).await?;
+        if is_short(found, changed.len()) {
+            return self.save(&changed).await;
+        }
         self.loaded.extend(changed.into_iter().map(|row| (row.id, row)));
         Ok(())
     }
@@ -187,6 +196,11 @@ impl PgEgressTx {
     pub(crate) async fn commit(self) -> Result<(), Error> {
         commit(self.tx).await
     }
+}
+
+/// Some rows were not there: nobody loaded them.
+fn is_short(found: u64, saved: usize) -> bool {
+    usize::try_from(found).is_ok_and(|found| found < saved)
 }
 
 /// Those of the stocks that egress knows, as a transaction sees them.

@@ -47,6 +47,26 @@ pub(crate) async fn notes_round_trip<D: Database>() -> anyhow::Result<()> {
     Ok(())
 }
 
+pub(crate) async fn what_nobody_loaded_is_saved_too<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let ids = [1, 2, 3].map(|holder| stock(shop(1), holder));
+    let row = |id: StockId| PushRow { due_at: Some(at(7)), ..PushRow::unknown(id) };
+    let mut tx = store.begin_egress().await?;
+    tx.save(&[row(ids[0])]).await?;
+    // With notes both go in one statement; one row is there by now, one is not.
+    tx.save_all(&[PushRow { due_at: Some(at(8)), ..row(ids[0]) }, row(ids[1])], &[full(ids[2])]).await?;
+    tx.commit().await?;
+    assert_eq!(store.next_due(shop(1), None).await?, Some(at(7)));
+    let due = store.stocks_due(shop(1), None, at(8), None, 9).await?;
+    assert_eq!(
+        due.iter().map(|due| (due.id, due.at)).collect::<Vec<_>>(),
+        [(ids[0], at(8)), (ids[1], at(7))]
+    );
+    assert_eq!(store.push_notes(&[ids[2]]).await?, [full(ids[2])]);
+    Ok(())
+}
+
 pub(crate) async fn what_is_due_comes_by_product<D: Database>() -> anyhow::Result<()> {
     let database = D::fresh().await?;
     let store = database.open().await?;

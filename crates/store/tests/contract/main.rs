@@ -108,7 +108,7 @@ contract! {
         of_each_stock_the_newest_is_told_that_concerns_people, of_one_read_the_last_is_kept,
         decisions_are_numbered_by_stock_and_the_last_are_kept,
     }
-    egress_notes { notes_round_trip, what_is_due_comes_by_product }
+    egress_notes { notes_round_trip, what_is_due_comes_by_product, what_nobody_loaded_is_saved_too }
     exports { every_movement_is_exported_once, every_order_is_exported_with_its_lines }
     epoch { nothing_of_before_is_believed, everything_since_is_read_again, no_edit_waits_for_the_ledger_any_more }
     ingress {

@@ -6,6 +6,7 @@ use onhand_egress::Settings;
 use process::backoff::Backoff;
 use proto::Settled;
 use push::{DriftAction, DriftClass};
+use testkit::fake_shop::{Fault, FaultKind};
 use values::Timestamp;
 
 use crate::world::{Level, PATIENT, World, fake_shop, product, shows, units};
@@ -35,6 +36,31 @@ async fn nothing_is_pushed_before_the_base_is_proven() {
     world.until("it is pushed", async || shows(&fake, proven.stock.holder) == Some(3)).await;
     assert_eq!(world.wanted().len(), 150);
     assert_eq!(world.notes(proven.stock).await.wish, None);
+    world.stop().await;
+}
+
+/// What a lane knows of when something is due is right by itself, not because it looks again before anybody notices.
+#[tokio::test]
+async fn everything_is_done_in_time_by_a_lane_that_never_looks_again() {
+    let settings = Settings { look_again: Duration::from_hours(1), ..Settings::for_testing() };
+    let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
+    let shop = world.shop(&fake).await;
+    let (holder, other) = (product(&fake, 10), product(&fake, 10));
+    let level = world.level(shop, holder, 10, 8);
+    world.publish(std::slice::from_ref(&level)).await;
+    world.until("it is pushed", async || shows(&fake, holder) == Some(8)).await;
+    // A stock without a base, while another is known: a settle is asked for, and what it proves is pushed.
+    let unknown = Level { settle: None, ..world.level(shop, other, 10, 4) };
+    world.publish(std::slice::from_ref(&unknown)).await;
+    world.until("a settle is asked for", async || !world.wanted().is_empty()).await;
+    let proven = Level { settle: Some(world.proof(10, 0)), ..unknown.then(4) };
+    world.publish(std::slice::from_ref(&proven)).await;
+    world.until("what was proven is pushed", async || shows(&fake, other) == Some(4)).await;
+    // A refusal for a while: nobody tells the lane when it is over.
+    fake.fault(Fault::next("POST products/batch", FaultKind::Status(400)));
+    let newer = level.then(7);
+    world.publish(std::slice::from_ref(&newer)).await;
+    world.until("it is pushed in the end", async || shows(&fake, holder) == Some(7)).await;
     world.stop().await;
 }
 
