@@ -39,6 +39,9 @@ async fn nothing_is_pushed_before_the_base_is_proven() {
     world.stop().await;
 }
 
+/// Longer than it takes a lane in tests to look whether something else is due.
+const SLOW: Duration = Duration::from_millis(300);
+
 /// What a lane knows of when something is due is right by itself, not because it looks again before anybody notices.
 #[tokio::test]
 async fn everything_is_done_in_time_by_a_lane_that_never_looks_again() {
@@ -61,6 +64,15 @@ async fn everything_is_done_in_time_by_a_lane_that_never_looks_again() {
     let newer = level.then(7);
     world.publish(std::slice::from_ref(&newer)).await;
     world.until("it is pushed in the end", async || shows(&fake, holder) == Some(7)).await;
+    // A level that comes while the one before is told, for long enough that the lane has looked: it is due with the answer.
+    fake.fault(Fault::next("POST products/batch", FaultKind::Slow(SLOW)));
+    let before = fake.counts().calls_of("POST products/batch");
+    let lower = newer.then(6);
+    world.publish(std::slice::from_ref(&lower)).await;
+    world.until("it is called", async || fake.counts().calls_of("POST products/batch") > before).await;
+    let last = lower.then(5);
+    world.publish(std::slice::from_ref(&last)).await;
+    world.until("the last is told", async || shows(&fake, holder) == Some(5)).await;
     world.stop().await;
 }
 
