@@ -25,6 +25,8 @@ const DAY_SECONDS: i64 = 86_400;
 const NOBODY_READ_IT: &str = "its time was up and nobody read the shop";
 /// Tasks forgotten at once.
 const PRUNED_MAX: u32 = 500;
+/// Transactions of one look in which old comparisons are forgotten; the rest goes with the next one.
+const PRUNED_TIMES_MAX: u32 = 100;
 /// How often old tasks are looked for.
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
 
@@ -86,7 +88,11 @@ async fn look<C>(shared: &Shared<C>, pruned_at: &mut Option<Timestamp>) -> Resul
     }
     if pruned_at.is_none_or(|pruned_at| now.since(pruned_at) >= PRUNE_PERIOD) {
         shared.store.prune_tasks(now - TASKS_KEPT, PRUNED_MAX).await?;
-        while shared.store.prune_runs(now - RUNS_KEPT, PRUNED_MAX).await? >= u64::from(PRUNED_MAX) {}
+        for _ in 0..PRUNED_TIMES_MAX {
+            if shared.store.prune_runs(now - RUNS_KEPT, PRUNED_MAX).await? < u64::from(PRUNED_MAX) {
+                break;
+            }
+        }
         shared.store.prune_counts(now.seconds() / DAY_SECONDS - COUNTS_KEPT_DAYS, PRUNED_MAX).await?;
         for run in shared.store.overdue_runs(now - PRUNE_PERIOD, PRUNED_MAX).await? {
             shared.store.end_run(run, RunState::Failed, NOBODY_READ_IT, now).await?;
