@@ -2,6 +2,7 @@
 
 mod drifts;
 mod notes;
+mod seen;
 
 use push::StockPush;
 use values::{Quantity, ShopId, Sku, StockId, Timestamp};
@@ -13,6 +14,8 @@ use crate::sqlite::SqliteEgressTx;
 
 pub use drifts::{DRIFTS_KEPT, DriftDecided, DriftKey, DriftRow};
 pub use notes::{ATTEMPTS_KEPT, DueStock, PushCounts, PushNotes, SettleWish, TRACES_KEPT};
+pub use seen::SeenPush;
+pub(crate) use seen::{ANY_VERSION, save_seen};
 
 /// The last push of a stock.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -44,7 +44,7 @@ pub use check::{BROKEN_MAX, Broken};
 pub use decisions::{DECISION_REASON_CHARS_MAX, DECISIONS_KEPT, Decision, DecisionRow};
 pub use egress::{
     ATTEMPTS_KEPT, DRIFTS_KEPT, DriftDecided, DriftKey, DriftRow, DueShop, DueStock, EgressTx, PushCounts,
-    PushNotes, PushRow, SettleWish, ShopLane, TRACES_KEPT, Told,
+    PushNotes, PushRow, SeenPush, SettleWish, ShopLane, TRACES_KEPT, Told,
 };
 pub use error::{Class, Error};
 pub use grant::{Grant, GrantEnd, TakenGrant};

@@ -15,7 +15,8 @@ use crate::batch::InventoryTx;
 use crate::check::Broken;
 use crate::decisions::DecisionRow;
 use crate::egress::{
-    DriftKey, DriftRow, DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, ShopLane,
+    DriftKey, DriftRow, DueShop, DueStock, EgressTx, PushCounts, PushNotes, PushRow, SeenPush, ShopLane,
+    save_seen,
 };
 use crate::error::Error;
 use crate::grant::{Grant, GrantEnd, TakenGrant};
@@ -115,6 +116,28 @@ impl Store {
         match self.backend()? {
             Backend::Sqlite(sqlite) => Ok(EgressTx::sqlite(sqlite.begin_egress().await?)),
             Backend::Postgres(postgres) => Ok(EgressTx::postgres(postgres.begin_egress().await?)),
+        }
+    }
+
+    /// These stocks as they are, each asked for once, in the order asked for, without holding anybody up; one never seen is an unknown one.
+    pub async fn see_pushes(&self, stocks: &[StockId]) -> Result<Vec<SeenPush>, Error> {
+        match self.backend()? {
+            Backend::Sqlite(sqlite) => sqlite.see_pushes(stocks).await,
+            Backend::Postgres(postgres) => postgres.see_pushes(stocks).await,
+        }
+    }
+
+    /// Saves what became of stocks, each of them once, and gives them back as they are seen now. If somebody else changed one of
+    /// them since it was seen, or it was never seen at all, nothing is saved (`None`): they are to be decided on again,
+    /// in a transaction.
+    pub async fn save_seen(
+        &self,
+        seen: &[SeenPush],
+        now: Vec<(PushRow, PushNotes)>,
+    ) -> Result<Option<Vec<SeenPush>>, Error> {
+        match self.backend()? {
+            Backend::Sqlite(_) => save_seen(self.begin_egress().await?, seen, now).await,
+            Backend::Postgres(postgres) => postgres.save_seen(seen, now).await,
         }
     }
 

@@ -2,8 +2,9 @@
 
 mod drifts;
 mod notes;
+mod seen;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use sqlx::PgExecutor;
@@ -54,8 +55,11 @@ const INTENDED: &str = concat!(
      ORDER BY e.shop, e.holder LIMIT $3"
 );
 
-/// As a rule the rows are there, and locked by whoever loaded them.
-const SAVE: &str = "
+/// Saves the stocks that are there, and what else is said of them.
+macro_rules! save_stocks {
+    ($and:literal) => {
+        concat!(
+            "
 UPDATE egress.stocks AS e SET
        known = true, sku = w.sku, target = w.target, base = w.base, intent = w.intent, intent_owner = w.intent_owner,
        doubtful_until = w.doubtful_until, log = w.log, log_floor = w.log_floor, pushed = w.pushed, settled = w.settled,
@@ -65,7 +69,15 @@ UPDATE egress.stocks AS e SET
               $16::boolean[])
        AS w (shop, holder, sku, target, base, intent, intent_owner, doubtful_until, log, log_floor, pushed, settled,
              due_at, blocked, told, removed)
- WHERE e.shop = w.shop AND e.holder = w.holder";
+ WHERE e.shop = w.shop AND e.holder = w.holder",
+            $and
+        )
+    };
+}
+use save_stocks;
+
+/// As a rule the rows are there, and locked by whoever loaded them.
+const SAVE: &str = save_stocks!("");
 
 /// That of the stocks comes last: it tells how many there were.
 static SAVE_ALL: LazyLock<String> = LazyLock::new(|| combined(&[notes::SAVE, SAVE]));
@@ -172,24 +184,27 @@ impl PgEgressTx {
         Ok(())
     }
 
-    /// Both in one round trip, if there is something of both.
+    /// Both in one round trip. The row of a stock is written with its notes, also if it is as it was: who looked at both
+    /// without a lock finds out by the row that they have changed.
     pub(crate) async fn save_all(&mut self, rows_now: &[PushRow], notes: &[PushNotes]) -> Result<(), Error> {
-        let changed: Vec<PushRow> =
-            rows_now.iter().filter(|row| self.loaded.get(&row.id) != Some(*row)).cloned().collect();
-        if changed.is_empty() || notes.is_empty() {
-            self.save(&changed).await?;
-            return self.save_notes(notes).await;
+        let noted: HashSet<StockId> = notes.iter().map(|notes| notes.id).collect();
+        let is_written = |row: &&PushRow| noted.contains(&row.id) || self.loaded.get(&row.id) != Some(*row);
+        let mut written: Vec<PushRow> = rows_now.iter().filter(is_written).cloned().collect();
+        let given: HashSet<StockId> = rows_now.iter().map(|row| row.id).collect();
+        written.extend(noted.difference(&given).filter_map(|stock| self.loaded.get(stock)).cloned());
+        if notes.is_empty() {
+            return self.save(&written).await;
         }
-        let columns: Vec<_> = changed.iter().map(columns_of).collect();
+        let columns: Vec<_> = written.iter().map(columns_of).collect();
         let notes: Vec<_> = notes.iter().map(notes::columns_of).collect();
         let parameters = rows(&notes).and_rows(&columns);
         drop(columns);
         self.written = true;
         let found = run(&mut *self.tx, "save pushes and their notes", SAVE_ALL.as_str(), parameters).await?;
-        if is_short(found, changed.len()) {
-            return self.save(&changed).await;
+        if is_short(found, written.len()) {
+            return self.save(&written).await;
         }
-        self.loaded.extend(changed.into_iter().map(|row| (row.id, row)));
+        self.loaded.extend(written.into_iter().map(|row| (row.id, row)));
         Ok(())
     }
 

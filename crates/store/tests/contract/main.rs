@@ -12,6 +12,7 @@ mod database;
 mod egress;
 mod egress_drifts;
 mod egress_notes;
+mod egress_seen;
 mod epoch;
 mod exports;
 mod grants;
@@ -109,6 +110,7 @@ contract! {
         decisions_are_numbered_by_stock_and_the_last_are_kept,
     }
     egress_notes { notes_round_trip, what_is_due_comes_by_product, what_nobody_loaded_is_saved_too }
+    egress_seen { what_was_seen_is_saved, what_somebody_changed_is_left_alone, what_was_never_seen_is_left_alone }
     exports { every_movement_is_exported_once, every_order_is_exported_with_its_lines }
     epoch { nothing_of_before_is_believed, everything_since_is_read_again, no_edit_waits_for_the_ledger_any_more }
     ingress {

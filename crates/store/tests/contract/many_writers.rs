@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use push::Target;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
-use store::{Class, ShopFilter, Store};
+use store::{Class, PushNotes, PushRow, ShopFilter, Store};
 use tokio::task::{JoinHandle, JoinSet};
 use values::{Epoch, Revision, ShopId, Step, StockId};
 
@@ -74,20 +74,40 @@ async fn count_up(store: &Store, stocks: &[StockId]) -> Result<(), store::Error>
     let mut rows = tx.load(stocks).await?;
     let mut notes = tx.load_notes(stocks).await?;
     for (row, notes) in rows.iter_mut().zip(&mut notes) {
-        let level = row.push.target.map_or(units(0), |target| target.level) + units(1);
-        row.push.target = Some(Target {
-            epoch: Epoch::ZERO,
-            revision: Revision::ZERO,
-            level,
-            untaken: units(0),
-            taken_total: units(0),
-            step: Step::ONE,
-            released: values::Quantity::ZERO,
-        });
-        notes.refusals += 1;
+        count(row, notes);
     }
     tx.save_all(&rows, &notes).await?;
     tx.commit().await
+}
+
+/// The same without a lock, as often as it takes; how often somebody else came first.
+async fn count_up_freely(store: &Store, stocks: &[StockId]) -> Result<u32, store::Error> {
+    let mut missed = 0;
+    loop {
+        let seen = store.see_pushes(stocks).await?;
+        let mut now: Vec<_> = seen.iter().map(|seen| (seen.row.clone(), seen.notes.clone())).collect();
+        for (row, notes) in &mut now {
+            count(row, notes);
+        }
+        if store.save_seen(&seen, now).await?.is_some() {
+            return Ok(missed);
+        }
+        missed += 1;
+    }
+}
+
+fn count(row: &mut PushRow, notes: &mut PushNotes) {
+    let level = row.push.target.map_or(units(0), |target| target.level) + units(1);
+    row.push.target = Some(Target {
+        epoch: Epoch::ZERO,
+        revision: Revision::ZERO,
+        level,
+        untaken: units(0),
+        taken_total: units(0),
+        step: Step::ONE,
+        released: values::Quantity::ZERO,
+    });
+    notes.refusals += 1;
 }
 
 async fn counted(store: &Store, stocks: &[StockId]) -> Vec<i64> {
@@ -145,6 +165,59 @@ async fn a_hundred_small_transactions_end_without_an_error() {
     let failed: Vec<_> = all(tasks).await.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{failed:?}");
     assert_eq!(counted(&store, &stocks).await.iter().sum::<i64>(), 500, "nothing was overwritten");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_without_a_lock_overwrites_nobody() {
+    let (_database, store) = fresh().await;
+    let stocks: Vec<StockId> = (1..=4).map(|holder| stock(shop(), holder)).collect();
+    count_up(&store, &stocks).await.unwrap();
+    let tasks = (0..60).map(|task: usize| {
+        let store = Arc::clone(&store);
+        let mut picked = vec![stocks[task % 4], stocks[(task + 1) % 4]];
+        if task.is_multiple_of(2) {
+            picked.reverse();
+        }
+        async move {
+            if task.is_multiple_of(3) {
+                count_up(&store, &picked).await.map(|()| 0)
+            } else {
+                count_up_freely(&store, &picked).await
+            }
+        }
+    });
+    let ended: Result<Vec<u32>, _> = all(tasks).await.into_iter().collect();
+    assert!(ended.unwrap().into_iter().sum::<u32>() > 0, "they met");
+    assert_eq!(counted(&store, &stocks).await.iter().sum::<i64>(), 124, "nothing was overwritten");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looked_before_somebody_else_wrote_waits_and_saves_nothing() {
+    let (database, store) = fresh().await;
+    let stocks = [stock(shop(), 1)];
+    count_up(&store, &stocks).await.unwrap();
+    // Notes are written first: where there were none, only the row of the stock can tell.
+    let mut other = by_hand(&database).await;
+    run(&mut other, "DELETE FROM egress.notes").await;
+    let seen = store.see_pushes(&stocks).await.unwrap();
+    let mut first = store.begin_egress().await.unwrap();
+    let rows = first.load(&stocks).await.unwrap();
+    let notes = PushNotes { refusals: 41, ..PushNotes::unknown(stocks[0]) };
+    first.save_all(&rows, &[notes]).await.unwrap();
+    let saving = begin({
+        let store = Arc::clone(&store);
+        async move {
+            let mut now: Vec<_> = seen.iter().map(|seen| (seen.row.clone(), seen.notes.clone())).collect();
+            for (row, notes) in &mut now {
+                count(row, notes);
+            }
+            store.save_seen(&seen, now).await
+        }
+    });
+    until_waiting(&database, 1).await;
+    first.commit().await.unwrap();
+    assert_eq!(saving.await.unwrap().unwrap(), None);
+    assert_eq!(store.push_notes(&stocks).await.unwrap()[0].refusals, 41);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use sqlx::PgExecutor;
 use values::{ProductId, ShopId, StockId, Timestamp};
 
 use super::super::Postgres;
-use super::super::parameters::{Parameters, all, none, one, rows, run, with};
+use super::super::parameters::{Parameters, all, none, one, with};
 use super::{PgEgressTx, keys, page};
 use crate::egress::{DueStock, PushCounts, PushNotes};
 use crate::error::Error;
@@ -21,19 +21,31 @@ const LOAD: &str = concat!(
       JOIN egress.notes AS n ON n.shop = w.shop AND n.holder = w.holder"
 );
 
-pub(super) const SAVE: &str = "
+/// Saves notes, where a condition holds.
+macro_rules! save_notes {
+    ($where:literal) => {
+        concat!(
+            "
 INSERT INTO egress.notes
        (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, traces)
 SELECT w.shop, w.holder, w.parent, w.wanted_since, w.wish, w.proof_seen, w.refusals, w.held_until, w.attempts,
        w.traces
   FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
               $8::bigint[], $9::text[], $10::text[])
-       AS w (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, traces)
+       AS w (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, traces)",
+            $where,
+            "
  ORDER BY w.shop, w.holder
     ON CONFLICT (shop, holder) DO UPDATE SET
        parent = excluded.parent, wanted_since = excluded.wanted_since, wish = excluded.wish,
        proof_seen = excluded.proof_seen, refusals = excluded.refusals, held_until = excluded.held_until,
-       attempts = excluded.attempts, traces = excluded.traces";
+       attempts = excluded.attempts, traces = excluded.traces"
+        )
+    };
+}
+pub(super) use save_notes;
+
+pub(super) const SAVE: &str = save_notes!("");
 
 /// By product, so that what one call can carry stands together.
 const DUE: &str = "
@@ -96,13 +108,7 @@ impl PgEgressTx {
     }
 
     pub(crate) async fn save_notes(&mut self, notes: &[PushNotes]) -> Result<(), Error> {
-        if notes.is_empty() {
-            return Ok(());
-        }
-        self.written = true;
-        let columns: Vec<_> = notes.iter().map(columns_of).collect();
-        run(&mut *self.tx, "save notes of pushes", SAVE, rows(&columns)).await?;
-        Ok(())
+        self.save_all(&[], notes).await
     }
 }
 

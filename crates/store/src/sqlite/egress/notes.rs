@@ -6,7 +6,7 @@ use values::{ProductId, ShopId, StockId, Timestamp};
 
 use super::super::{Sqlite, WriteTx};
 use super::{SqliteEgressTx, keys};
-use crate::egress::{DueStock, PushCounts, PushNotes};
+use crate::egress::{ANY_VERSION, DueStock, PushCounts, PushNotes, PushRow, SeenPush};
 use crate::error::{Error, failed};
 use crate::report::PAGE_ROWS_MAX;
 use crate::rows::egress::notes::{
@@ -46,6 +46,23 @@ SELECT (SELECT count(*) FROM egress_notes WHERE wish IS NOT NULL),
 impl Sqlite {
     pub(crate) async fn push_notes(&self, stocks: &[StockId]) -> Result<Vec<PushNotes>, Error> {
         notes_of(sqlx::query_as(LOAD).bind(keys(stocks)).fetch_all(&self.readers).await)
+    }
+
+    /// From one committed state: a stock and its notes belong together.
+    pub(crate) async fn see_pushes(&self, stocks: &[StockId]) -> Result<Vec<SeenPush>, Error> {
+        let mut tx = self.readers.begin().await.map_err(failed("start to read"))?;
+        let rows = super::rows_of(sqlx::query_as(super::LOAD).bind(keys(stocks)).fetch_all(&mut *tx).await)?;
+        let notes = notes_of(sqlx::query_as(LOAD).bind(keys(stocks)).fetch_all(&mut *tx).await)?;
+        tx.rollback().await.map_err(failed("end what was not written"))?;
+        let mut rows: HashMap<StockId, PushRow> = rows.into_iter().map(|row| (row.id, row)).collect();
+        let mut notes: HashMap<StockId, PushNotes> =
+            notes.into_iter().map(|notes| (notes.id, notes)).collect();
+        let seen = |stock: &StockId| SeenPush {
+            version: rows.contains_key(stock).then_some(ANY_VERSION),
+            row: rows.remove(stock).unwrap_or_else(|| PushRow::unknown(*stock)),
+            notes: notes.remove(stock).unwrap_or_else(|| PushNotes::unknown(*stock)),
+        };
+        Ok(stocks.iter().map(seen).collect())
     }
 
     pub(crate) async fn stocks_due(

@@ -1,0 +1,148 @@
+//! Stocks that are looked at without a lock and saved by one statement, which also finds out whether somebody changed them
+//! meanwhile: whatever a transaction of egress writes of a stock, its row is written with it, and so gets another `xmin`.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row};
+use values::StockId;
+
+use super::super::Postgres;
+use super::super::combine::combined;
+use super::super::parameters::{all, rows};
+use super::{columns_of, keys, notes, save_stocks};
+use crate::egress::{PushNotes, PushRow, SeenPush};
+use crate::error::Error;
+use crate::rows::egress::notes::{NoteColumns, note_columns, note_row};
+use crate::rows::egress::{PushColumns, push_columns, push_row};
+use crate::rows::stock_id;
+
+const SEE: &str = concat!(
+    "SELECT ",
+    push_columns!(),
+    ", ",
+    note_columns!(),
+    ", e.xmin::text::bigint
+       FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
+       JOIN egress.stocks AS e ON e.shop = w.shop AND e.holder = w.holder
+       LEFT JOIN egress.notes AS n ON n.shop = e.shop AND n.holder = e.holder"
+);
+
+/// Whether all are as they were seen. They are locked in the order of their keys, as by everybody else; one that somebody
+/// changes at this moment is waited for, and looked at again.
+const UNCHANGED: &str = "
+SELECT count(*) = cardinality($1::bigint[]) AS whole
+  FROM (SELECT e.shop
+          FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w (shop, holder, version)
+          JOIN egress.stocks AS e ON e.shop = w.shop AND e.holder = w.holder
+         WHERE e.xmin::text::bigint = w.version
+         ORDER BY e.shop, e.holder FOR NO KEY UPDATE OF e) AS l";
+
+/// The first of the statements is named `s0`.
+static SAVE: LazyLock<String> = LazyLock::new(|| {
+    combined(&[
+        UNCHANGED,
+        notes::save_notes!(" WHERE (SELECT s0.whole FROM s0)"),
+        concat!(
+            save_stocks!(" AND (SELECT s0.whole FROM s0)"),
+            " RETURNING e.shop, e.holder, e.xmin::text::bigint"
+        ),
+    ])
+});
+
+/// Place of the first column of the notes.
+const NOTES_AT: usize = 16;
+/// Place of the version, which comes last.
+const VERSION_AT: usize = NOTES_AT + 10;
+
+struct SeenColumns {
+    row: PushColumns,
+    notes: Option<NoteColumns>,
+    version: i64,
+}
+
+impl<'r> FromRow<'r, PgRow> for SeenColumns {
+    fn from_row(row: &'r PgRow) -> Result<Self, sqlx::Error> {
+        let at = |place| NOTES_AT + place;
+        let noted: Option<i64> = row.try_get(at(0))?;
+        let notes = match noted {
+            None => None,
+            Some(shop) => Some((
+                shop,
+                row.try_get(at(1))?,
+                row.try_get(at(2))?,
+                row.try_get(at(3))?,
+                row.try_get(at(4))?,
+                row.try_get(at(5))?,
+                row.try_get(at(6))?,
+                row.try_get(at(7))?,
+                row.try_get(at(8))?,
+                row.try_get(at(9))?,
+            )),
+        };
+        Ok(Self { row: PushColumns::from_row(row)?, notes, version: row.try_get(VERSION_AT)? })
+    }
+}
+
+fn seen(columns: SeenColumns) -> Result<SeenPush, Error> {
+    let row = push_row(columns.row)?;
+    let notes = columns.notes.map_or(Ok(PushNotes::unknown(row.id)), note_row)?;
+    Ok(SeenPush { row, notes, version: Some(columns.version) })
+}
+
+impl Postgres {
+    pub(crate) async fn see_pushes(&self, stocks: &[StockId]) -> Result<Vec<SeenPush>, Error> {
+        let found: Vec<SeenColumns> = all(&self.pool, "look at pushes", SEE, keys(stocks)).await?;
+        let mut found: HashMap<StockId, SeenPush> = found
+            .into_iter()
+            .map(|columns| seen(columns).map(|seen| (seen.row.id, seen)))
+            .collect::<Result<_, _>>()?;
+        Ok(stocks
+            .iter()
+            .map(|stock| found.remove(stock).unwrap_or_else(|| SeenPush::unknown(*stock)))
+            .collect())
+    }
+
+    /// One statement, which is a transaction by itself. All of the stocks are there; each once.
+    pub(crate) async fn save_seen(
+        &self,
+        seen: &[SeenPush],
+        now: Vec<(PushRow, PushNotes)>,
+    ) -> Result<Option<Vec<SeenPush>>, Error> {
+        let changed: Vec<(&SeenPush, &(PushRow, PushNotes))> =
+            seen.iter().zip(&now).filter(|(seen, now)| !seen.is(&now.0, &now.1)).collect();
+        let places: Vec<(i64, i64, i64)> = changed
+            .iter()
+            .map(|(seen, _)| {
+                (seen.row.id.shop.get(), seen.row.id.holder.get(), seen.version.unwrap_or_default())
+            })
+            .collect();
+        let mut versions: HashMap<StockId, i64> = HashMap::new();
+        if !changed.is_empty() {
+            let noted: Vec<_> = changed
+                .iter()
+                .filter(|(seen, now)| seen.notes != now.1)
+                .map(|(_, now)| notes::columns_of(&now.1))
+                .collect();
+            let stocks: Vec<_> = changed.iter().map(|(_, now)| columns_of(&now.0)).collect();
+            let parameters = rows(&places).and_rows(&noted).and_rows(&stocks);
+            drop((noted, stocks));
+            let saved: Vec<(i64, i64, i64)> =
+                all(&self.pool, "save pushes that were looked at", SAVE.as_str(), parameters).await?;
+            if saved.len() < changed.len() {
+                return Ok(None);
+            }
+            for (shop, holder, version) in saved {
+                versions.insert(stock_id(shop, holder)?, version);
+            }
+        }
+        drop(changed);
+        let saved = seen.iter().zip(now).map(|(seen, (row, notes))| SeenPush {
+            version: versions.get(&row.id).copied().or(seen.version),
+            row,
+            notes,
+        });
+        Ok(Some(saved.collect()))
+    }
+}
