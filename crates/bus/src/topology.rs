@@ -32,7 +32,7 @@ impl Flow {
             | Kind::StockEdited
             | Kind::ListingObserved
             | Kind::ErpStockObserved => Self::InventoryOrders,
-            Kind::LevelChanged | Kind::ShipmentMade => Self::EgressLevels,
+            Kind::LevelChanged | Kind::LevelsChanged | Kind::ShipmentMade => Self::EgressLevels,
             Kind::ReadWanted => Self::IngressReads,
         }
     }

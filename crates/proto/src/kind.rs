@@ -30,6 +30,8 @@ pub enum Kind {
     ErpStockObserved,
     /// `level.changed.v1`
     LevelChanged,
+    /// `levels.changed.v1`
+    LevelsChanged,
     /// `read.wanted.v1`
     ReadWanted,
     /// `shipment.made.v1`
@@ -38,7 +40,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every message there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::OrderObserved,
         Self::OrderUnreadable,
         Self::ShopConnected,
@@ -47,6 +49,7 @@ impl Kind {
         Self::ListingObserved,
         Self::ErpStockObserved,
         Self::LevelChanged,
+        Self::LevelsChanged,
         Self::ReadWanted,
         Self::ShipmentMade,
     ];
@@ -62,6 +65,7 @@ impl Kind {
             Self::ListingObserved => "listing.observed.v1",
             Self::ErpStockObserved => "erp-stock.observed.v1",
             Self::LevelChanged => "level.changed.v1",
+            Self::LevelsChanged => "levels.changed.v1",
             Self::ReadWanted => "read.wanted.v1",
             Self::ShipmentMade => "shipment.made.v1",
         }

@@ -19,8 +19,9 @@ pub use envelope::{APP_ID_CHARS_MAX, CONTENT_TYPE, Envelope, Properties, TRACEPA
 pub use error::{DecodeError, EncodeError, FieldProblem, Malformed};
 pub use kind::{Kind, Shard, ShardKey, TYPE_NAME_CHARS_MAX};
 pub use messages::{
-    Adoption, ERP_ROWS_MAX, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message,
-    ORDER_LINES_MAX, OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted,
-    Settled, ShipmentMade, ShopConnected, Source, StockEdited, StockShown, Wanted,
+    Adoption, ERP_ROWS_MAX, ErpRow, ErpStockObserved, LEVELS_MAX, LevelChanged, LevelsChanged,
+    ListingObserved, Message, ORDER_LINES_MAX, OrderLine, OrderObserved, OrderState, OrderUnreadable,
+    READ_IDS_MAX, ReadWanted, Settled, ShipmentMade, ShopConnected, Source, StockEdited, StockShown,
+    TracedLevel, Wanted,
 };
 pub use text::{NameText, NoteText, ParseTextError, StatusText, Text, Word};

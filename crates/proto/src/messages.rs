@@ -15,6 +15,9 @@ pub const ERP_ROWS_MAX: usize = 100_000;
 /// Most orders or stocks asked for in one message: one call of WooCommerce reads 100.
 pub const READ_IDS_MAX: usize = 100;
 
+/// Most levels of one message. What stands in the way of one of them keeps all of them waiting, so they are not too many.
+pub const LEVELS_MAX: usize = 100;
+
 /// Any message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each variant is the message of that name")]
@@ -27,6 +30,7 @@ pub enum Message {
     ListingObserved(ListingObserved),
     ErpStockObserved(ErpStockObserved),
     LevelChanged(LevelChanged),
+    LevelsChanged(LevelsChanged),
     ReadWanted(ReadWanted),
     ShipmentMade(ShipmentMade),
 }
@@ -43,6 +47,7 @@ impl Message {
             Self::ListingObserved(_) => Kind::ListingObserved,
             Self::ErpStockObserved(_) => Kind::ErpStockObserved,
             Self::LevelChanged(_) => Kind::LevelChanged,
+            Self::LevelsChanged(_) => Kind::LevelsChanged,
             Self::ReadWanted(_) => Kind::ReadWanted,
             Self::ShipmentMade(_) => Kind::ShipmentMade,
         }
@@ -59,6 +64,7 @@ impl Message {
             Self::ListingObserved(message) => message.shop.into(),
             Self::ErpStockObserved(message) => message.warehouse.into(),
             Self::LevelChanged(message) => message.stock.shop.into(),
+            Self::LevelsChanged(message) => message.shop.into(),
             Self::ReadWanted(message) => message.shop.into(),
             Self::ShipmentMade(message) => message.shop.into(),
         }
@@ -83,6 +89,7 @@ into_message!(
     ListingObserved,
     ErpStockObserved,
     LevelChanged,
+    LevelsChanged,
     ReadWanted,
     ShipmentMade
 );
@@ -286,6 +293,24 @@ pub struct LevelChanged {
     pub adoption: Option<Adoption>,
     /// All that people have let go, over all time, of what was kept out of the shop; below zero: of what was left in it.
     pub released: Quantity,
+}
+
+/// What several stocks of one shop should show: what changed together is one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LevelsChanged {
+    /// The shop.
+    pub shop: ShopId,
+    /// At least one and at most [`LEVELS_MAX`], all of the shop.
+    pub levels: Vec<TracedLevel>,
+}
+
+/// One level among others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedLevel {
+    /// The level.
+    pub level: LevelChanged,
+    /// Its own W3C trace context, if there is one.
+    pub traceparent: Option<String>,
 }
 
 /// What a shop showed, with what inventory knew of its orders at that moment.

@@ -8,12 +8,14 @@ use values::{
     Sku, Step, StockId, Timestamp,
 };
 
+use crate::envelope::TRACEPARENT_CHARS_MAX;
 use crate::error::{At, DecodeError, EncodeError, FieldError, FieldProblem, Malformed};
 use crate::kind::Kind;
 use crate::messages::{
-    Adoption, ERP_ROWS_MAX, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message,
-    ORDER_LINES_MAX, OrderLine, OrderObserved, OrderState, OrderUnreadable, READ_IDS_MAX, ReadWanted,
-    Settled, ShipmentMade, ShopConnected, Source, StockEdited, StockShown, Wanted,
+    Adoption, ERP_ROWS_MAX, ErpRow, ErpStockObserved, LEVELS_MAX, LevelChanged, LevelsChanged,
+    ListingObserved, Message, ORDER_LINES_MAX, OrderLine, OrderObserved, OrderState, OrderUnreadable,
+    READ_IDS_MAX, ReadWanted, Settled, ShipmentMade, ShopConnected, Source, StockEdited, StockShown,
+    TracedLevel, Wanted,
 };
 
 mod schema {
@@ -36,6 +38,7 @@ impl Message {
             Self::ListingObserved(message) => message.to_wire().encode_to_vec(),
             Self::ErpStockObserved(message) => message.to_wire()?.encode_to_vec(),
             Self::LevelChanged(message) => message.to_wire().encode_to_vec(),
+            Self::LevelsChanged(message) => message.to_wire()?.encode_to_vec(),
             Self::ReadWanted(message) => message.to_wire()?.encode_to_vec(),
             Self::ShipmentMade(message) => message.to_wire().encode_to_vec(),
         })
@@ -54,6 +57,7 @@ impl Message {
             Kind::ListingObserved => ListingObserved::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::ErpStockObserved => ErpStockObserved::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::LevelChanged => LevelChanged::from_wire(&parse(kind, bytes)?).map(Self::from),
+            Kind::LevelsChanged => LevelsChanged::from_wire(&parse(kind, bytes)?).map(Self::from),
             Kind::ReadWanted => ReadWanted::from_wire(parse(kind, bytes)?).map(Self::from),
             Kind::ShipmentMade => ShipmentMade::from_wire(&parse(kind, bytes)?).map(Self::from),
         };
@@ -423,6 +427,38 @@ impl LevelChanged {
             released: Quantity::from_thousandths(wire.released_thousandths),
         })
     }
+}
+
+impl LevelsChanged {
+    fn to_wire(&self) -> Result<schema::LevelsChanged, EncodeError> {
+        sendable(Kind::LevelsChanged, "levels", self.levels.len(), LEVELS_MAX)?;
+        let level = |traced: &TracedLevel| schema::levels_changed::Level {
+            level: Some(traced.level.to_wire()),
+            traceparent: traced.traceparent.clone(),
+        };
+        Ok(schema::LevelsChanged { shop: self.shop.get(), levels: self.levels.iter().map(level).collect() })
+    }
+
+    fn from_wire(wire: &schema::LevelsChanged) -> Result<Self, FieldError> {
+        let shop = id(wire.shop).at("shop")?;
+        if wire.levels.is_empty() {
+            return Err(FieldProblem::Missing).at("levels");
+        }
+        let level = |wire: &schema::levels_changed::Level| {
+            let level = wire.level.as_ref().ok_or(FieldProblem::Missing).at("level")?;
+            let level = LevelChanged::from_wire(level).map_err(|error| error.within("level"))?;
+            if level.stock.shop != shop {
+                return Err(FieldProblem::OutOfRange(level.stock.shop.get())).at("level.shop");
+            }
+            Ok(TracedLevel { level, traceparent: wire.traceparent.clone().filter(|trace| is_short(trace)) })
+        };
+        Ok(Self { shop, levels: each("levels", LEVELS_MAX, &wire.levels, level)? })
+    }
+}
+
+/// A longer one is no trace context.
+fn is_short(traceparent: &str) -> bool {
+    traceparent.chars().nth(TRACEPARENT_CHARS_MAX).is_none()
 }
 
 fn settled_from_wire(wire: &schema::level_changed::Settled) -> Result<Settled, FieldError> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use values::{HolderId, ShopId, StockId, Timestamp};
 
 use crate::shared::Shared;
-use crate::work::Work;
+use crate::work::{Hold, Work};
 
 /// Asks for settles of these stocks, and notes that they were asked for; `false` if they were not. A crash between the
 /// two asks again, which does no harm.
@@ -20,7 +20,7 @@ pub(crate) async fn ask(shared: &Shared, shop: ShopId, stocks: &[StockId]) -> Re
     if !publish(shared, shop, &envelopes).await {
         return Ok(false);
     }
-    let mut work = Work::on(&shared.store, stocks).await?;
+    let mut work = Work::on(&shared.store, stocks, Hold::Locked).await?;
     for stock in &mut work.stocks {
         stock.asked(now, &shared.settings);
     }
@@ -41,7 +41,7 @@ pub(crate) async fn ask_to_adopt(
         return Ok(false);
     }
     let stocks: Vec<StockId> = edits.iter().map(|edit| edit.stock).collect();
-    let mut work = Work::on(&shared.store, &stocks).await?;
+    let mut work = Work::on(&shared.store, &stocks, Hold::Locked).await?;
     for (stock, edit) in work.stocks.iter_mut().zip(edits) {
         // It may have been answered meanwhile.
         if stock.row.push.adopting().is_some_and(|adopting| adopting.number == edit.number) {

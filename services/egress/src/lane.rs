@@ -5,7 +5,7 @@ mod finish;
 mod page;
 mod reporting;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,18 +14,19 @@ use connector_woocommerce::{Client, ITEMS_MAX};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use process::backoff;
-use store::{DueStock, Error, Shop, ShopLane};
+use store::{DueStock, Error, SeenPush, Shop, ShopLane};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use values::{HolderId, OrderId, ShopId, StockId, Timestamp};
 
 use crate::asks::{ask, ask_to_adopt};
 use crate::gate::{Gate, GateState, Permit};
-use crate::shared::{Shared, Wake};
+use crate::shared::{Shared, TOLD_STOCKS_MAX, Wake};
 use crate::stock::Stock;
 use crate::trace;
-use crate::work::Work;
+use crate::work::{Hold, Work, Written};
 use call::{Begun, Call, Done, Running};
+use finish::Stored;
 use page::{Page, Sorted, read_back, sort};
 use reporting::Reporting;
 
@@ -54,6 +55,8 @@ pub(crate) struct Lane {
     due_from: Option<Timestamp>,
     /// When it is asked all the same.
     look_at: Instant,
+    /// Stocks that are due soon, as they are stored: the database need not be asked for them. At most [`TOLD_STOCKS_MAX`].
+    known: BTreeMap<StockId, SeenPush>,
     stop: CancellationToken,
     /// What was told of its state last.
     told: Option<GateState>,
@@ -65,6 +68,8 @@ pub(crate) struct Lane {
     reports_held: bool,
     /// The next call is theirs, if there are any: pushes and reports take turns.
     report_turn: bool,
+    /// How the next page is journaled: locked after somebody else changed one of its stocks meanwhile.
+    hold: Hold,
 }
 
 /// What was made ready in one go.
@@ -84,6 +89,20 @@ enum Left {
     Until(Instant),
 }
 
+impl Ready {
+    /// These are the stocks as they were journaled.
+    fn saw(&mut self, seen: &[SeenPush]) {
+        let seen: BTreeMap<StockId, &SeenPush> = seen.iter().map(|seen| (seen.row.id, seen)).collect();
+        for call in &mut self.calls {
+            if let Call::Push { begun, .. } = call {
+                for begun in begun {
+                    begun.seen = seen.get(&begun.id).map(|seen| (*seen).clone());
+                }
+            }
+        }
+    }
+}
+
 impl Lane {
     pub(crate) fn new(shared: Arc<Shared>, shop: Shop, stop: CancellationToken) -> Self {
         let gate = Gate::new(&shared.settings);
@@ -99,12 +118,14 @@ impl Lane {
             wake,
             due_from: None,
             look_at: Instant::now(),
+            known: BTreeMap::new(),
             stop,
             told: None,
             reporting: BTreeSet::new(),
             reports_at: Some(Instant::now()),
             reports_held: false,
             report_turn: true,
+            hold: Hold::Free,
         }
     }
 
@@ -201,16 +222,20 @@ impl Lane {
     async fn cycle(&mut self, running: &mut FuturesUnordered<Running>) -> Result<Instant, Error> {
         let start = Instant::now();
         let look_again = start + self.shared.settings.look_again;
-        self.due_at(self.wake.take_due());
+        let now = self.shared.now();
+        let news = self.wake.take();
+        self.due_at(news.due);
+        self.remember(news.stocks, now);
         if let Some(until) = self.gate.closed_until(start) {
+            self.forget();
             return Ok(until.min(look_again));
         }
-        let now = self.shared.now();
         let reports = self.due_reports(now).await?;
-        if reports.is_empty() && !self.is_to_look(start, now) {
+        let looks = self.is_to_look(start, now);
+        if reports.is_empty() && !looks && self.first_known().is_none_or(|due| due > now) {
             return Ok(self.next_look(now));
         }
-        let page = self.look(now).await?;
+        let page = if looks { self.look(now).await? } else { self.known_page(now) };
         if !page.is_due && reports.is_empty() {
             return Ok(self.next_look(now));
         }
@@ -230,43 +255,91 @@ impl Lane {
                 return Ok(self.next_look(now).min(until));
             }
         }
-        let ids: Vec<StockId> = page.due.iter().map(|due| due.id).collect();
-        let mut work = Work::on(&self.shared.store, &ids).await?;
-        let sorted = sort(&mut work.stocks, now, page.horizon);
-        let ready = self.prepare(&page, &mut work.stocks, &sorted, (start, now));
-        // A push that waits for its permit keeps its turn.
-        if !ready.calls.is_empty() || ready.left == Left::Nothing {
-            self.report_turn = true;
-        }
-        let due = work.due();
-        let committed = work.commit().await;
-        let in_time = start.elapsed() <= JOURNAL_TIME_MAX;
-        if committed.is_err() || !in_time {
-            for _ in &ready.calls {
-                self.gate.unused();
-            }
-        }
-        committed?;
-        self.due_from = (!page.full).then_some(page.horizon);
-        self.due_at(due.get(&self.id()).copied());
-        if in_time {
+        self.push(page, looks, (start, now), running).await
+    }
+
+    /// Journals what is due, makes its calls as far as they may start, and says when to look again.
+    async fn push(
+        &mut self,
+        mut page: Page,
+        looks: bool,
+        clock: (Instant, Timestamp),
+        running: &mut FuturesUnordered<Running>,
+    ) -> Result<Instant, Error> {
+        let (start, now) = clock;
+        let Some((ready, sorted)) = self.journal_page(&mut page, looks, clock).await? else {
+            return Ok(start);
+        };
+        if start.elapsed() <= JOURNAL_TIME_MAX {
             self.make(ready.calls, running);
             // They leave now: what follows asks the database.
             if let Some(Some(done)) = running.next().now_or_never() {
                 self.finish(done).await;
             }
         } else {
+            for _ in &ready.calls {
+                self.gate.unused();
+            }
             self.unmade(ready.calls).await?;
         }
         if !self.ask_for(&sorted).await? {
             return Ok(start + ASK_RETRY_AFTER);
         }
+        let look_again = start + self.shared.settings.look_again;
         Ok(match ready.left {
             Left::Nothing if page.full => start,
             Left::Nothing => self.next_look(now),
             Left::Until(until) => until.min(look_again),
             Left::UntilCallEnds => look_again,
         })
+    }
+
+    /// What is to be done for a page, and the calls that may start, journaled. `None`: somebody else changed one of its stocks
+    /// meanwhile, and it is to be begun again.
+    async fn journal_page(
+        &mut self,
+        page: &mut Page,
+        looks: bool,
+        clock: (Instant, Timestamp),
+    ) -> Result<Option<(Ready, Sorted)>, Error> {
+        let now = clock.1;
+        let shared = Arc::clone(&self.shared);
+        let mut work = if let Some(seen) = page.seen.take() {
+            Work::seen(&shared.store, seen)
+        } else {
+            let ids: Vec<StockId> = page.due.iter().map(|due| due.id).collect();
+            Work::on(&shared.store, &ids, self.hold).await?
+        };
+        let sorted = sort(&mut work.stocks, now, page.horizon);
+        let mut ready = self.prepare(page, &mut work.stocks, &sorted, clock);
+        // A push that waits for its permit keeps its turn.
+        if !ready.calls.is_empty() || ready.left == Left::Nothing {
+            self.report_turn = true;
+        }
+        let due = work.due().remove(&self.id());
+        let written = work.commit().await;
+        if !matches!(written, Ok(Written::All(_))) {
+            for _ in &ready.calls {
+                self.gate.unused();
+            }
+        }
+        let Written::All(seen) = written? else {
+            self.hold = Hold::Locked;
+            self.due_from = None;
+            return Ok(None);
+        };
+        self.hold = Hold::Free;
+        if looks {
+            self.due_from = (!page.full).then_some(page.horizon);
+        }
+        match seen {
+            Some(seen) => {
+                ready.saw(&seen);
+                self.remember(seen, now);
+            }
+            None => self.due_at(due),
+        }
+        Ok(Some((ready, sorted)))
     }
 
     /// Asks for settles, and for edits to be taken over; `false` if that could not be done now.
@@ -286,6 +359,33 @@ impl Lane {
         self.due_from.is_none_or(|due| due <= now) || self.look_at <= start
     }
 
+    /// Stocks as they were stored: those that are due soon need not be asked for.
+    fn remember(&mut self, stocks: Vec<SeenPush>, now: Timestamp) {
+        let soon = self.horizon(now);
+        for seen in stocks {
+            match seen.row.due_at {
+                Some(due) if due <= soon && self.known.len() < TOLD_STOCKS_MAX => {
+                    self.known.insert(seen.row.id, seen);
+                }
+                due => {
+                    self.known.remove(&seen.row.id);
+                    self.due_at(due);
+                }
+            }
+        }
+    }
+
+    /// The database will be asked for what is known: it may be a long time until then.
+    fn forget(&mut self) {
+        self.due_at(self.first_known());
+        self.known.clear();
+    }
+
+    /// When the first of the stocks is due that need not be asked for.
+    fn first_known(&self) -> Option<Timestamp> {
+        self.known.values().filter_map(|seen| seen.row.due_at).min()
+    }
+
     /// Something is due then, if anything.
     fn due_at(&mut self, due: Option<Timestamp>) {
         if let Some(due) = due {
@@ -296,6 +396,8 @@ impl Lane {
     /// Asks the database what is due. If nothing is, it is known from then on when something will be.
     async fn look(&mut self, now: Timestamp) -> Result<Page, Error> {
         let start = Instant::now();
+        // What is known is among what is found.
+        self.forget();
         if self.look_at <= start {
             // Whatever was missed is found now.
             self.due_from = None;
@@ -317,6 +419,7 @@ impl Lane {
     fn next_look(&self, now: Timestamp) -> Instant {
         let start = Instant::now();
         let due = self.due_from.map_or(start, |due| {
+            let due = self.first_known().map_or(due, |known| known.min(due));
             start.checked_add(due.since(now)).map_or(self.look_at, |due| due.min(self.look_at))
         });
         self.next_reports().map_or(due, |at| at.min(due))
@@ -383,7 +486,7 @@ impl Lane {
                 stocks.iter_mut().find(|stock| stock.row.id == id).expect("it was planned from these");
             let (causes, span) = (stock.notes.traces.len(), trace::pushing(stock, change.delta));
             stock.begin(change.delta, &self.owner, now);
-            begun.push(Begun { id, started_at: now, causes, span });
+            begun.push(Begun { id, started_at: now, causes, span, seen: None });
         }
         Call::Push { batch, begun, at }
     }
@@ -399,8 +502,11 @@ impl Lane {
     /// Takes back what was journaled, for calls that were not made.
     async fn unmade(&mut self, calls: Vec<Call>) -> Result<(), Error> {
         for call in calls {
-            let due = self.store_answer(&Done::unmade(call)).await?;
-            self.due_at(due);
+            let done = Done::unmade(call);
+            if let Stored::Yes { stocks, due } = self.store_answer(&done, Hold::Locked).await? {
+                self.remember(stocks, self.shared.now());
+                self.due_at(due);
+            }
         }
         Ok(())
     }
@@ -449,7 +555,7 @@ impl Lane {
 /// there are. Should the other live all the same, what it is answered is not stored any more.
 pub(crate) async fn doubt(shared: &Shared, owner: &str, stocks: &[StockId]) -> Result<usize, Error> {
     let now = shared.now();
-    let mut work = Work::on(&shared.store, stocks).await?;
+    let mut work = Work::on(&shared.store, stocks, Hold::Locked).await?;
     let mut count = 0;
     for stock in work.stocks.iter_mut().filter(|stock| stock.is_pushed_by_another(owner)) {
         stock.uncertain("unknown", now);

@@ -1,22 +1,22 @@
 //! Takes levels in: one transaction for a batch, then the acknowledgement.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bus::{Delivery, Disposition, Handler, Limits, Pause};
 use process::backoff;
-use proto::{DecodeError, LevelChanged, Message, ShipmentMade};
+use proto::{DecodeError, LevelChanged, LevelsChanged, Message, ShipmentMade};
 use push::DriftPolicy;
-use store::{Error, ReportWanted, ShipmentId};
+use store::{Error, ReportWanted, SeenPush, ShipmentId};
 use tracing::{Instrument as _, Span};
-use values::{StockId, Timestamp};
+use values::{ShopId, StockId, Timestamp};
 
 use crate::settings::Settings;
 use crate::shared::{Roster, Shared};
 use crate::stock::{Cause, LevelOutcome};
 use crate::trace;
-use crate::work::Work;
+use crate::work::{Hold, Work, Written};
 
 /// Messages taken in at once, and the bytes after which no further one is.
 const TOGETHER_MAX: usize = 500;
@@ -62,6 +62,15 @@ impl Levels {
     }
 
     async fn apply(&self, levels: &[&Published], roster: &Roster) -> Result<(), Error> {
+        // As a rule nobody else changes these stocks at this moment.
+        if !self.is_applied(levels, roster, Hold::Free).await? {
+            self.is_applied(levels, roster, Hold::Locked).await?;
+        }
+        Ok(())
+    }
+
+    /// `false`: nothing is, since somebody else changed one of the stocks meanwhile.
+    async fn is_applied(&self, levels: &[&Published], roster: &Roster, hold: Hold) -> Result<bool, Error> {
         let shared = &self.shared;
         let now = shared.now();
         let ids: Vec<StockId> = levels
@@ -70,9 +79,10 @@ impl Levels {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        let mut work = Work::on(&shared.store, &ids).await?;
-        let mut seen: Vec<(StockId, LevelOutcome)> = Vec::with_capacity(levels.len());
-        for Published { level, at, trace, span } in levels {
+        let mut work = Work::on(&shared.store, &ids, hold).await?;
+        let mut seen: Vec<(&Published, LevelOutcome)> = Vec::with_capacity(levels.len());
+        for published in levels {
+            let Published { level, at, trace, span: _ } = published;
             let place = ids.binary_search(&level.stock).expect("it was collected above");
             let stock = work.stocks.get_mut(place).expect("one stock for each id");
             let cause = Cause { at: *at, trace: trace.as_deref() };
@@ -81,18 +91,31 @@ impl Levels {
             let outcome = stock.apply(level, cause, policy, now, &shared.settings);
             work.drifts.extend(outcome.drift.clone());
             work.decided.extend(outcome.decided.clone());
-            span.record("fresh", outcome.fresh);
-            seen.push((level.stock, outcome));
+            seen.push((published, outcome));
         }
         let due = work.due();
-        work.commit().await?;
-        for (stock, outcome) in seen {
-            shared.observe.level(stock, &outcome);
+        let stored = match work.commit().await? {
+            Written::Nothing => return Ok(false),
+            Written::All(stored) => stored,
+        };
+        for (published, outcome) in seen {
+            published.span.record("fresh", outcome.fresh);
+            shared.observe.level(published.level.stock, &outcome);
         }
-        for (shop, due) in due {
-            shared.wakes.wake(shop, due);
+        let Some(stored) = stored else {
+            for (shop, due) in due {
+                shared.wakes.wake(shop, due);
+            }
+            return Ok(true);
+        };
+        let mut by_shop: BTreeMap<ShopId, Vec<SeenPush>> = BTreeMap::new();
+        for stock in stored.into_iter().filter(|stock| stock.row.due_at.is_some()) {
+            by_shop.entry(stock.row.id.shop).or_default().push(stock);
         }
-        Ok(())
+        for (shop, stocks) in by_shop {
+            shared.wakes.tell(shop, stocks);
+        }
+        Ok(true)
     }
 
     /// Keeps what shops are to be told of shipments.
@@ -119,14 +142,7 @@ impl Levels {
         let mut dispositions = Vec::with_capacity(opened.len());
         for (delivery, opened) in batch.iter().zip(opened) {
             let disposition = match opened {
-                Opened::Level(level) => match self.apply(&[level], roster).await {
-                    Ok(()) => Disposition::Ack,
-                    Err(error) if !is_of_message(&error) => return Err(error),
-                    Err(error) => {
-                        self.shared.observe.level_refused(level.level.stock, &error);
-                        poisoned(delivery, &error)
-                    }
-                },
+                Opened::Levels(levels) => self.apply_each(delivery, levels, roster).await?,
                 Opened::Shipment(wanted) => match self.take_reports(std::slice::from_ref(wanted)).await {
                     Ok(()) => Disposition::Ack,
                     Err(error) if !is_of_message(&error) => return Err(error),
@@ -137,6 +153,28 @@ impl Levels {
             dispositions.push(disposition);
         }
         Ok(dispositions)
+    }
+
+    /// The levels of one message. If one of them cannot be stored the others are all the same; the message says all of them
+    /// again wherever it is kept, which does no harm.
+    async fn apply_each(
+        &self,
+        delivery: &Delivery,
+        levels: &[Published],
+        roster: &Roster,
+    ) -> Result<Disposition, Error> {
+        let mut disposition = Disposition::Ack;
+        for level in levels {
+            match self.apply(&[level], roster).await {
+                Ok(()) => {}
+                Err(error) if !is_of_message(&error) => return Err(error),
+                Err(error) => {
+                    self.shared.observe.level_refused(level.level.stock, &error);
+                    disposition = poisoned(delivery, &error);
+                }
+            }
+        }
+        Ok(disposition)
     }
 }
 
@@ -154,16 +192,24 @@ fn poisoned(delivery: &Delivery, error: &Error) -> Disposition {
 }
 
 enum Opened {
-    Level(Box<Published>),
+    /// At least one, of one shop.
+    Levels(Vec<Published>),
     Shipment(ReportWanted),
     GivenUp(String),
 }
 
 impl Opened {
-    fn level_mut(&mut self) -> Option<&mut Published> {
+    fn levels(&self) -> &[Published] {
         match self {
-            Self::Level(level) => Some(level),
-            Self::Shipment(_) | Self::GivenUp(_) => None,
+            Self::Levels(levels) => levels,
+            Self::Shipment(_) | Self::GivenUp(_) => &[],
+        }
+    }
+
+    fn levels_mut(&mut self) -> &mut [Published] {
+        match self {
+            Self::Levels(levels) => levels,
+            Self::Shipment(_) | Self::GivenUp(_) => &mut [],
         }
     }
 }
@@ -173,25 +219,19 @@ impl Handler for Levels {
         // Without it nobody knows what a shop wants done about differences.
         let Some(roster) = self.shared.roster.borrow().clone() else { return Err(Pause(ROSTER_WAIT)) };
         let mut opened: Vec<Opened> = batch.iter().map(open).collect();
-        let traced = opened.iter_mut().filter_map(Opened::level_mut);
+        let traced = opened.iter_mut().flat_map(Opened::levels_mut);
         let span = trace::taking_in(traced, batch);
         for opened in &opened {
             if let Opened::GivenUp(reason) = opened {
                 self.shared.observe.given_up(reason);
             }
         }
-        let levels: Vec<&Published> = opened
-            .iter()
-            .filter_map(|opened| match opened {
-                Opened::Level(level) => Some(&**level),
-                Opened::Shipment(_) | Opened::GivenUp(_) => None,
-            })
-            .collect();
+        let levels: Vec<&Published> = opened.iter().flat_map(Opened::levels).collect();
         let wanted: Vec<ReportWanted> = opened
             .iter()
             .filter_map(|opened| match opened {
                 Opened::Shipment(wanted) => Some(wanted.clone()),
-                Opened::Level(_) | Opened::GivenUp(_) => None,
+                Opened::Levels(_) | Opened::GivenUp(_) => None,
             })
             .collect();
         let applied = async {
@@ -206,7 +246,7 @@ impl Handler for Levels {
             Ok(()) => Ok(opened
                 .iter()
                 .map(|opened| match opened {
-                    Opened::Level(_) | Opened::Shipment(_) => Disposition::Ack,
+                    Opened::Levels(_) | Opened::Shipment(_) => Disposition::Ack,
                     Opened::GivenUp(reason) => Disposition::DeadLetter { reason: reason.clone() },
                 })
                 .collect()),
@@ -227,13 +267,15 @@ impl Handler for Levels {
 
 fn open(delivery: &Delivery) -> Opened {
     let properties = &delivery.envelope.properties;
+    let published = |level, trace| Published { level, at: properties.timestamp, trace, span: Span::none() };
     match delivery.envelope.open() {
-        Ok(Message::LevelChanged(level)) => Opened::Level(Box::new(Published {
-            level,
-            at: properties.timestamp,
-            trace: properties.traceparent.clone(),
-            span: Span::none(),
-        })),
+        Ok(Message::LevelChanged(level)) => {
+            Opened::Levels(vec![published(level, properties.traceparent.clone())])
+        }
+        Ok(Message::LevelsChanged(LevelsChanged { shop: _, levels })) => {
+            let levels = levels.into_iter().map(|traced| published(traced.level, traced.traceparent));
+            Opened::Levels(levels.collect())
+        }
         Ok(Message::ShipmentMade(made)) => Opened::Shipment(wanted(&made)),
         Ok(other) => Opened::GivenUp(format!("wrong-queue: {}", other.kind())),
         Err(error @ DecodeError::FutureVersion { .. }) => Opened::GivenUp(format!("future-version: {error}")),

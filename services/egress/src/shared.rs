@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bus::Bus;
 use connector_woocommerce::Client;
 use process::health::Health;
-use store::{Shop, ShopSecrets, Store};
+use store::{SeenPush, Shop, ShopSecrets, Store};
 use tokio::sync::{Notify, watch};
 use values::{ShopId, Timestamp};
 
@@ -111,22 +111,44 @@ impl Wakes {
     /// Stocks of the shop have changed; the first of them is due at `due`. A lane that knows it need not ask the database
     /// before.
     pub(crate) fn wake(&self, shop: ShopId, due: Timestamp) {
-        self.of(shop).wake(due);
+        self.of(shop).wake(News { due: Some(due), stocks: Vec::new() });
+    }
+
+    /// These stocks of the shop are due at some time, and so they are stored: their lane need not ask the database for them.
+    pub(crate) fn tell(&self, shop: ShopId, stocks: Vec<SeenPush>) {
+        self.of(shop).wake(News { due: None, stocks });
     }
 }
 
-/// What a lane waits on, and from when what it was woken for is due.
+/// What a lane was told since it asked last.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// When the first stock is due that the database is to be asked for.
+    pub(crate) due: Option<Timestamp>,
+    /// Stocks that are due at some time, as they were stored, the older ones first; at most [`TOLD_STOCKS_MAX`].
+    pub(crate) stocks: Vec<SeenPush>,
+}
+
+/// Stocks that a lane is told of; if there are more, it asks the database.
+pub(crate) const TOLD_STOCKS_MAX: usize = 200;
+
+/// What a lane waits on, and what it was woken for.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
     notify: Notify,
-    due: Mutex<Option<Timestamp>>,
+    news: Mutex<News>,
 }
 
 impl Wake {
-    fn wake(&self, due: Timestamp) {
-        let mut told = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        *told = Some(told.map_or(due, |told| told.min(due)));
-        drop(told);
+    fn wake(&self, more: News) {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        news.due_at(more.due);
+        news.stocks.extend(more.stocks);
+        if news.stocks.len() > TOLD_STOCKS_MAX {
+            let first = news.stocks.drain(..).filter_map(|seen| seen.row.due_at).min();
+            news.due_at(first);
+        }
+        drop(news);
         self.notify.notify_one();
     }
 
@@ -135,9 +157,15 @@ impl Wake {
         self.notify.notified().await;
     }
 
-    /// When the first stock is due for which it was woken since this was asked last.
-    pub(crate) fn take_due(&self) -> Option<Timestamp> {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// What it was told since this was asked last.
+    pub(crate) fn take(&self) -> News {
+        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl News {
+    fn due_at(&mut self, due: Option<Timestamp>) {
+        self.due = self.due.into_iter().chain(due).min();
     }
 }
 

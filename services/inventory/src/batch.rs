@@ -232,9 +232,10 @@ fn sort(message: Message) -> Result<Content, String> {
         Message::ErpStockObserved(_) => {
             Err("unsupported: no warehouse is mirrored by this version".to_owned())
         }
-        Message::LevelChanged(_) | Message::ReadWanted(_) | Message::ShipmentMade(_) => {
-            Err("misrouted: not for inventory".to_owned())
-        }
+        Message::LevelChanged(_)
+        | Message::LevelsChanged(_)
+        | Message::ReadWanted(_)
+        | Message::ShipmentMade(_) => Err("misrouted: not for inventory".to_owned()),
     }
 }
 

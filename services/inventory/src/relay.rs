@@ -13,8 +13,8 @@ use process::clock;
 use process::health::Pulse;
 use process::telemetry::{TRACES, goes_on, set_traceparent, traceparent_of};
 use proto::{
-    Adoption, Envelope, Kind, LevelChanged, Message, NoteText, READ_IDS_MAX, ReadWanted, Settled,
-    ShipmentMade, StatusText, Wanted, Word,
+    Adoption, Envelope, Kind, LEVELS_MAX, LevelChanged, LevelsChanged, Message, NoteText, READ_IDS_MAX,
+    ReadWanted, Settled, ShipmentMade, StatusText, TracedLevel, Wanted, Word,
 };
 use store::{Shipment, ShipmentId, ShopFilter, StockRow, Unpublished, Wish};
 use tokio::time::{Instant, sleep};
@@ -157,18 +157,25 @@ impl Relay {
             return Ok(marking.end().await?);
         }
         let now = clock::now();
-        let mut envelopes = Vec::with_capacity(page.len());
         // They end when all is confirmed.
         let mut spans = Vec::new();
+        let mut by_shop: BTreeMap<ShopId, Vec<TracedLevel>> = BTreeMap::new();
         for row in page {
             let Some(level) = level_changed(&row.stock) else { continue };
             let before = row.stock.trace.as_deref();
             let span = before.filter(|before| goes_on(before)).map(|before| publish_span(&level, before));
-            let place = span.as_ref().and_then(traceparent_of);
-            envelopes.extend(self.seal(&Message::from(level), place.as_deref().or(before), now));
+            let traceparent = span.as_ref().and_then(traceparent_of).or_else(|| before.map(str::to_owned));
+            by_shop.entry(row.stock.id.shop).or_default().push(TracedLevel { level, traceparent });
             spans.extend(span);
         }
-        let level_count = envelopes.len();
+        let level_count: usize = by_shop.values().map(Vec::len).sum();
+        let mut envelopes = Vec::with_capacity(by_shop.len());
+        for (shop, levels) in by_shop {
+            for together in levels.chunks(LEVELS_MAX) {
+                let trace = together.iter().find_map(|traced| traced.traceparent.clone());
+                envelopes.extend(self.seal(&message_of(shop, together), trace.as_deref(), now));
+            }
+        }
         let (published, marked) = tokio::join!(self.publish(&envelopes), marking.end());
         published?;
         marked?;
@@ -296,6 +303,14 @@ fn publish_span(level: &LevelChanged, before: &str) -> Span {
     );
     set_traceparent(&span, before);
     span
+}
+
+/// Levels of a shop as one message.
+fn message_of(shop: ShopId, levels: &[TracedLevel]) -> Message {
+    match levels {
+        [alone] => alone.level.clone().into(),
+        together => LevelsChanged { shop, levels: together.to_vec() }.into(),
+    }
 }
 
 /// The whole state of a stock; `None` while it has no SKU, for then there is nothing to push to it.

@@ -1,9 +1,9 @@
 //! One or more of each message, with every kind of field present and absent.
 
 use onhand_proto::{
-    Adoption, Envelope, ErpRow, ErpStockObserved, LevelChanged, ListingObserved, Message, NameText, NoteText,
-    OrderLine, OrderObserved, OrderState, OrderUnreadable, ReadWanted, Settled, ShipmentMade, ShopConnected,
-    Source, StatusText, StockEdited, StockShown, Wanted, Word,
+    Adoption, Envelope, ErpRow, ErpStockObserved, LevelChanged, LevelsChanged, ListingObserved, Message,
+    NameText, NoteText, OrderLine, OrderObserved, OrderState, OrderUnreadable, ReadWanted, Settled,
+    ShipmentMade, ShopConnected, Source, StatusText, StockEdited, StockShown, TracedLevel, Wanted, Word,
 };
 use uuid::Uuid;
 use values::{
@@ -190,6 +190,11 @@ fn requests() -> Vec<(&'static str, Message)> {
     let refused =
         LevelChanged { adoption: adoption(Some(Word::clipped("buffer"))), ..level(None, None, false) };
     let released = LevelChanged { released: Quantity::from_units(-4), ..level(None, None, false) };
+    let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    let together = vec![
+        TracedLevel { level: level(None, Some((at(-5), at(0))), false), traceparent },
+        TracedLevel { level: adopted.clone(), traceparent: None },
+    ];
     let shipment = |status: Option<&str>, note: Option<&str>| {
         let (status, note) = (status.map(StatusText::clipped), note.map(NoteText::clipped));
         ShipmentMade { shop: shop(), order: order(), number: 2, revision: Revision::new(1), status, note }
@@ -202,6 +207,7 @@ fn requests() -> Vec<(&'static str, Message)> {
         ("level.changed.v1.adopted", adopted.into()),
         ("level.changed.v1.released", released.into()),
         ("level.changed.v1.refused", refused.into()),
+        ("levels.changed.v1.two", LevelsChanged { shop: shop(), levels: together }.into()),
         ("read.wanted.v1.orders", wanted(Wanted::Orders(vec![order(), OrderId::new(i64::MAX).unwrap()]))),
         ("read.wanted.v1.stocks", wanted(Wanted::Stocks(vec![holder(20), holder(21)]))),
         ("read.wanted.v1.audit", wanted(Wanted::OrderAudit)),

@@ -8,6 +8,7 @@ use connector::{
 };
 use connector_woocommerce::Client;
 use futures_util::future::BoxFuture;
+use store::SeenPush;
 use tracing::{Instrument as _, Span};
 use values::{OrderId, Quantity, StockId, Timestamp};
 
@@ -28,6 +29,8 @@ pub(super) struct Begun {
     pub(super) causes: usize,
     /// Ends when the answer is stored.
     pub(super) span: Span,
+    /// As it was journaled, if that is known: nobody else changes it as a rule until the answer is there.
+    pub(super) seen: Option<SeenPush>,
 }
 
 /// A stock that is to be read back.

@@ -6,14 +6,14 @@ use connector::{
     CallError, ChangeOutcome, Changed, Effect, NotSentCause, RefusalKind, Reply, Shown, StocksRead,
 };
 use process::backoff;
-use store::Error;
+use store::{Error, SeenPush};
 use values::{StockId, Timestamp};
 
 use super::Lane;
 use super::call::{Asked, Begun, Done};
 use crate::gate::cause;
 use crate::stock::{Stock, UNMANAGED};
-use crate::work::Work;
+use crate::work::{Hold, Work, Written};
 
 /// The shop takes no batch of this size.
 const TOO_LARGE: u16 = 413;
@@ -31,18 +31,49 @@ enum Failed {
     Blocked(&'static str),
 }
 
+/// Whether an answer is stored.
+#[derive(Debug)]
+pub(super) enum Stored {
+    /// It is; its stocks as they are stored, as far as that is known, and when the first of the others is due.
+    Yes { stocks: Vec<SeenPush>, due: Option<Timestamp> },
+    /// Somebody else changed one of its stocks meanwhile: it is to be stored again, locked.
+    No,
+}
+
+impl Stored {
+    const NOTHING_DUE: Self = Self::Yes { stocks: Vec::new(), due: None };
+}
+
+/// What a push came to, for logs, metrics and traces, once that is stored.
+struct Became {
+    outcome: &'static str,
+    /// How late it is, if the shop shows now what it should.
+    late: Option<Duration>,
+    /// Why nothing more can be pushed.
+    blocked: Option<String>,
+}
+
+impl Became {
+    const fn word(outcome: &'static str) -> Self {
+        Self { outcome, late: None, blocked: None }
+    }
+}
+
 impl Lane {
     /// Takes the end of a call. What it means is stored before anything else happens to these stocks; if the database is
     /// away until the process stops, the intents stay open and are doubtful for its successor.
     pub(super) async fn finish(&mut self, done: Done) {
         self.tell_gate(&done);
-        let mut failures = 0;
+        let (mut failures, mut hold) = (0, Hold::Free);
         loop {
-            match self.store_answer(&done).await {
-                Ok(due) => {
+            match self.store_answer(&done, hold).await {
+                Ok(Stored::Yes { stocks, due }) => {
+                    self.remember(stocks, self.shared.now());
                     self.due_at(due);
                     break;
                 }
+                // What is locked stays as it is.
+                Ok(Stored::No) => hold = Hold::Locked,
                 Err(error) => {
                     failures += 1;
                     self.due_from = None;
@@ -87,15 +118,18 @@ impl Lane {
         }
     }
 
-    /// Stores what an answer means; when the first of its stocks is due then.
-    pub(super) async fn store_answer(&self, done: &Done) -> Result<Option<Timestamp>, Error> {
+    /// Stores what an answer means.
+    pub(super) async fn store_answer(&self, done: &Done, hold: Hold) -> Result<Stored, Error> {
         match done {
             Done::Push { begun, variations, at, result, .. } => {
-                self.store_pushed(begun, *variations, at.elapsed(), result).await
+                self.store_pushed(begun, *variations, at.elapsed(), result, hold).await
             }
             Done::ReadBack { asked, result, .. } => self.store_read_back(asked, result).await,
-            Done::Probe { .. } | Done::ProbeOrder { .. } => Ok(None),
-            Done::Report(reported) => self.store_report(reported).await.map(|()| None),
+            Done::Probe { .. } | Done::ProbeOrder { .. } => Ok(Stored::NOTHING_DUE),
+            Done::Report(reported) => {
+                self.store_report(reported).await?;
+                Ok(Stored::NOTHING_DUE)
+            }
         }
     }
 
@@ -105,31 +139,52 @@ impl Lane {
         variations: bool,
         took: Duration,
         result: &Result<Changed, CallError>,
-    ) -> Result<Option<Timestamp>, Error> {
-        let ids: Vec<StockId> = begun.iter().map(|begun| begun.id).collect();
-        let mut work = Work::on(&self.shared.store, &ids).await?;
+        hold: Hold,
+    ) -> Result<Stored, Error> {
+        let store = &self.shared.store;
+        let seen: Option<Vec<_>> = begun.iter().map(|begun| begun.seen.clone()).collect();
+        let mut work = match seen.filter(|_| hold == Hold::Free) {
+            Some(seen) => Work::seen(store, seen),
+            None => Work::on(store, &begun.iter().map(|begun| begun.id).collect::<Vec<_>>(), hold).await?,
+        };
         let now = self.shared.now();
+        let count = begun.len();
+        let mut became = Vec::with_capacity(count);
         for (place, (stock, begun)) in work.stocks.iter_mut().zip(begun).enumerate() {
             if !stock.awaits(&self.owner, begun.started_at) {
                 continue;
             }
-            match result {
+            let stock_became = match result {
                 Ok(changed) => {
                     let outcome = changed.outcomes.get(place).copied().unwrap_or(ChangeOutcome::Uncertain);
                     // A shop that does not say what time it is there: then ours has to do.
                     let date = changed.shop_time.unwrap_or(now);
-                    self.pushed(stock, begun, outcome, (date, took, now));
+                    self.pushed(stock, begun, outcome, (date, took, now))
                 }
                 Err(error) => {
-                    let failed = failed(error, variations, ids.len() == 1);
-                    begun.span.record("outcome", failed.word());
-                    self.push_failed(stock, failed, error, now);
+                    let failed = failed(error, variations, count == 1);
+                    self.push_failed(stock, failed, error, now)
                 }
-            }
+            };
+            became.push((begun, stock_became));
         }
         let due = work.due().remove(&self.id());
-        work.commit().await?;
-        Ok(due)
+        let stored = match work.commit().await? {
+            Written::Nothing => return Ok(Stored::No),
+            Written::All(Some(stocks)) => Stored::Yes { stocks, due: None },
+            Written::All(None) => Stored::Yes { stocks: Vec::new(), due },
+        };
+        for (begun, became) in became {
+            begun.span.record("outcome", became.outcome);
+            self.shared.observe.pushed(became.outcome);
+            if let Some(late) = became.late {
+                self.shared.observe.lag(late);
+            }
+            if let Some(why) = became.blocked {
+                self.shared.observe.blocked(begun.id, &why);
+            }
+        }
+        Ok(stored)
     }
 
     fn pushed(
@@ -138,69 +193,56 @@ impl Lane {
         begun: &Begun,
         outcome: ChangeOutcome,
         (date, took, now): (Timestamp, Duration, Timestamp),
-    ) {
-        begun.span.record("outcome", outcome_word(outcome));
+    ) -> Became {
+        let mut became = Became::word(outcome_word(outcome));
         match outcome {
             ChangeOutcome::Applied { .. } => {
-                self.shared.observe.pushed("applied");
                 stock.caused(begun.causes);
-                if let Some(since) = stock.succeeded(date, took, now) {
-                    self.shared.observe.lag(now.since(since));
-                }
+                became.late = stock.succeeded(date, took, now).map(|since| now.since(since));
             }
             ChangeOutcome::Refused { kind: RefusalKind::Permanent, reason } => {
-                self.shared.observe.pushed("refused");
-                self.shared.observe.blocked(stock.row.id, reason.as_str());
                 stock.refused(reason.as_str());
                 stock.block(reason.as_str());
                 stock.plan(now, Duration::ZERO);
+                became.blocked = Some(reason.as_str().to_owned());
             }
             ChangeOutcome::Refused { kind: RefusalKind::Temporary, reason } => {
-                self.shared.observe.pushed("refused");
                 stock.refused(reason.as_str());
                 stock.hold_back(now, &self.shared.settings);
             }
-            ChangeOutcome::Uncertain => {
-                self.shared.observe.pushed("uncertain");
-                stock.uncertain("bad_reply", now);
-            }
+            ChangeOutcome::Uncertain => stock.uncertain("bad_reply", now),
         }
+        became
     }
 
-    fn push_failed(&self, stock: &mut Stock, failed: Failed, error: &CallError, now: Timestamp) {
+    fn push_failed(&self, stock: &mut Stock, failed: Failed, error: &CallError, now: Timestamp) -> Became {
+        let mut became = Became::word(failed.word());
         match failed {
-            Failed::Uncertain => {
-                self.shared.observe.pushed("uncertain");
-                stock.uncertain(cause(error), now);
-            }
-            Failed::Unsent => {
-                self.shared.observe.pushed("unsent");
-                stock.unsent(now);
-            }
+            Failed::Uncertain => stock.uncertain(cause(error), now),
+            Failed::Unsent => stock.unsent(now),
             Failed::Refused => {
-                self.shared.observe.pushed("refused");
                 stock.refused(cause(error));
                 stock.hold_back(now, &self.shared.settings);
             }
             Failed::Blocked(why) => {
-                self.shared.observe.pushed("refused");
-                self.shared.observe.blocked(stock.row.id, why);
                 stock.refused(why);
                 stock.block(why);
                 stock.plan(now, Duration::ZERO);
+                became.blocked = Some(why.to_owned());
             }
         }
+        became
     }
 
     async fn store_read_back(
         &self,
         asked: &[Asked],
         result: &Result<Reply<StocksRead>, CallError>,
-    ) -> Result<Option<Timestamp>, Error> {
+    ) -> Result<Stored, Error> {
         let shop = self.id();
         let ids: Vec<StockId> =
             asked.iter().map(|asked| StockId { shop, holder: asked.stock.holder }).collect();
-        let mut work = Work::on(&self.shared.store, &ids).await?;
+        let mut work = Work::on(&self.shared.store, &ids, Hold::Locked).await?;
         let (now, settings) = (self.shared.now(), &self.shared.settings);
         for (place, (stock, asked)) in work.stocks.iter_mut().zip(asked).enumerate() {
             // Another doubt than the one that was read for: somebody else read it back meanwhile, and pushed.
@@ -228,7 +270,7 @@ impl Lane {
         }
         let due = work.due().remove(&self.id());
         work.commit().await?;
-        Ok(due)
+        Ok(Stored::Yes { stocks: Vec::new(), due })
     }
 }
 

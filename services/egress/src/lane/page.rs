@@ -6,8 +6,8 @@ use connector::{ReadStocks, StockRef};
 use connector_woocommerce::Client;
 use proto::StockEdited;
 use push::Next;
-use store::{DueStock, Error};
-use values::{Quantity, StockId, Timestamp};
+use store::{DueStock, Error, SeenPush};
+use values::{HolderId, ProductId, Quantity, StockId, Timestamp};
 
 use super::Lane;
 use super::call::{Asked, Call};
@@ -28,6 +28,8 @@ pub(super) struct Page {
     pub(super) is_due: bool,
     /// What is due until then goes along.
     pub(super) horizon: Timestamp,
+    /// The stocks, if the database need not be asked for them.
+    pub(super) seen: Option<Vec<SeenPush>>,
 }
 
 /// What is due, sorted.
@@ -46,26 +48,44 @@ pub(super) struct Sorted {
 impl Lane {
     /// What is due; with it goes what waits for company, as far as there is room.
     pub(super) async fn page(&self, now: Timestamp) -> Result<Page, Error> {
-        let horizon = now + self.shared.settings.flush_window.max(self.shared.settings.settle_window);
+        let horizon = self.horizon(now);
         let wide = self.due_by(horizon).await?;
         if !is_full(&wide) {
             let is_due = wide.iter().any(|due| due.at <= now);
-            return Ok(Page { due: wide, full: false, is_due, horizon });
+            return Ok(Page { due: wide, full: false, is_due, horizon, seen: None });
         }
         let due = self.due_by(now).await?;
-        Ok(Page { full: is_full(&due), is_due: !due.is_empty(), due, horizon: now })
+        Ok(Page { full: is_full(&due), is_due: !due.is_empty(), due, horizon: now, seen: None })
+    }
+
+    /// What is due until then goes along with what is due now.
+    pub(super) fn horizon(&self, now: Timestamp) -> Timestamp {
+        now + self.shared.settings.flush_window.max(self.shared.settings.settle_window)
+    }
+
+    /// The same of what the database need not be asked for.
+    pub(super) fn known_page(&self, now: Timestamp) -> Page {
+        let horizon = self.horizon(now);
+        let due = |seen: &SeenPush| {
+            let at = seen.row.due_at?;
+            Some(DueStock { id: seen.row.id, parent: seen.notes.parent, at })
+        };
+        let mut all: Vec<(DueStock, SeenPush)> =
+            self.known.values().filter_map(|seen| Some((due(seen)?, seen.clone()))).collect();
+        all.sort_unstable_by_key(|(due, _)| place(due));
+        rotate(&mut all, self.after, |(due, _)| due);
+        let (due, seen): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        let is_due = due.iter().any(|due| due.at <= now);
+        Page { due, full: false, is_due, horizon, seen: Some(seen) }
     }
 
     /// Goes on where the last call ended, so that no product has to wait for ever for those before it.
     async fn due_by(&self, by: Timestamp) -> Result<Vec<DueStock>, Error> {
-        let place = |due: &DueStock| (due.parent, due.id.holder);
         let mut all =
             self.shared.store.stocks_due(self.id(), self.due_from, by, None, PAGE_STOCKS_MAX).await?;
         if !is_full(&all) {
             // As a rule that is everything, and one question was enough.
-            let before =
-                all.partition_point(|due| self.after.is_some_and(|after| place(due) <= place(&after)));
-            all.rotate_left(before);
+            rotate(&mut all, self.after, |due| due);
             return Ok(all);
         }
         let mut due =
@@ -77,6 +97,17 @@ impl Lane {
         }
         Ok(due)
     }
+}
+
+/// The order in which stocks are pushed: those of one product together.
+fn place(due: &DueStock) -> (Option<ProductId>, HolderId) {
+    (due.parent, due.id.holder)
+}
+
+/// Begins behind `after`; what is before it comes last.
+fn rotate<T>(all: &mut [T], after: Option<DueStock>, due: impl Fn(&T) -> &DueStock) {
+    let before = all.partition_point(|one| after.is_some_and(|after| place(due(one)) <= place(&after)));
+    all.rotate_left(before);
 }
 
 fn is_full(due: &[DueStock]) -> bool {

@@ -265,7 +265,7 @@ impl World {
     }
 
     pub(crate) fn all_told(&self) -> Vec<Message> {
-        self.told.lock().unwrap().iter().map(|envelope| envelope.open().unwrap()).collect()
+        self.told.lock().unwrap().iter().flat_map(|envelope| apart(envelope.open().unwrap())).collect()
     }
 
     pub(crate) fn told_envelopes(&self) -> Vec<Envelope> {
@@ -488,4 +488,14 @@ pub(crate) fn shown(shop: ShopId, holder: i64, quantity: i64, number: u64, asked
         modified_at: Some(at(asked - 10)),
         dry_run: false,
     })
+}
+
+/// Levels that were told together, each by itself.
+fn apart(message: Message) -> Vec<Message> {
+    match message {
+        Message::LevelsChanged(together) => {
+            together.levels.into_iter().map(|traced| traced.level.into()).collect()
+        }
+        other => vec![other],
+    }
 }
