@@ -23,6 +23,9 @@ pub(super) const TRIES_MAX: u32 = 4;
 const ANSWER_PATIENCE: Duration = Duration::from_mins(2);
 /// How long a run that the schedule began may take.
 const SCHEDULED_RUN_MAX: Duration = Duration::from_hours(6);
+/// So many times the wait for a proof, stocks that could be read wait for others that would fill their call: those may be
+/// stocks that sell all the time.
+const COMPANY_WAITS: u32 = 2;
 /// How often the schedule is looked at.
 const SCHEDULE_LOOK: Duration = Duration::from_mins(1);
 
@@ -47,6 +50,8 @@ pub(super) struct Runs {
     reading: bool,
     /// When it is to be looked again what came of proofs: all that was read is looked at for that.
     judge_at: Instant,
+    /// Since when products, and since when variations, wait for others that would fill their call.
+    company: [Option<Instant>; 2],
 }
 
 /// What a step came to.
@@ -61,7 +66,15 @@ enum Step {
 impl Runs {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { open: None, look_at: now, moved_at: now, asked: true, reading: false, judge_at: now }
+        Self {
+            open: None,
+            look_at: now,
+            moved_at: now,
+            asked: true,
+            reading: false,
+            judge_at: now,
+            company: [None; 2],
+        }
     }
 
     /// Whether one is under way of which more is to be read at once.
@@ -132,8 +145,7 @@ impl<C: Connect> Reader<C> {
         let Some(run) = self.shared.store.open_run(self.id).await? else { return Ok(false) };
         // What was read of it before was lost with whoever read it.
         self.shared.store.reopen_run(run.id, self.now()).await?;
-        let open = Some(run);
-        self.runs = Runs { open, look_at: now, moved_at: now, asked: false, reading: false, judge_at: now };
+        self.runs = Runs { open: Some(run), asked: false, ..Runs::new() };
         Ok(true)
     }
 
@@ -245,22 +257,26 @@ impl<C: Connect> Reader<C> {
     }
 
     /// As many stocks as one call reads, or the last of their kind. Products and variations are different calls; a stock
-    /// that could prove nothing yet is waited for, unless enough others fill the call.
-    async fn next_of_run(&self, run: &Run) -> Result<Option<Vec<RunJob>>, ReadError> {
+    /// that could prove nothing yet is waited for, though not for long, unless enough others fill the call.
+    async fn next_of_run(&mut self, run: &Run) -> Result<Option<Vec<RunJob>>, ReadError> {
         let together = C::Connection::STOCKS_MAX;
         let limit = u32::try_from(together).unwrap_or(u32::MAX);
         let (now, hold) = (self.now(), self.settle_hold());
-        for variations in [false, true] {
+        let patience = self.shared.settings.settle_wait * COMPANY_WAITS;
+        let [products, variations] = &mut self.runs.company;
+        for (variations, waiting) in [(false, products), (true, variations)] {
             let ready = self.shared.store.run_to_read(run.id, variations, now, hold, limit).await?;
             if ready.is_empty() {
+                *waiting = None;
                 continue;
             }
-            if ready.len() >= together {
-                return Ok(Some(ready));
+            let mut fills = ready.len() >= together;
+            if !fills {
+                let left = self.shared.store.run_left(run.id).await?;
+                let all = if variations { left.variations } else { left.products };
+                fills = u64::try_from(ready.len()).unwrap_or(u64::MAX) >= all;
             }
-            let left = self.shared.store.run_left(run.id).await?;
-            let all = if variations { left.variations } else { left.products };
-            if u64::try_from(ready.len()).unwrap_or(u64::MAX) >= all {
+            if is_to_be_read(fills, waiting, Instant::now(), patience) {
                 return Ok(Some(ready));
             }
         }
@@ -299,6 +315,16 @@ impl<C: Connect> Reader<C> {
         self.settling.add(Batch { number, asked, answered, stocks, ready_at, purpose });
         Ok(())
     }
+}
+
+/// Whether stocks are read now, with no others that could be read with them before long.
+fn is_to_be_read(fills: bool, waiting: &mut Option<Instant>, now: Instant, patience: Duration) -> bool {
+    let since = *waiting.get_or_insert(now);
+    let is = fills || now.saturating_duration_since(since) >= patience;
+    if is {
+        *waiting = None;
+    }
+    is
 }
 
 const fn quantity_of(shown: Shown) -> Option<Quantity> {
@@ -355,6 +381,20 @@ mod tests {
     fn proven(class: &str, units: i64) -> Answer {
         let difference = Quantity::from_units(units);
         Answer::Proven { class: class.to_owned(), action: "corrected".to_owned(), difference }
+    }
+
+    #[test]
+    fn a_stock_does_not_wait_for_ever_for_those_that_sell() {
+        let (begun, patience) = (Instant::now(), Duration::from_secs(64));
+        let mut waiting = None;
+        let mut is_read =
+            |fills, after| is_to_be_read(fills, &mut waiting, begun + Duration::from_secs(after), patience);
+        assert!(!is_read(false, 0), "others may come");
+        assert!(!is_read(false, 63));
+        assert!(is_read(true, 63), "they fill their call");
+        assert!(!is_read(false, 70), "these wait since then");
+        assert!(!is_read(false, 133));
+        assert!(is_read(false, 134), "nobody came");
     }
 
     #[test]
