@@ -1,5 +1,7 @@
 //! A shop is compared as a whole: what differs is put right once, whatever dies meanwhile.
 
+mod whole;
+
 use serde_json::Value;
 use testkit::fake_shop::FakeShop;
 use testkit::shop::Change;

@@ -209,7 +209,7 @@ pub(crate) async fn comes_right(world: &World, received: &BTreeMap<usize, i64>) 
 }
 
 /// What is not yet so, for each of the goods that every shop sells.
-async fn wrong(world: &World, received: &BTreeMap<usize, i64>) -> Vec<String> {
+pub(crate) async fn wrong(world: &World, received: &BTreeMap<usize, i64>) -> Vec<String> {
     let truths: Vec<ShopTruth> =
         world.shops.iter().map(|shop| shop.with_model(|model, _| ShopTruth::of(model))).collect();
     let stock = world.bench.run(&["stock", "get", "--json"]).await.json();
