@@ -103,6 +103,13 @@ impl Breaker {
         }
     }
 
+    /// The probe that was let through was not made after all: another may be at once.
+    pub fn unused(&mut self, now: Instant) {
+        if let BreakerState::HalfOpen { times, .. } = self.state {
+            self.state = BreakerState::Open { until: now, times };
+        }
+    }
+
     /// A call was answered.
     ///
     /// While the breaker is open this is a call from before; it says nothing about now, and is left out.
@@ -166,6 +173,23 @@ mod tests {
         breaker.success();
         assert_eq!(breaker.permit(start + 3 * SECOND), Permit::Go);
         assert_eq!(breaker.state(), BreakerState::Closed { failures: 0 });
+    }
+
+    #[test]
+    fn a_probe_that_was_not_made_leaves_room_for_another() {
+        let start = Instant::now();
+        let mut breaker = Breaker::new(config());
+        breaker.unused(start);
+        assert_eq!(breaker.permit(start), Permit::Go, "it is closed");
+        breaker.failure(start, 0);
+        breaker.failure(start, 0);
+        breaker.unused(start);
+        assert_eq!(breaker.permit(start), Permit::Wait { until: start + SECOND }, "it is open");
+        assert_eq!(breaker.permit(start + SECOND), Permit::Probe);
+        breaker.unused(start + SECOND);
+        assert_eq!(breaker.permit(start + SECOND), Permit::Probe);
+        breaker.failure(start + SECOND, 0);
+        assert_eq!(breaker.state(), BreakerState::Open { until: start + 3 * SECOND, times: 2 });
     }
 
     #[test]

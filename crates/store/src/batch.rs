@@ -15,7 +15,7 @@ use crate::inventory::{
 };
 use crate::postgres::PgInventoryTx;
 use crate::reconcile::Comparison;
-use crate::registry::{Changed, Shop, ShopSettings, Warehouse};
+use crate::registry::{Changed, Shop, ShopSettings, ShopState, Warehouse};
 use crate::shipments::{Shipment, ShipmentId};
 use crate::sqlite::SqliteInventoryTx;
 
@@ -55,6 +55,14 @@ impl InventoryTx {
             // Nobody else writes.
             Backend::Sqlite(_) => Ok(()),
             Backend::Postgres(tx) => tx.lock_shops(shops).await,
+        }
+    }
+
+    /// The shops that there are, with their states; as after [`InventoryTx::keep_mapping`].
+    pub async fn keep_shops(&mut self, shops: &[ShopId]) -> Result<Vec<(ShopId, ShopState)>, Error> {
+        match &mut self.backend {
+            Backend::Sqlite(tx) => tx.shop_states(shops).await,
+            Backend::Postgres(tx) => tx.keep_shops(shops).await,
         }
     }
 

@@ -53,6 +53,7 @@ use crate::error::{Error, failed};
 use crate::secret::SecretKey;
 
 pub(crate) use egress::PgEgressTx;
+use egress::seen::PushMemory;
 pub(crate) use inventory::PgInventoryTx;
 use listing_memory::ListingMemory;
 pub use schema::migrate_postgres;
@@ -132,6 +133,7 @@ pub(crate) struct Postgres {
     pool: PgPool,
     key: Arc<SecretKey>,
     listings: Arc<ListingMemory>,
+    pushes: Arc<PushMemory>,
 }
 
 pub(crate) type WriteTx = Transaction<'static, Driver>;
@@ -163,7 +165,8 @@ impl Postgres {
                 })
             })
             .connect_lazy_with(connect);
-        Ok(Self { pool, key: Arc::new(key), listings: Arc::new(ListingMemory::new()) })
+        let (listings, pushes) = (Arc::new(ListingMemory::new()), Arc::new(PushMemory::new()));
+        Ok(Self { pool, key: Arc::new(key), listings, pushes })
     }
 
     /// Starts a transaction that writes.

@@ -127,16 +127,25 @@ impl Store {
         }
     }
 
+    /// The same as this process saved them last, where it remembers that. Only for what is saved by [`Store::save_seen`] and harmless
+    /// where nothing is to be saved.
+    pub async fn recall_pushes(&self, stocks: &[StockId]) -> Result<Vec<SeenPush>, Error> {
+        match self.backend()? {
+            Backend::Sqlite(sqlite) => sqlite.see_pushes(stocks).await,
+            Backend::Postgres(postgres) => postgres.recall_pushes(stocks).await,
+        }
+    }
+
     /// Saves what became of stocks, each of them once, and gives them back as they are seen now. If somebody else changed one of
-    /// them since it was seen, or it was never seen at all, nothing is saved (`None`): they are to be decided on again,
-    /// in a transaction.
+    /// those since it was seen, or it was never seen at all, nothing is saved (`None`): they are to be decided on again, in a
+    /// transaction. One that stays as it was seen is not looked at.
     pub async fn save_seen(
         &self,
         seen: &[SeenPush],
         now: Vec<(PushRow, PushNotes)>,
     ) -> Result<Option<Vec<SeenPush>>, Error> {
         match self.backend()? {
-            Backend::Sqlite(_) => save_seen(self.begin_egress().await?, seen, now).await,
+            Backend::Sqlite(_) => save_seen(self, seen, now).await,
             Backend::Postgres(postgres) => postgres.save_seen(seen, now).await,
         }
     }

@@ -105,15 +105,16 @@ impl Gate {
             Breaks::Probe => Permit::Probe,
             // A probe is under way.
             Breaks::Wait { until } => {
-                self.unused();
+                self.pace.unused();
                 Permit::Wait(until)
             }
         }
     }
 
-    /// The permitted call was not made.
-    pub(crate) fn unused(&mut self) {
+    /// The permitted call was not made. While the breaker lets nothing but a probe through, it was that.
+    pub(crate) fn unused(&mut self, now: Instant) {
         self.pace.unused();
+        self.breaker.unused(now);
     }
 
     /// Calls were made that nobody asked the gate for.

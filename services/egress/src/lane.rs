@@ -53,6 +53,9 @@ pub(crate) struct Lane {
     /// Nothing of the shop is due before, as far as the database said when it was asked, and what changed since. `None`: it
     /// has to be asked.
     due_from: Option<Timestamp>,
+    /// When the first is due of those that the database is to be asked for since it was asked last: they go along with what is
+    /// pushed shortly before.
+    aside: Option<Timestamp>,
     /// When it is asked all the same.
     look_at: Instant,
     /// Stocks that are due soon, as they are stored: the database need not be asked for them. At most [`TOLD_STOCKS_MAX`].
@@ -117,6 +120,7 @@ impl Lane {
             after: None,
             wake,
             due_from: None,
+            aside: None,
             look_at: Instant::now(),
             known: BTreeMap::new(),
             stop,
@@ -278,7 +282,7 @@ impl Lane {
             }
         } else {
             for _ in &ready.calls {
-                self.gate.unused();
+                self.gate.unused(start);
             }
             self.unmade(ready.calls).await?;
         }
@@ -320,7 +324,7 @@ impl Lane {
         let written = work.commit().await;
         if !matches!(written, Ok(Written::All(_))) {
             for _ in &ready.calls {
-                self.gate.unused();
+                self.gate.unused(clock.0);
             }
         }
         let Written::All(seen) = written? else {
@@ -356,7 +360,11 @@ impl Lane {
 
     /// Whether the database is to be asked for what is due: something is, or may be.
     fn is_to_look(&self, start: Instant, now: Timestamp) -> bool {
-        self.due_from.is_none_or(|due| due <= now) || self.look_at <= start
+        let goes_along = || {
+            self.first_known().is_some_and(|due| due <= now)
+                && self.aside.is_some_and(|due| due <= self.horizon(now))
+        };
+        self.due_from.is_none_or(|due| due <= now) || self.look_at <= start || goes_along()
     }
 
     /// Stocks as they were stored: those that are due soon need not be asked for.
@@ -390,6 +398,7 @@ impl Lane {
     fn due_at(&mut self, due: Option<Timestamp>) {
         if let Some(due) = due {
             self.due_from = self.due_from.map(|known| known.min(due));
+            self.aside = self.aside.into_iter().chain([due]).min();
         }
     }
 
@@ -398,6 +407,7 @@ impl Lane {
         let start = Instant::now();
         // What is known is among what is found.
         self.forget();
+        self.aside = None;
         if self.look_at <= start {
             // Whatever was missed is found now.
             self.due_from = None;
@@ -551,13 +561,12 @@ impl Lane {
     }
 }
 
-/// Nobody knows what became of pushes of these stocks that somebody else than `owner` journaled and did not finish; how many
-/// there are. Should the other live all the same, what it is answered is not stored any more.
+/// Nobody knows what became of pushes of these stocks whose answer `owner` does not wait for; how many there are. Should the other live all the same, what it is answered is not stored any more.
 pub(crate) async fn doubt(shared: &Shared, owner: &str, stocks: &[StockId]) -> Result<usize, Error> {
     let now = shared.now();
     let mut work = Work::on(&shared.store, stocks, Hold::Locked).await?;
     let mut count = 0;
-    for stock in work.stocks.iter_mut().filter(|stock| stock.is_pushed_by_another(owner)) {
+    for stock in work.stocks.iter_mut().filter(|stock| Stock::is_stray(&stock.row, owner, now)) {
         stock.uncertain("unknown", now);
         count += 1;
     }

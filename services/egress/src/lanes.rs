@@ -13,6 +13,7 @@ use values::{ShopId, StockId};
 
 use crate::lane::{INTENTS_PAGE, Lane, doubt};
 use crate::shared::{Roster, Shared};
+use crate::stock::Stock;
 
 /// One lane that runs.
 struct Running {
@@ -86,9 +87,10 @@ impl Lanes {
 
     /// A lane finds at its start what those before it left open. A holder of the shard before this one that was frozen, and
     /// woke up after its time, may have journaled something since: that is in doubt as well, or it would be waited for for
-    /// ever should that process die.
+    /// ever should that process die. So is what a lane of ours journaled while its connection broke: it was told that nothing
+    /// was stored, and made no call.
     async fn adopt_strays(&self) -> Result<(), Error> {
-        let mut after = None;
+        let (now, mut after) = (self.shared.now(), None);
         loop {
             let open = self.shared.store.open_intents(after, INTENTS_PAGE).await?;
             let Some(last) = open.last() else { return Ok(()) };
@@ -96,7 +98,7 @@ impl Lanes {
             let mut strays: BTreeMap<ShopId, Vec<StockId>> = BTreeMap::new();
             for row in &open {
                 let lane = self.running.get(&row.id.shop);
-                if lane.is_some_and(|lane| row.intent_owner.as_ref() != Some(&lane.owner)) {
+                if lane.is_some_and(|lane| Stock::is_stray(row, &lane.owner, now)) {
                     strays.entry(row.id.shop).or_default().push(row.id);
                 }
             }

@@ -21,6 +21,8 @@ use crate::work::{Hold, Work, Written};
 /// Messages taken in at once, and the bytes after which no further one is.
 const TOGETHER_MAX: usize = 500;
 const TOGETHER_BYTES_MAX: usize = 4 << 20;
+/// Levels taken in by one transaction; a message may hold several.
+const LEVELS_TOGETHER_MAX: usize = 500;
 /// How long they wait for each other.
 const TOGETHER_WAIT_MAX: Duration = Duration::from_millis(20);
 
@@ -61,10 +63,13 @@ impl Levels {
         Self { shared, failures: 0 }
     }
 
+    /// One transaction for as many as may be; the same ones again do no harm.
     async fn apply(&self, levels: &[&Published], roster: &Roster) -> Result<(), Error> {
-        // As a rule nobody else changes these stocks at this moment.
-        if !self.is_applied(levels, roster, Hold::Free).await? {
-            self.is_applied(levels, roster, Hold::Locked).await?;
+        for together in levels.chunks(LEVELS_TOGETHER_MAX) {
+            // As a rule nobody else changes these stocks at this moment.
+            if !self.is_applied(together, roster, Hold::Free).await? {
+                self.is_applied(together, roster, Hold::Locked).await?;
+            }
         }
         Ok(())
     }
@@ -79,7 +84,14 @@ impl Levels {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        let mut work = Work::on(&shared.store, &ids, hold).await?;
+        let mut work = match hold {
+            // A level that is no news by what is remembered is none by what is stored.
+            Hold::Free => Work::seen(&shared.store, shared.store.recall_pushes(&ids).await?),
+            Hold::Locked => Work::on(&shared.store, &ids, hold).await?,
+        };
+        // Their lane may remember that.
+        let due_before = work.stocks.iter().filter(|stock| stock.row.due_at.is_some());
+        let were_due: BTreeSet<StockId> = due_before.map(|stock| stock.row.id).collect();
         let mut seen: Vec<(&Published, LevelOutcome)> = Vec::with_capacity(levels.len());
         for published in levels {
             let Published { level, at, trace, span: _ } = published;
@@ -109,7 +121,8 @@ impl Levels {
             return Ok(true);
         };
         let mut by_shop: BTreeMap<ShopId, Vec<SeenPush>> = BTreeMap::new();
-        for stock in stored.into_iter().filter(|stock| stock.row.due_at.is_some()) {
+        let concerns_lane = |stock: &SeenPush| stock.row.due_at.is_some() || were_due.contains(&stock.row.id);
+        for stock in stored.into_iter().filter(concerns_lane) {
             by_shop.entry(stock.row.id.shop).or_default().push(stock);
         }
         for (shop, stocks) in by_shop {
@@ -155,14 +168,19 @@ impl Levels {
         Ok(dispositions)
     }
 
-    /// The levels of one message. If one of them cannot be stored the others are all the same; the message says all of them
-    /// again wherever it is kept, which does no harm.
+    /// The levels of one message, alone if they cannot be stored together. If one of them cannot be stored the others are all the
+    /// same; the message says all of them again wherever it is kept, which does no harm.
     async fn apply_each(
         &self,
         delivery: &Delivery,
         levels: &[Published],
         roster: &Roster,
     ) -> Result<Disposition, Error> {
+        match self.apply(&levels.iter().collect::<Vec<_>>(), roster).await {
+            Ok(()) => return Ok(Disposition::Ack),
+            Err(error) if !is_of_message(&error) => return Err(error),
+            Err(_) => {}
+        }
         let mut disposition = Disposition::Ack;
         for level in levels {
             match self.apply(&[level], roster).await {

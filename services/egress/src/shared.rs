@@ -114,9 +114,13 @@ impl Wakes {
         self.of(shop).wake(News { due: Some(due), stocks: Vec::new() });
     }
 
-    /// These stocks of the shop are due at some time, and so they are stored: their lane need not ask the database for them.
+    /// These stocks of the shop are due at some time, or were, and so they are stored: their lane need not ask the database for
+    /// them. Where there never was a lane there is nobody to remember them.
     pub(crate) fn tell(&self, shop: ShopId, stocks: Vec<SeenPush>) {
-        self.of(shop).wake(News { due: None, stocks });
+        let lane = self.by_shop.lock().unwrap_or_else(PoisonError::into_inner).get(&shop).cloned();
+        if let Some(lane) = lane {
+            lane.wake(News { due: None, stocks });
+        }
     }
 }
 
@@ -125,7 +129,7 @@ impl Wakes {
 pub(crate) struct News {
     /// When the first stock is due that the database is to be asked for.
     pub(crate) due: Option<Timestamp>,
-    /// Stocks that are due at some time, as they were stored, the older ones first; at most [`TOLD_STOCKS_MAX`].
+    /// Stocks that are due at some time, or were, as they were stored, the older ones first; at most [`TOLD_STOCKS_MAX`].
     pub(crate) stocks: Vec<SeenPush>,
 }
 

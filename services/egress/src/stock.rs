@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use process::backoff;
 use proto::{LevelChanged, StockEdited};
-use push::{Distrust, Drift, DriftAction, DriftClass, DriftPolicy, Next, Settle, Settled, Target};
+use push::{
+    CALL_DEADLINE, Distrust, Drift, DriftAction, DriftClass, DriftPolicy, Next, Settle, Settled, Target,
+};
 use store::{DriftDecided, DriftRow, PushNotes, PushRow, SettleWish, Told};
 use values::{Quantity, ReadNumber, Timestamp};
 
@@ -12,6 +14,8 @@ use crate::settings::Settings;
 
 /// The ledger is asked again about an edit when it has not answered for so long.
 const ADOPT_PATIENCE: Duration = Duration::from_secs(30);
+/// A push whose call ended, or was never made, is known as that by then.
+const LOST_AFTER: Duration = CALL_DEADLINE.saturating_mul(2);
 /// After so many comparisons in a row that proved nothing, people are told.
 const UNSETTLED_TRIES: u32 = 6;
 
@@ -402,9 +406,12 @@ impl Stock {
             && self.row.push.intent.is_some_and(|intent| intent.started_at == started_at)
     }
 
-    /// Whether a push is under way that somebody else than `owner` began.
-    pub(crate) fn is_pushed_by_another(&self, owner: &str) -> bool {
-        self.row.push.intent.is_some() && self.row.intent_owner.as_deref() != Some(owner)
+    /// Whether a push was journaled whose answer `owner` does not wait for: somebody else began it, or it was long ago. Of such
+    /// a one the database said that it was not journaled, though it was, and no call was made.
+    pub(crate) fn is_stray(row: &PushRow, owner: &str, now: Timestamp) -> bool {
+        row.push.intent.is_some_and(|intent| {
+            row.intent_owner.as_deref() != Some(owner) || now.since(intent.started_at) >= LOST_AFTER
+        })
     }
 
     /// Notes what a push was answered; before the rules hear of it.

@@ -155,6 +155,11 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Whether no more of its shop need be locked for it than its mapping.
+    fn keeps_shops(&self) -> bool {
+        matches!(self.content, Err(_) | Ok(Content::Order(Told::Observed(_)) | Content::Edited(_)))
+    }
+
     fn is_listing(&self) -> bool {
         matches!(self.content, Ok(Content::Listing(_)))
     }
@@ -359,9 +364,15 @@ async fn plan<'a>(
         states.extend(item.shop().map(|shop| (shop, None)));
     }
     let shops: Vec<ShopId> = states.keys().copied().collect();
-    for shop in tx.load_shops(&shops).await? {
-        states.insert(shop.id, Some(shop.state));
-    }
+    let is_locked_otherwise = |item: &&Item<'_>| !item.keeps_shops();
+    let found = if items.iter().any(is_locked_otherwise) {
+        let shops = tx.load_shops(&shops).await?;
+        shops.into_iter().map(|shop| (shop.id, shop.state)).collect()
+    } else {
+        // What is loaded next would do so anyway.
+        tx.keep_shops(&shops).await?
+    };
+    states.extend(found.into_iter().map(|(shop, state)| (shop, Some(state))));
     let mut plan = Plan::default();
     let mut slots: BTreeMap<ShopId, usize> = BTreeMap::new();
     for item in items {

@@ -171,9 +171,8 @@ impl Relay {
         let level_count: usize = by_shop.values().map(Vec::len).sum();
         let mut envelopes = Vec::with_capacity(by_shop.len());
         for (shop, levels) in by_shop {
-            for together in levels.chunks(LEVELS_MAX) {
-                let trace = together.iter().find_map(|traced| traced.traceparent.clone());
-                envelopes.extend(self.seal(&message_of(shop, together), trace.as_deref(), now));
+            for (message, trace) in messages_of(shop, &levels) {
+                envelopes.extend(self.seal(&message, trace, now));
             }
         }
         let (published, marked) = tokio::join!(self.publish(&envelopes), marking.end());
@@ -305,12 +304,16 @@ fn publish_span(level: &LevelChanged, before: &str) -> Span {
     span
 }
 
-/// Levels of a shop as one message.
-fn message_of(shop: ShopId, levels: &[TracedLevel]) -> Message {
-    match levels {
-        [alone] => alone.level.clone().into(),
-        together => LevelsChanged { shop, levels: together.to_vec() }.into(),
-    }
+/// Levels of a shop as few messages, each in the trace of its first.
+fn messages_of(shop: ShopId, levels: &[TracedLevel]) -> impl Iterator<Item = (Message, Option<&str>)> {
+    levels.chunks(LEVELS_MAX).map(move |together| {
+        let trace = together.iter().find_map(|traced| traced.traceparent.as_deref());
+        let message = match together {
+            [alone] => alone.level.clone().into(),
+            together => LevelsChanged { shop, levels: together.to_vec() }.into(),
+        };
+        (message, trace)
+    })
 }
 
 /// The whole state of a stock; `None` while it has no SKU, for then there is nothing to push to it.
@@ -388,4 +391,52 @@ fn gather(wishes: impl Iterator<Item = Wish>) -> Vec<ReadWanted> {
         wanted.extend(all.map(|what| ReadWanted { shop, what }));
     }
     wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use values::{Epoch, Quantity, Step};
+
+    use super::*;
+
+    fn level(holder: i64) -> TracedLevel {
+        let level = LevelChanged {
+            stock: StockId { shop: ShopId::new(1).unwrap(), holder: HolderId::new(holder).unwrap() },
+            epoch: Epoch::ZERO,
+            revision: Revision::new(1),
+            sku: format!("SKU-{holder}").parse().unwrap(),
+            level: Quantity::ZERO,
+            untaken: Quantity::ZERO,
+            taken_total: Quantity::ZERO,
+            step: Step::ONE,
+            order_dates: None,
+            settle: None,
+            removed: false,
+            parent: None,
+            adoption: None,
+            released: Quantity::ZERO,
+        };
+        TracedLevel { level, traceparent: (holder > 1).then(|| format!("trace {holder}")) }
+    }
+
+    #[test]
+    fn levels_of_a_shop_are_few_messages_with_each_of_them_once() {
+        let shop = ShopId::new(1).unwrap();
+        let levels: Vec<TracedLevel> = (1..=201).map(level).collect();
+        let messages: Vec<_> = messages_of(shop, &levels).collect();
+        let traces: Vec<_> = messages.iter().map(|(_, trace)| *trace).collect();
+        assert_eq!(traces, [Some("trace 2"), Some("trace 101"), Some("trace 201")]);
+        let mut told = Vec::new();
+        for (message, trace) in messages {
+            message.encode().unwrap();
+            match message {
+                Message::LevelsChanged(together) => told.extend(together.levels),
+                Message::LevelChanged(level) => {
+                    told.push(TracedLevel { level, traceparent: trace.map(str::to_owned) });
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(told, levels);
+    }
 }

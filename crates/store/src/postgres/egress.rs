@@ -2,10 +2,10 @@
 
 mod drifts;
 mod notes;
-mod seen;
+pub(super) mod seen;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use sqlx::PgExecutor;
 use values::{ShopId, StockId, Timestamp};
@@ -20,6 +20,7 @@ use crate::rows::egress::{
     DueShopColumns, LaneColumns, PushColumns, columns_of, due_shop, lane, push_columns, push_row,
 };
 use crate::rows::micros;
+use seen::PushMemory;
 
 const LOAD: &str = concat!(
     "SELECT ",
@@ -99,6 +100,7 @@ const LANE: &str = "SELECT breaker, cause, until, calls_per_minute, at FROM egre
 #[derive(Debug)]
 pub(crate) struct PgEgressTx {
     pub(super) tx: WriteTx,
+    memory: Arc<PushMemory>,
     loaded: HashMap<StockId, PushRow>,
     /// Something was written, so that it cannot begin anew.
     written: bool,
@@ -106,7 +108,8 @@ pub(crate) struct PgEgressTx {
 
 impl Postgres {
     pub(crate) async fn begin_egress(&self) -> Result<PgEgressTx, Error> {
-        Ok(PgEgressTx { tx: self.write().await?, loaded: HashMap::new(), written: false })
+        let memory = Arc::clone(&self.pushes);
+        Ok(PgEgressTx { tx: self.write().await?, memory, loaded: HashMap::new(), written: false })
     }
 
     pub(crate) async fn pushes(&self, stocks: &[StockId]) -> Result<Vec<PushRow>, Error> {
@@ -150,6 +153,8 @@ impl Postgres {
 
 impl PgEgressTx {
     pub(crate) async fn load(&mut self, stocks: &[StockId]) -> Result<Vec<PushRow>, Error> {
+        // They are others when this is over.
+        self.memory.forget(stocks.iter().copied());
         let mut found = pushes(&mut *self.tx, LOCK, keys(stocks)).await?;
         if found.len() < stocks.iter().collect::<BTreeSet<_>>().len() {
             // As a rule all are there. If not, they are made before any is locked: what was locked is let go.

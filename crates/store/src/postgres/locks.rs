@@ -7,11 +7,17 @@ use crate::error::Error;
 /// A shop, and the version of its mapping.
 pub(super) type Version = (i64, i64);
 
+/// The same, and the shop's state.
+pub(super) type Kept = (i64, i64, String);
+
 /// Against a catalogue of the same shop, and against who resolves its listings.
 const CHANGE_MAPPING: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
 
 const KEEP_MAPPING: &str =
     "SELECT id, mapping FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE";
+
+const KEEP_SHOPS: &str =
+    "SELECT id, mapping, state FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE";
 
 const SHOPS: &str =
     "SELECT id, mapping FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
@@ -28,6 +34,11 @@ pub(super) async fn change_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<
 /// saved, so that whoever maps it finds the line. Before any SKU is locked. The versions of the mapping.
 pub(super) async fn keep_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<Vec<Version>, Error> {
     all(&mut **tx, "keep the mapping of shops", KEEP_MAPPING, with(shops)).await
+}
+
+/// The same, with the states of the shops.
+pub(super) async fn keep_shops(tx: &mut WriteTx, shops: Vec<i64>) -> Result<Vec<Kept>, Error> {
+    all(&mut **tx, "keep the mapping of shops", KEEP_SHOPS, with(shops)).await
 }
 
 /// Until the end of the transaction nobody else changes these shops or their mapping. The versions of the mapping.

@@ -96,6 +96,10 @@ type FirstColumns = (
     String,
 );
 
+pub(crate) fn shop_state(word: &str) -> Result<ShopState, Error> {
+    ShopState::from_word(word).ok_or_else(|| Error::damaged("state of a shop", word))
+}
+
 pub(crate) fn shop(row: ShopColumns) -> Result<Shop, Error> {
     let (
         number,
@@ -142,7 +146,7 @@ pub(crate) fn shop(row: ShopColumns) -> Result<Shop, Error> {
         tag_set: tag_set.map(Arc::new),
         opening: if opening { Opening::Take } else { Opening::None },
         baseline_last: last.map(|last| id("order", last)).transpose()?,
-        state: ShopState::from_word(&state).ok_or_else(|| Error::damaged("state of a shop", state))?,
+        state: shop_state(&state)?,
         created_at: timestamp(at),
     })
 }

@@ -7,7 +7,7 @@ use values::{OrderId, ShopId, Timestamp, WarehouseId};
 use super::{Sqlite, WriteTx, commit};
 use crate::error::{Error, failed};
 use crate::registry::{
-    Changed, NewShop, Opening, Orphaned, Shop, ShopAdded, ShopSettings, Warehouse, WarehouseAdded,
+    Changed, NewShop, Opening, Orphaned, Shop, ShopAdded, ShopSettings, ShopState, Warehouse, WarehouseAdded,
     WarehouseKind,
 };
 use crate::rows::registry::{
@@ -205,6 +205,10 @@ impl super::SqliteInventoryTx {
 }
 
 impl super::SqliteInventoryTx {
+    pub(crate) async fn shop_states(&mut self, wanted: &[ShopId]) -> Result<Vec<(ShopId, ShopState)>, Error> {
+        Ok(self.load_shops(wanted).await?.into_iter().map(|shop| (shop.id, shop.state)).collect())
+    }
+
     pub(crate) async fn change_shop(
         &mut self,
         shop: ShopId,

@@ -80,6 +80,16 @@ pub(crate) async fn what_somebody_changed_is_left_alone<D: Database>() -> anyhow
         assert_eq!(store.save_seen(&seen, now.to_vec()).await?, None);
         assert_eq!(states(&store).await?, before, "not even the other one was saved");
     }
+    // What is remembered may be older, which is found out once.
+    let remembered = store.recall_pushes(&[two]).await?;
+    let now = vec![(due(two, 5), refused(two, 5))];
+    let mut saved = store.save_seen(&remembered, now.clone()).await?;
+    if saved.is_none() {
+        saved = store.save_seen(&store.recall_pushes(&[two]).await?, now.clone()).await?;
+    }
+    let seen = saved.expect("it is as it is stored now");
+    assert_eq!(store.recall_pushes(&[two]).await?, seen);
+    assert_eq!(as_seen(&store.see_pushes(&[two]).await?), now);
     // Who changes nothing of that one is in nobody's way.
     let seen = store.see_pushes(&[one]).await?;
     let other = store.see_pushes(&[two]).await?;

@@ -84,7 +84,7 @@ async fn count_up(store: &Store, stocks: &[StockId]) -> Result<(), store::Error>
 async fn count_up_freely(store: &Store, stocks: &[StockId]) -> Result<u32, store::Error> {
     let mut missed = 0;
     loop {
-        let seen = store.see_pushes(stocks).await?;
+        let seen = store.recall_pushes(stocks).await?;
         let mut now: Vec<_> = seen.iter().map(|seen| (seen.row.clone(), seen.notes.clone())).collect();
         for (row, notes) in &mut now {
             count(row, notes);

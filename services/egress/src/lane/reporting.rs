@@ -168,9 +168,9 @@ impl Lane {
                     self.report_turn = false;
                     return Ok(Reporting::Call(Call::Report(Box::new(report))));
                 }
-                Ok(None) => self.gate.unused(),
+                Ok(None) => self.gate.unused(start),
                 Err(error) => {
-                    self.gate.unused();
+                    self.gate.unused(start);
                     return Err(error);
                 }
             }

@@ -84,6 +84,31 @@ async fn what_a_former_holder_journaled_late_is_read_back() {
     world.stop().await;
 }
 
+/// The connection broke while a push was journaled: the lane was told that nothing was stored, and made no call. It was stored.
+#[tokio::test]
+async fn what_a_lane_journaled_without_knowing_is_read_back() {
+    let (fake, mut world) = (fake_shop().await, World::new().await);
+    let (holder, level) = in_agreement(&fake, &mut world).await;
+    let other = world.level(level.stock.shop, product(&fake, 10), 10, 7);
+    fake.fault(Fault::next("POST products/batch", FaultKind::Slow(Duration::from_millis(300))));
+    world.publish(std::slice::from_ref(&other)).await;
+    world
+        .until("the lane's name is known", async || world.row(other.stock).await.intent_owner.is_some())
+        .await;
+    let lane = world.row(other.stock).await.intent_owner.unwrap();
+    begin_as(&lane, &world, level.stock, 7).await;
+    world.at_rest(&other).await;
+    assert!(world.row(level.stock).await.push.intent.is_some(), "its call may be under way");
+    world.pass_deadline();
+    world.pass_deadline();
+    world.until("it is in doubt", async || world.row(level.stock).await.push.doubtful_until.is_some()).await;
+    world.pass_deadline();
+    world.at_rest(&Level { revision: 2, ..level.clone() }).await;
+    assert_eq!(shows(&fake, holder), Some(7));
+    assert_eq!(fake.counts().calls_of("POST products/batch"), 2);
+    world.stop().await;
+}
+
 /// The lane of this process lost its shop while the shop answered, and another took what it had journaled for doubtful.
 #[tokio::test]
 async fn an_answer_for_what_another_has_taken_over_is_not_stored() {
@@ -120,6 +145,10 @@ async fn in_agreement(fake: &FakeShop, world: &mut World) -> (HolderId, Level) {
 
 /// Another than the lane that runs journals a push that lowers the stock to `level`.
 async fn begin_as_another(world: &World, stock: StockId, level: i64) {
+    begin_as("another", world, stock, level).await;
+}
+
+async fn begin_as(owner: &str, world: &World, stock: StockId, level: i64) {
     let mut tx = world.store.begin_egress().await.unwrap();
     let mut rows: Vec<PushRow> = tx.load(&[stock]).await.unwrap();
     let mut target = rows[0].push.target.unwrap();
@@ -128,7 +157,7 @@ async fn begin_as_another(world: &World, stock: StockId, level: i64) {
     target.level = units(level);
     assert!(rows[0].push.retarget(target));
     rows[0].push.begin(delta, world.now());
-    rows[0].intent_owner = Some("another".to_owned());
+    rows[0].intent_owner = Some(owner.to_owned());
     rows[0].due_at = None;
     tx.save(&rows).await.unwrap();
     tx.commit().await.unwrap();

@@ -1,9 +1,12 @@
 //! What is pushed, in how many calls, and what is not.
 
-use onhand_egress::Settings;
 use std::time::Duration;
+
+use onhand_egress::Settings;
+use store::Told;
+use testkit::fake_shop::{Fault, FaultKind};
 use testkit::shop::{Change, NewLine, NewOrder, Status};
-use values::{HolderId, ProductId};
+use values::{HolderId, ProductId, StockId};
 
 use crate::world::{Level, PATIENT, World, act, fake_shop, product, shows, units, variations};
 
@@ -189,4 +192,93 @@ async fn a_batch_is_not_sent_before_it_is_full_if_more_of_it_waits() {
     world.until("all are asked for", async || world.wanted().len() == 140).await;
     world.stop().await;
     assert_eq!((fake.counts().calls_total(), fake.counts().stock_writes), (1, 100));
+}
+
+/// Somebody else writes to the stocks all the time, so that what was decided is often to be decided again.
+#[tokio::test]
+async fn what_somebody_changed_meanwhile_is_decided_again() {
+    const ROUNDS: i64 = 15;
+    // What is forgotten stays so.
+    let settings = Settings { look_again: Duration::from_hours(1), ..Settings::for_testing() };
+    let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
+    let shop = world.shop(&fake).await;
+    let mut levels: Vec<Level> = (0..12)
+        .map(|_| {
+            let holder = product(&fake, 100);
+            world.level(shop, holder, 100, 100)
+        })
+        .collect();
+    world.publish_together(&levels).await;
+    for level in &levels {
+        world.at_rest(level).await;
+    }
+    let stocks: Vec<StockId> = levels.iter().map(|level| level.stock).collect();
+    let meddling = async {
+        loop {
+            let mut tx = world.store.begin_egress().await.unwrap();
+            let (rows, mut notes) = (tx.load(&stocks).await.unwrap(), tx.load_notes(&stocks).await.unwrap());
+            for notes in &mut notes {
+                let told = Told { at: world.now(), delta: units(0), answer: "nothing".to_owned() };
+                notes.remember(told);
+            }
+            tx.save_all(&rows, &notes).await.unwrap();
+            tx.commit().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let pushing = async {
+        for round in 1..=ROUNDS {
+            levels = levels.iter().map(|level| level.then(100 - round)).collect();
+            world.publish_together(&levels).await;
+            for level in &levels {
+                world.at_rest(level).await;
+            }
+        }
+    };
+    tokio::select! {
+        () = meddling => unreachable!("it does not end"),
+        () = pushing => {}
+    }
+    for stock in &stocks {
+        assert_eq!(shows(&fake, stock.holder), Some(100 - ROUNDS));
+    }
+    let counts = fake.counts();
+    assert_eq!(counts.stock_writes, 12 * u64::try_from(ROUNDS).unwrap(), "each once: {counts:?}");
+    world.stop().await;
+}
+
+/// More than a lane is told of, while it waits for its shop; it looks by itself no more.
+#[tokio::test]
+async fn what_a_lane_is_not_told_of_it_finds_in_as_few_calls() {
+    let settings = Settings { look_again: Duration::from_hours(1), ..Settings::for_testing() };
+    let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
+    let shop = world.shop(&fake).await;
+    let mut levels: Vec<Level> = (0..330)
+        .map(|_| {
+            let holder = product(&fake, 10);
+            world.level(shop, holder, 10, 10)
+        })
+        .collect();
+    for together in levels.chunks(100) {
+        world.publish_together(together).await;
+    }
+    for level in &levels {
+        world.at_rest(level).await;
+    }
+    fake.take_counts();
+    fake.fault(Fault::next("POST products/batch", FaultKind::Slow(Duration::from_millis(300))));
+    fake.fault(Fault::next("POST products/batch", FaultKind::Slow(Duration::from_millis(300))));
+    levels = levels.iter().map(|level| level.then(7)).collect();
+    for together in levels.chunks(66) {
+        world.publish_together(together).await;
+    }
+    for level in &levels {
+        world.at_rest(level).await;
+        assert_eq!(shows(&fake, level.stock.holder), Some(7));
+    }
+    let counts = fake.counts();
+    assert_eq!(counts.stock_writes, 330, "{counts:?}");
+    // Two may be on their way with what had come by then.
+    assert!(counts.calls_total() <= 6, "{counts:?}");
+    world.stop().await;
 }

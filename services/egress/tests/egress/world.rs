@@ -11,7 +11,9 @@ use onhand_egress::{Parts, Settings};
 use process::Tasks;
 use process::health::Health;
 use process::metrics::Metrics;
-use proto::{Adoption, Envelope, LevelChanged, Message, Settled, StockEdited, Wanted};
+use proto::{
+    Adoption, Envelope, LevelChanged, LevelsChanged, Message, Settled, StockEdited, TracedLevel, Wanted,
+};
 use push::DriftPolicy;
 use secrecy::SecretString;
 use store::{
@@ -74,6 +76,25 @@ impl Level {
     /// The next revision with another quantity.
     pub(crate) fn then(&self, quantity: i64) -> Self {
         Self { revision: self.revision + 1, quantity, order_dates: None, ..self.clone() }
+    }
+}
+
+fn level_changed(level: &Level) -> LevelChanged {
+    LevelChanged {
+        stock: level.stock,
+        epoch: Epoch::new(level.epoch),
+        revision: Revision::new(level.revision),
+        sku: format!("SKU-{}", level.stock.holder).parse().unwrap(),
+        level: units(level.quantity),
+        untaken: units(level.untaken),
+        taken_total: units(level.taken),
+        step: Step::ONE,
+        order_dates: level.order_dates,
+        settle: level.settle.clone(),
+        removed: level.removed,
+        parent: level.parent,
+        adoption: level.adoption.clone(),
+        released: Quantity::ZERO,
     }
 }
 
@@ -270,28 +291,22 @@ impl World {
         }
     }
 
-    /// Publishes levels.
+    /// Publishes levels, each alone.
     pub(crate) async fn publish(&self, levels: &[Level]) {
-        let envelope = |level: &Level| {
-            let message = Message::from(LevelChanged {
-                stock: level.stock,
-                epoch: Epoch::new(level.epoch),
-                revision: Revision::new(level.revision),
-                sku: format!("SKU-{}", level.stock.holder).parse().unwrap(),
-                level: units(level.quantity),
-                untaken: units(level.untaken),
-                taken_total: units(level.taken),
-                step: Step::ONE,
-                order_dates: level.order_dates,
-                settle: level.settle.clone(),
-                removed: level.removed,
-                parent: level.parent,
-                adoption: level.adoption.clone(),
-                released: Quantity::ZERO,
-            });
-            Envelope::seal(&message, Uuid::now_v7(), self.now(), "inventory").unwrap()
-        };
-        let envelopes: Vec<Envelope> = levels.iter().map(envelope).collect();
+        self.tell(levels.iter().map(|level| Message::from(level_changed(level)))).await;
+    }
+
+    /// Publishes levels of one shop as one message.
+    pub(crate) async fn publish_together(&self, levels: &[Level]) {
+        let traced = |level: &Level| TracedLevel { level: level_changed(level), traceparent: None };
+        let shop = levels[0].stock.shop;
+        let together = LevelsChanged { shop, levels: levels.iter().map(traced).collect() };
+        self.tell([together.into()]).await;
+    }
+
+    async fn tell(&self, messages: impl IntoIterator<Item = Message>) {
+        let seal = |message| Envelope::seal(&message, Uuid::now_v7(), self.now(), "inventory").unwrap();
+        let envelopes: Vec<Envelope> = messages.into_iter().map(seal).collect();
         for answer in self.bus.publisher().publish(&envelopes).await {
             answer.unwrap();
         }

@@ -87,7 +87,7 @@ impl Peers {
     /// nothing is published.
     pub(crate) fn naive_orders(&mut self) -> anyhow::Result<f64> {
         let script = format!(
-            "\\set n :n + 1\n\\set a random(1, 100000)\n\\set b random(1, 100000)\n\\set w random(1, 4)\n\
+            "\\set n :n + 1\n\\set a random(1, 100000)\n\\set b 1 + (:a + random(0, 99998)) % 100000\n\\set w random(1, 4)\n\
              \\set id :run * 1000000000 + :client_id * 1000000 + :n\n\\set line 2 * :id\n\\set next :line + 1\n{NAIVE}"
         );
         self.rate("naive", &script, NAIVE_CLIENTS)

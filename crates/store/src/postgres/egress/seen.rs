@@ -2,8 +2,9 @@
 //! meanwhile: whatever a transaction of egress writes of a stock, its row is written with it, and so gets another `xmin`.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
+use hashlink::LruCache;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 use values::StockId;
@@ -91,7 +92,51 @@ fn seen(columns: SeenColumns) -> Result<SeenPush, Error> {
     Ok(SeenPush { row, notes, version: Some(columns.version) })
 }
 
+/// Stocks of egress as this process saved them last. Whether they still are so is found out when they are saved.
+#[derive(Debug)]
+pub(in crate::postgres) struct PushMemory(Mutex<LruCache<StockId, SeenPush>>);
+
+/// Most stocks remembered by a process, some 600 bytes each.
+const REMEMBERED_MAX: usize = 4_096;
+
+impl PushMemory {
+    pub(in crate::postgres) fn new() -> Self {
+        // Grows as it is used.
+        Self(Mutex::new(LruCache::new(REMEMBERED_MAX)))
+    }
+
+    fn recall(&self, stocks: &[StockId]) -> HashMap<StockId, SeenPush> {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stocks.iter().filter_map(|stock| Some((*stock, memory.get(stock)?.clone()))).collect()
+    }
+
+    fn remember(&self, seen: &[SeenPush]) {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for seen in seen {
+            memory.insert(seen.row.id, seen.clone());
+        }
+    }
+
+    pub(super) fn forget(&self, stocks: impl IntoIterator<Item = StockId>) {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for stock in stocks {
+            memory.remove(&stock);
+        }
+    }
+}
+
 impl Postgres {
+    pub(crate) async fn recall_pushes(&self, stocks: &[StockId]) -> Result<Vec<SeenPush>, Error> {
+        let mut found = self.pushes.recall(stocks);
+        let others: Vec<StockId> =
+            stocks.iter().filter(|stock| !found.contains_key(stock)).copied().collect();
+        if !others.is_empty() {
+            found.extend(self.see_pushes(&others).await?.into_iter().map(|seen| (seen.row.id, seen)));
+        }
+        let seen = |stock: &StockId| found.remove(stock).unwrap_or_else(|| SeenPush::unknown(*stock));
+        Ok(stocks.iter().map(seen).collect())
+    }
+
     pub(crate) async fn see_pushes(&self, stocks: &[StockId]) -> Result<Vec<SeenPush>, Error> {
         let found: Vec<SeenColumns> = all(&self.pool, "look at pushes", SEE, keys(stocks)).await?;
         let mut found: HashMap<StockId, SeenPush> = found
@@ -112,12 +157,13 @@ impl Postgres {
     ) -> Result<Option<Vec<SeenPush>>, Error> {
         let changed: Vec<(&SeenPush, &(PushRow, PushNotes))> =
             seen.iter().zip(&now).filter(|(seen, now)| !seen.is(&now.0, &now.1)).collect();
-        let places: Vec<(i64, i64, i64)> = changed
-            .iter()
-            .map(|(seen, _)| {
-                (seen.row.id.shop.get(), seen.row.id.holder.get(), seen.version.unwrap_or_default())
-            })
-            .collect();
+        let place = |(seen, _): &(&SeenPush, _)| {
+            Some((seen.row.id.shop.get(), seen.row.id.holder.get(), seen.version?))
+        };
+        let Some(places) = changed.iter().map(place).collect::<Option<Vec<(i64, i64, i64)>>>() else {
+            // It would be found that nothing is there.
+            return Ok(None);
+        };
         let mut versions: HashMap<StockId, i64> = HashMap::new();
         if !changed.is_empty() {
             let noted: Vec<_> = changed
@@ -131,6 +177,7 @@ impl Postgres {
             let saved: Vec<(i64, i64, i64)> =
                 all(&self.pool, "save pushes that were looked at", SAVE.as_str(), parameters).await?;
             if saved.len() < changed.len() {
+                self.pushes.forget(changed.iter().map(|(seen, _)| seen.row.id));
                 return Ok(None);
             }
             for (shop, holder, version) in saved {
@@ -143,6 +190,8 @@ impl Postgres {
             row,
             notes,
         });
-        Ok(Some(saved.collect()))
+        let saved: Vec<SeenPush> = saved.collect();
+        self.pushes.remember(&saved);
+        Ok(Some(saved))
     }
 }

@@ -18,7 +18,9 @@ use super::PgInventoryTx;
 use crate::error::Error;
 use crate::inventory::{KeyState, ListingBook, OperationKey, OrderRow, StockRow};
 use crate::loaded::{BookColumns, KeyColumns, ListingColumns, key_states};
+use crate::registry::ShopState;
 use crate::rows::lines::{LineColumns, line_columns};
+use crate::rows::registry::shop_state;
 use crate::rows::{OrderColumns, StockColumns, id, listing, sku, stock_columns, wanted_listings};
 
 /// A listing, with the SKU that its stock is mapped to.
@@ -143,6 +145,14 @@ impl PgInventoryTx {
         let versions = locks::shops(&mut self.tx, wanted.iter().map(|shop| shop.get()).collect()).await?;
         self.note_versions(wanted, &versions);
         Ok(())
+    }
+
+    pub(crate) async fn keep_shops(&mut self, shops: &[ShopId]) -> Result<Vec<(ShopId, ShopState)>, Error> {
+        let wanted: BTreeSet<ShopId> = shops.iter().copied().collect();
+        let kept = locks::keep_shops(&mut self.tx, wanted.iter().map(|shop| shop.get()).collect()).await?;
+        let versions: Vec<locks::Version> = kept.iter().map(|(id, version, _)| (*id, *version)).collect();
+        self.note_versions(wanted, &versions);
+        kept.into_iter().map(|(shop, _, state)| Ok((id("shop", shop)?, shop_state(&state)?))).collect()
     }
 
     pub(crate) async fn keep_mapping(&mut self, shops: &[ShopId]) -> Result<(), Error> {
