@@ -68,7 +68,7 @@ async fn what_a_shop_asked_for_holds_over_a_restart() {
 }
 
 #[tokio::test]
-async fn a_dead_shop_costs_the_others_nothing() {
+async fn shops_that_are_dead_or_silent_hold_no_other_up() {
     let (fake, mut world) = (fake_shop().await, World::new().await);
     let silent = fake_shop().await;
     silent.fault(Fault::many("", 1_000, FaultKind::HangBefore));

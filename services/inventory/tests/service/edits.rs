@@ -91,12 +91,17 @@ async fn what_an_edit_is_not_taken_over_for() {
     let added = world.inventory().add_warehouse("second", store::WarehouseKind::HubOwned).await.unwrap();
     assert!(matches!(added, store::WarehouseAdded::Added(warehouse) if warehouse.id == second));
     let adopt = || ShopSettings { drift: DriftPolicy::Adopt, ..world.settings() };
+    let mirror = WarehouseId::new(second.get() + 1).unwrap();
+    let added = world.inventory().add_warehouse("mirror", store::WarehouseKind::Mirrored).await.unwrap();
+    assert!(matches!(added, store::WarehouseAdded::Added(warehouse) if warehouse.id == mirror));
     let routing = Routing::new([world.warehouse, second]).unwrap();
+    let mirrored = Routing::new([mirror]).unwrap();
     let mut number = 10;
     for (settings, difference, why) in [
         (ShopSettings { drift: DriftPolicy::Withhold, ..adopt() }, 3, Some("policy")),
         (ShopSettings { buffer: units(1), ..adopt() }, 3, Some("buffer")),
         (ShopSettings { routing, ..adopt() }, 3, Some("several_warehouses")),
+        (ShopSettings { routing: mirrored, ..adopt() }, 3, Some("mirrored_warehouse")),
         (adopt(), -11, Some("insufficient_available")),
         (adopt(), -10, None),
     ] {

@@ -41,10 +41,13 @@ enum Way {
     Reversed,
     /// Their owner may see nothing: each is a signed error.
     Blind,
+    /// The shop has disabled them, as it does after too many failures, and nobody makes them anew.
+    Disabled,
 }
 
 impl Way {
-    const ALL: [Self; 6] = [Self::InOrder, Self::Twice, Self::Lost, Self::Late, Self::Reversed, Self::Blind];
+    const ALL: [Self; 7] =
+        [Self::InOrder, Self::Twice, Self::Lost, Self::Late, Self::Reversed, Self::Blind, Self::Disabled];
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,6 +66,7 @@ async fn a_shop_is_connected_and_its_orders_are_known() {
     let opened = opened.await;
     assert!(opened.is_ok(), "{}\n{}", bench.run(&["explain", "tee"]).await.out, bench.log());
     let shown = bench.run(&["shop", "show", "berlin", "--json"]).await.json();
+    what_reading_costs_is_shown(&shown);
     assert_eq!((&shown["openings"]["opened"], &shown["openings"]["left_alone"]), (&1.into(), &0.into()));
     let received = bench.run(&["stock", "receive", "tee", "5"]).await.good();
     assert!(received.contains("tee") && received.contains("17"), "{received}");
@@ -219,4 +220,14 @@ async fn tokens_allow_what_they_say_until_they_are_revoked() {
     assert!(refused.code == Some(1) && refused.err.contains("--force"), "{}", refused.err);
     bench.run(&[&revoke[..], &["--force"]].concat()).await.good();
     assert_eq!(bench.run(&["stock", "get"]).await.code, Some(77), "nobody administers any more");
+}
+
+fn what_reading_costs_is_shown(shop: &serde_json::Value) {
+    let calls = shop["reading_calls"].as_array().unwrap();
+    for what in ["orders", "stocks", "catalogue"] {
+        let counted = calls.iter().any(|calls| {
+            calls["what"] == what && calls["this_hour"].as_u64().max(calls["hour_before"].as_u64()) > Some(0)
+        });
+        assert!(counted, "{what}: {shop}");
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use testkit::fake_shop::{FakeShop, FakeShopOptions};
 use testkit::shop::{
     Change, CreatedVia, NewLine, NewOrder, NewProduct, NewVariation, RefundId, ShopOptions, Status, Topic,
+    Webhook, WebhookStatus,
 };
 use values::{HolderId, LineId, OrderId, ProductId, Sku, VariationId};
 
@@ -75,13 +76,18 @@ impl Stage {
             Way::Twice => self.shop.repeat_deliveries(u64::MAX),
             Way::Lost => self.shop.lose_deliveries(u64::MAX),
             Way::Late | Way::Reversed => self.shop.hold_deliveries(true),
-            Way::Blind => self.shop.with_model(|model, now| {
-                let all: Vec<_> = model.webhooks().map(|webhook| webhook.id).collect();
-                for webhook in all {
-                    model.edit_webhook(webhook, now, |webhook| webhook.owner_demoted = true);
-                }
-            }),
+            Way::Blind => self.edit_webhooks(|webhook| webhook.owner_demoted = true),
+            Way::Disabled => self.edit_webhooks(|webhook| webhook.status = WebhookStatus::Disabled),
         }
+    }
+
+    fn edit_webhooks(&self, edit: fn(&mut Webhook)) {
+        self.shop.with_model(|model, now| {
+            let all: Vec<_> = model.webhooks().map(|webhook| webhook.id).collect();
+            for webhook in all {
+                model.edit_webhook(webhook, now, edit);
+            }
+        });
     }
 
     /// The SKUs of its goods.
