@@ -26,6 +26,8 @@ const SCHEDULED_RUN_MAX: Duration = Duration::from_hours(6);
 /// So many times the wait for a proof, stocks that could be read wait for others that would fill their call: those may be
 /// stocks that sell all the time.
 const COMPANY_WAITS: u32 = 2;
+/// They wait no longer than this part of the time that is left for the run: what is read has to be proven by then.
+const COMPANY_SHARE: u32 = 4;
 /// How often the schedule is looked at.
 const SCHEDULE_LOOK: Duration = Duration::from_mins(1);
 
@@ -263,6 +265,7 @@ impl<C: Connect> Reader<C> {
         let limit = u32::try_from(together).unwrap_or(u32::MAX);
         let (now, hold) = (self.now(), self.settle_hold());
         let patience = self.shared.settings.settle_wait * COMPANY_WAITS;
+        let patience = patience.min(run.deadline.since(now) / COMPANY_SHARE);
         let [products, variations] = &mut self.runs.company;
         for (variations, waiting) in [(false, products), (true, variations)] {
             let ready = self.shared.store.run_to_read(run.id, variations, now, hold, limit).await?;

@@ -2,9 +2,13 @@
 
 mod whole;
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde_json::Value;
 use testkit::fake_shop::FakeShop;
 use testkit::shop::Change;
+use tokio::time::interval;
 use values::HolderId;
 
 use crate::deployment::{Deployment, Form};
@@ -13,6 +17,14 @@ use crate::world::{UNITS_START, World, hasty_bench, sku};
 
 /// What somebody raises in the first shop.
 const RAISED: usize = 3;
+/// What is no longer managed there.
+const UNMANAGED: usize = 4;
+/// What sells there all the time, and how long it is tried to compare it.
+const BUSY: usize = 5;
+const BUSY_TIMEOUT: &str = "60s";
+const SALE_PERIOD: Duration = Duration::from_secs(3);
+/// Told that something could not be decided.
+const UNDECIDED: Option<i32> = Some(4);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_dies_in_a_comparison_goes_on_with_it() {
@@ -56,7 +68,38 @@ async fn what_is_to_be_compared_is_checked_and_can_be_named() {
     let run = compared(&named, Some(0));
     assert_eq!((&run["decided"], &run["agreed"], &run["calls"]), (&2.into(), &2.into(), &1.into()), "{run}");
     assert_eq!(run["stocks"].as_array().map(Vec::len), Some(2), "what was named is shown: {run}");
+    what_cannot_be_compared_is_told_as_that(&world).await;
     deployment.stop(&world.bench).await;
+}
+
+/// The shop no longer keeps a quantity of one, and the other sells all the time.
+async fn what_cannot_be_compared_is_told_as_that(world: &World) {
+    let written = world.shops[0].counts().stock_writes;
+    let unmanaged = Change::SetManageStock { holder: holder(world, UNMANAGED), manage: false };
+    world.shops[0].act(unmanaged).await.unwrap();
+    let skus = [sku(UNMANAGED), sku(BUSY)];
+    let command =
+        ["reconcile", "shop-0", "--sku", &skus[0], "--sku", &skus[1], "--timeout", BUSY_TIMEOUT, "--json"];
+    let selling = async {
+        let mut ticks = interval(SALE_PERIOD);
+        loop {
+            ticks.tick().await;
+            world.buy(0, BUSY).await;
+        }
+    };
+    let ran = tokio::select! {
+        ran = world.bench.run(&command) => ran,
+        () = selling => unreachable!("it does not end"),
+    };
+    let run = compared(&ran, UNDECIDED);
+    let classes: BTreeMap<&str, &str> = run["stocks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["sku"].as_str().unwrap(), row["class"].as_str().unwrap()))
+        .collect();
+    assert_eq!(classes, [(&*skus[0], "unmanaged"), (&*skus[1], "unsettled")].into(), "{run}");
+    assert_eq!(world.shops[0].counts().stock_writes, written, "nothing is written to them");
 }
 
 impl World {

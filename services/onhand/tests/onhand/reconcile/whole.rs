@@ -266,7 +266,7 @@ impl World {
         }
     }
 
-    async fn buy(&self, shop: usize, number: usize) {
+    pub(super) async fn buy(&self, shop: usize, number: usize) {
         let line = NewLine::of(self.products[shop][number], 1);
         let order = NewOrder::by_checkout(Status::Processing, vec![line]);
         self.shops[shop].act(Change::CreateOrder(order)).await.unwrap();
