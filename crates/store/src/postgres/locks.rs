@@ -14,9 +14,6 @@ pub(super) type Kept = (i64, i64, String);
 const CHANGE_MAPPING: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
 
 const KEEP_MAPPING: &str =
-    "SELECT id, mapping FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE";
-
-const KEEP_SHOPS: &str =
     "SELECT id, mapping, state FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE";
 
 const SHOPS: &str =
@@ -31,14 +28,9 @@ pub(super) async fn change_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<
 }
 
 /// Until the end of the transaction nobody changes it: a listing that was not mapped is not mapped while its line is being
-/// saved, so that whoever maps it finds the line. Before any SKU is locked. The versions of the mapping.
-pub(super) async fn keep_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<Vec<Version>, Error> {
+/// saved, so that whoever maps it finds the line. Before any SKU is locked. The versions of the mapping, and the states.
+pub(super) async fn keep_mapping(tx: &mut WriteTx, shops: Vec<i64>) -> Result<Vec<Kept>, Error> {
     all(&mut **tx, "keep the mapping of shops", KEEP_MAPPING, with(shops)).await
-}
-
-/// The same, with the states of the shops.
-pub(super) async fn keep_shops(tx: &mut WriteTx, shops: Vec<i64>) -> Result<Vec<Kept>, Error> {
-    all(&mut **tx, "keep the mapping of shops", KEEP_SHOPS, with(shops)).await
 }
 
 /// Until the end of the transaction nobody else changes these shops or their mapping. The versions of the mapping.

@@ -110,7 +110,7 @@ impl PushMemory {
         stocks.iter().filter_map(|stock| Some((*stock, memory.get(stock)?.clone()))).collect()
     }
 
-    fn remember(&self, seen: &[SeenPush]) {
+    fn remember<'s>(&self, seen: impl Iterator<Item = &'s SeenPush>) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for seen in seen {
             memory.insert(seen.row.id, seen.clone());
@@ -191,7 +191,8 @@ impl Postgres {
             notes,
         });
         let saved: Vec<SeenPush> = saved.collect();
-        self.pushes.remember(&saved);
+        // What stayed as it was seen was not looked at: it may be older than what is remembered.
+        self.pushes.remember(saved.iter().filter(|seen| versions.contains_key(&seen.row.id)));
         Ok(Some(saved))
     }
 }

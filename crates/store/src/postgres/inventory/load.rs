@@ -148,10 +148,7 @@ impl PgInventoryTx {
     }
 
     pub(crate) async fn keep_shops(&mut self, shops: &[ShopId]) -> Result<Vec<(ShopId, ShopState)>, Error> {
-        let wanted: BTreeSet<ShopId> = shops.iter().copied().collect();
-        let kept = locks::keep_shops(&mut self.tx, wanted.iter().map(|shop| shop.get()).collect()).await?;
-        let versions: Vec<locks::Version> = kept.iter().map(|(id, version, _)| (*id, *version)).collect();
-        self.note_versions(wanted, &versions);
+        let kept = self.keep(shops.iter().copied().collect()).await?;
         kept.into_iter().map(|(shop, _, state)| Ok((id("shop", shop)?, shop_state(&state)?))).collect()
     }
 
@@ -161,13 +158,17 @@ impl PgInventoryTx {
 
     async fn keep_mapping_of(&mut self, shops: impl Iterator<Item = ShopId>) -> Result<(), Error> {
         let shops: BTreeSet<ShopId> = shops.filter(|shop| !self.kept.contains_key(shop)).collect();
-        if shops.is_empty() {
-            return Ok(());
+        if !shops.is_empty() {
+            self.keep(shops).await?;
         }
-        let versions =
-            locks::keep_mapping(&mut self.tx, shops.iter().map(|shop| shop.get()).collect()).await?;
-        self.note_versions(shops, &versions);
         Ok(())
+    }
+
+    async fn keep(&mut self, shops: BTreeSet<ShopId>) -> Result<Vec<locks::Kept>, Error> {
+        let kept = locks::keep_mapping(&mut self.tx, shops.iter().map(|shop| shop.get()).collect()).await?;
+        let versions: Vec<locks::Version> = kept.iter().map(|(id, version, _)| (*id, *version)).collect();
+        self.note_versions(shops, &versions);
+        Ok(kept)
     }
 
     fn note_versions(&mut self, shops: BTreeSet<ShopId>, versions: &[locks::Version]) {
