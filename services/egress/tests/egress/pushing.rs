@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use onhand_egress::Settings;
 use store::Told;
-use testkit::fake_shop::{Fault, FaultKind};
+use testkit::fake_shop::{FakeShop, Fault, FaultKind};
 use testkit::shop::{Change, NewLine, NewOrder, Status};
-use values::{HolderId, ProductId, StockId};
+use values::{HolderId, ProductId, ShopId, StockId};
 
 use crate::world::{Level, PATIENT, World, act, fake_shop, product, shows, units, variations};
 
@@ -202,16 +202,7 @@ async fn what_somebody_changed_meanwhile_is_decided_again() {
     let settings = Settings { look_again: Duration::from_hours(1), ..Settings::for_testing() };
     let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
     let shop = world.shop(&fake).await;
-    let mut levels: Vec<Level> = (0..12)
-        .map(|_| {
-            let holder = product(&fake, 100);
-            world.level(shop, holder, 100, 100)
-        })
-        .collect();
-    world.publish_together(&levels).await;
-    for level in &levels {
-        world.at_rest(level).await;
-    }
+    let mut levels = in_agreement(&fake, &mut world, shop, 12, 100).await;
     let stocks: Vec<StockId> = levels.iter().map(|level| level.stock).collect();
     let meddling = async {
         loop {
@@ -253,18 +244,7 @@ async fn what_a_lane_is_not_told_of_it_finds_in_as_few_calls() {
     let settings = Settings { look_again: Duration::from_hours(1), ..Settings::for_testing() };
     let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
     let shop = world.shop(&fake).await;
-    let mut levels: Vec<Level> = (0..330)
-        .map(|_| {
-            let holder = product(&fake, 10);
-            world.level(shop, holder, 10, 10)
-        })
-        .collect();
-    for together in levels.chunks(100) {
-        world.publish_together(together).await;
-    }
-    for level in &levels {
-        world.at_rest(level).await;
-    }
+    let mut levels = in_agreement(&fake, &mut world, shop, 330, 10).await;
     fake.take_counts();
     fake.fault(Fault::next("POST products/batch", FaultKind::Slow(Duration::from_millis(300))));
     fake.fault(Fault::next("POST products/batch", FaultKind::Slow(Duration::from_millis(300))));
@@ -281,4 +261,49 @@ async fn what_a_lane_is_not_told_of_it_finds_in_as_few_calls() {
     // Two may be on their way with what had come by then.
     assert!(counts.calls_total() <= 6, "{counts:?}");
     world.stop().await;
+}
+
+/// One stock was handed to the lane, of the other it was only told when it is due: it was never seen before.
+#[tokio::test]
+async fn what_only_the_database_knows_goes_along() {
+    let window = Duration::from_secs(2);
+    let settings =
+        Settings { look_again: Duration::from_hours(1), flush_window: window, ..Settings::for_testing() };
+    let (fake, mut world) = (fake_shop().await, World::with(settings, PATIENT).await);
+    let shop = world.shop(&fake).await;
+    let handed = in_agreement(&fake, &mut world, shop, 1, 10).await.remove(0).then(7);
+    let holder = product(&fake, 10);
+    let new = world.level(shop, holder, 10, 8);
+    fake.take_counts();
+    for level in [&handed, &new] {
+        world.publish(std::slice::from_ref(level)).await;
+        world.known(level).await;
+    }
+    for level in [&handed, &new] {
+        world.at_rest(level).await;
+    }
+    assert_eq!((shows(&fake, handed.stock.holder), shows(&fake, holder)), (Some(7), Some(8)));
+    assert_eq!(fake.counts().calls_total(), 1, "{:?}", fake.counts());
+    world.stop().await;
+}
+
+/// So many stocks that show what they should, each its level, told together.
+async fn in_agreement(
+    fake: &FakeShop,
+    world: &mut World,
+    shop: ShopId,
+    count: usize,
+    units: i64,
+) -> Vec<Level> {
+    let mut levels = Vec::with_capacity(count);
+    for _ in 0..count {
+        levels.push(world.level(shop, product(fake, units), units, units));
+    }
+    for together in levels.chunks(100) {
+        world.publish_together(together).await;
+    }
+    for level in &levels {
+        world.at_rest(level).await;
+    }
+    levels
 }
