@@ -53,7 +53,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let published = start.elapsed();
         let stop = CancellationToken::new();
         let mut handler = Counting { left: messages, stop: stop.clone() };
-        let limits = Limits { messages_max: 500, bytes_max: 8 << 20, wait_max: std::time::Duration::ZERO };
+        let limits = Limits {
+            messages_max: 500,
+            bytes_max: 8 << 20,
+            wait_max: std::time::Duration::ZERO,
+            ahead_max: 500,
+        };
         let start = Instant::now();
         bus.consume(queue, limits, &mut handler, &stop).await?;
         let consumed = start.elapsed();

@@ -52,6 +52,10 @@ pub struct Limits {
     pub bytes_max: usize,
     /// Longest wait for a batch to fill once there is a message; zero: take what is there.
     pub wait_max: Duration,
+    /// Messages that a broker sends on while a batch is handled, so that the next one is there when it is done. They count as
+    /// delivered if the process dies, and then come before what was sent back: nothing ahead (zero) for who does that. A
+    /// transport within the process sends nothing ahead.
+    pub ahead_max: usize,
 }
 
 /// The consumer ended.

@@ -39,6 +39,8 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
         messages_max: TOGETHER_MAX,
         bytes_max: TOGETHER_BYTES_MAX,
         wait_max: TOGETHER_WAIT_MAX.min(settings.flush_window),
+        // Levels that cannot be taken in are sent back.
+        ahead_max: 0,
     }
 }
 

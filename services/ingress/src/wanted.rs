@@ -14,7 +14,7 @@ use crate::observe::Observe;
 
 /// Wishes taken together: one transaction writes them down.
 pub(crate) const LIMITS: Limits =
-    Limits { messages_max: 200, bytes_max: 1 << 20, wait_max: Duration::from_millis(10) };
+    Limits { messages_max: 200, bytes_max: 1 << 20, wait_max: Duration::from_millis(10), ahead_max: 0 };
 /// How long to wait before trying the database again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Why a stock is settled, when a message asked for it.

@@ -30,6 +30,8 @@ pub(crate) fn limits(settings: &Settings) -> Limits {
         messages_max: settings.batch_messages_max,
         bytes_max: BATCH_BYTES_MAX,
         wait_max: settings.batch_wait,
+        // Nothing is ever sent back. With nothing ahead, broker and database take turns.
+        ahead_max: settings.batch_messages_max,
     }
 }
 

@@ -52,8 +52,9 @@ impl<'a> Incoming<'a> {
     pub(super) async fn open(amqp: &'a Amqp, name: QueueName, limits: &Limits) -> Result<Self, BusError> {
         let hand = amqp.hand(name)?;
         let channel = amqp.shared.channel().await?;
-        // No more than one batch ahead: what is at hand when this process dies counts as delivered.
-        let prefetch = u16::try_from(limits.messages_max).unwrap_or(u16::MAX);
+        // No more: what is at hand when this process dies counts as delivered.
+        let prefetch = limits.messages_max.saturating_add(limits.ahead_max);
+        let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
         within(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
         let consuming = channel.basic_consume(
             short(name),

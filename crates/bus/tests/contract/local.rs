@@ -106,7 +106,7 @@ async fn what_cannot_be_read_is_offered_with_what_is_known_of_it() {
     assert!(local.bus().publisher().publish(&[order(shop(1), 1)]).await[0].is_ok());
     let stop = CancellationToken::new();
     let mut keep = Keep(Vec::new(), stop.clone());
-    let limits = Limits { messages_max: 1, bytes_max: 1 << 20, wait_max: Duration::ZERO };
+    let limits = Limits { messages_max: 1, bytes_max: 1 << 20, wait_max: Duration::ZERO, ahead_max: 0 };
     local.bus().consume(queue, limits, &mut keep, &stop).await.unwrap();
     let told: Vec<_> = keep.0.iter().map(|letter| (letter.shard_key, letter.envelope.is_none())).collect();
     assert_eq!(told, [(Some(ShardKey::new(7)), true), (None, true)]);

@@ -18,7 +18,8 @@ use values::{OrderId, ShopId, Timestamp};
 
 /// Everything is over long before; a test that hangs fails.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
-pub(crate) const LIMITS: Limits = Limits { messages_max: 500, bytes_max: 1 << 20, wait_max: Duration::ZERO };
+pub(crate) const LIMITS: Limits =
+    Limits { messages_max: 500, bytes_max: 1 << 20, wait_max: Duration::ZERO, ahead_max: 0 };
 
 /// The broker that all share, and a virtual host of our own.
 pub(crate) async fn shared() -> (RabbitMq, Vhost) {

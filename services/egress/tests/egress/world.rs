@@ -418,7 +418,7 @@ impl Handler for Collect {
 }
 
 async fn collect(bus: Bus, flow: Flow, wanted: Asked, edits: Edits, stop: CancellationToken) {
-    let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
+    let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO, ahead_max: 0 };
     let queue = bus.topology().queues(flow).next().unwrap();
     bus.consume(queue, limits, &mut Collect(wanted, edits), &stop).await.ok();
 }

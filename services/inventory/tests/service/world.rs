@@ -150,7 +150,8 @@ impl World {
             let (bus, told, stop) = (self.bus.clone(), Arc::clone(&self.told), self.stop.clone());
             let gives_up = Arc::clone(&self.gives_up);
             self.background.push(tokio::spawn(async move {
-                let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
+                let limits =
+                    Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO, ahead_max: 0 };
                 bus.consume(queue, limits, &mut Collector { told, gives_up }, &stop).await.unwrap();
             }));
         }

@@ -88,6 +88,6 @@ async fn levels_that_egress_gave_up_are_handed_back_to_it() {
 }
 
 async fn give_up(bus: &Bus, queue: bus::QueueName, stop: &CancellationToken) {
-    let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
+    let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO, ahead_max: 0 };
     bus.consume(queue, limits, &mut GivesUp, stop).await.unwrap();
 }

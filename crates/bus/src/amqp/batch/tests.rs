@@ -8,7 +8,8 @@ use values::Timestamp;
 
 use super::*;
 
-const LIMITS: Limits = Limits { messages_max: 10, bytes_max: 1 << 20, wait_max: Duration::ZERO };
+const LIMITS: Limits =
+    Limits { messages_max: 10, bytes_max: 1 << 20, wait_max: Duration::ZERO, ahead_max: 0 };
 
 fn held(tag: DeliveryTag, number: u128, count: u32) -> Held {
     let sent = wire::properties(&Properties {
