@@ -29,6 +29,7 @@ mod locks;
 mod marks;
 mod outbox;
 mod parameters;
+mod plans;
 mod read;
 mod registry;
 mod returning;
@@ -42,8 +43,7 @@ mod upkeep;
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -56,6 +56,7 @@ pub(crate) use egress::PgEgressTx;
 use egress::seen::PushMemory;
 pub(crate) use inventory::PgInventoryTx;
 use listing_memory::ListingMemory;
+use plans::{PLANS, Plans};
 pub use schema::migrate_postgres;
 
 /// Connections of one process. Each is a process of the server: `max_connections` there is shared by all replicas.
@@ -75,15 +76,6 @@ const STATEMENT_MS_MAX: &str = "30000";
 const LOCK_WAIT_MS_MAX: &str = "5000";
 /// Longest that a transaction may wait for its process, in milliseconds: locks of one that hangs are given back.
 const IDLE_IN_TRANSACTION_MS_MAX: &str = "60000";
-/// Every statement that works on many rows is given their keys, and looks each up in an index: from some hundred keys on the
-/// server takes reading the whole table for the quicker way, which it is not for tables that are used all the time. To plan a
-/// statement takes longer than to run it for a few rows, so its plan is kept.
-const PLANS: [(&str, &str); 3] =
-    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
-/// A plan that was made while a table was almost empty reads all of it. So every so many times that connections are taken from
-/// the pool, the one that is taken forgets its plans. A prime number: whatever the order in which connections are taken, each
-/// has its turn.
-const PLANS_KEPT_FOR: u32 = 31;
 /// Prepared statements kept for each connection; more than there are.
 const STATEMENTS_MAX: usize = 256;
 
@@ -146,7 +138,7 @@ impl Postgres {
         let mut first = connect.connect().await.map_err(failed("open the database"))?;
         schema::check(&mut first).await?;
         first.close().await.map_err(failed("open the database"))?;
-        let taken = Arc::new(AtomicU32::new(0));
+        let plans = Plans::default();
         let pool = PgPoolOptions::new()
             .max_connections(options.connections_max)
             .acquire_timeout(ACQUIRE_WAIT_MAX)
@@ -154,7 +146,7 @@ impl Postgres {
             .max_lifetime(LIFETIME_MAX)
             .test_before_acquire(false)
             .before_acquire(move |connection, known| {
-                let forgets = taken.fetch_add(1, Ordering::Relaxed).is_multiple_of(PLANS_KEPT_FOR);
+                let forgets = plans.are_to_be_forgotten(Instant::now());
                 Box::pin(async move {
                     if forgets {
                         sqlx::raw_sql("DISCARD PLANS").execute(connection).await?;

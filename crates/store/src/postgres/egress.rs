@@ -56,21 +56,36 @@ const INTENDED: &str = concat!(
      ORDER BY e.shop, e.holder LIMIT $3"
 );
 
-/// Saves the stocks that are there, and what else is said of them.
+/// Saves stocks that are there, and what else is said of them.
 macro_rules! save_stocks {
-    ($and:literal) => {
+    ($from:literal, $and:literal) => {
         concat!(
             "
 UPDATE egress.stocks AS e SET
        known = true, sku = w.sku, target = w.target, base = w.base, intent = w.intent, intent_owner = w.intent_owner,
        doubtful_until = w.doubtful_until, log = w.log, log_floor = w.log_floor, pushed = w.pushed, settled = w.settled,
        due_at = w.due_at, blocked = w.blocked, told = w.told, removed = w.removed
-  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
-              $9::text[], $10::bigint[], $11::boolean[], $12::bigint[], $13::bigint[], $14::text[], $15::text[],
-              $16::boolean[])
+  FROM ",
+            $from,
+            "
        AS w (shop, holder, sku, target, base, intent, intent_owner, doubtful_until, log, log_floor, pushed, settled,
              due_at, blocked, told, removed)
  WHERE e.shop = w.shop AND e.holder = w.holder",
+            $and
+        )
+    };
+    (many $and:literal) => {
+        save_stocks!(
+            "unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
+              $9::text[], $10::bigint[], $11::boolean[], $12::bigint[], $13::bigint[], $14::text[], $15::text[],
+              $16::boolean[])",
+            $and
+        )
+    };
+    (one $and:literal) => {
+        save_stocks!(
+            "(VALUES ($1::bigint, $2::bigint, $3::text, $4::text, $5::text, $6::text, $7::text, $8::bigint, $9::text,
+                $10::bigint, $11::boolean, $12::bigint, $13::bigint, $14::text, $15::text, $16::boolean))",
             $and
         )
     };
@@ -78,7 +93,7 @@ UPDATE egress.stocks AS e SET
 use save_stocks;
 
 /// As a rule the rows are there, and locked by whoever loaded them.
-const SAVE: &str = save_stocks!("");
+const SAVE: &str = save_stocks!(many "");
 
 /// That of the stocks comes last: it tells how many there were.
 static SAVE_ALL: LazyLock<String> = LazyLock::new(|| combined(&[notes::SAVE, SAVE]));

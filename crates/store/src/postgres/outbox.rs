@@ -26,10 +26,11 @@ SELECT ",
 );
 
 /// Locked rows are left: whoever has one changes it, or takes it away himself. Row by row, whatever the server was last told
-/// of the size of a table that fills and empties.
+/// of the size of a table that fills and empties. It is not waited for until that is on the disk: if the machine dies before,
+/// some are published once more.
 const PUBLISHED: &str = "
 DELETE FROM inventory.outbox
- WHERE ctid = ANY (ARRAY
+ WHERE (SELECT set_config('synchronous_commit', 'off', true)) = 'off' AND ctid = ANY (ARRAY
        (SELECT p.ctid
           FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS w (shop, holder, epoch, revision)
          CROSS JOIN LATERAL

@@ -6,7 +6,7 @@ use sqlx::{Arguments, Encode, FromRow, PgExecutor, Postgres, Type};
 
 use crate::error::{Error, failed};
 use crate::report::PAGE_ROWS_MAX;
-use crate::rows::columns::Columns;
+use crate::rows::columns::{Columns, Row};
 
 /// The parameters of one statement, in their order.
 #[derive(Debug)]
@@ -28,11 +28,24 @@ pub(super) fn rows<'q, R: Columns<'q>>(rows: &[R]) -> Parameters {
     Parameters(R::add(rows, &mut arguments).map(|()| arguments))
 }
 
+/// A parameter for each column of the row.
+pub(super) fn row<'q>(row: impl Row<'q>) -> Parameters {
+    none().and_row(row)
+}
+
 impl Parameters {
     /// One more.
     pub(super) fn and<'q, T: Encode<'q, Postgres> + Type<Postgres>>(self, value: T) -> Self {
         Self(self.0.and_then(|mut arguments| {
             arguments.add(value)?;
+            Ok(arguments)
+        }))
+    }
+
+    /// A parameter for each column of another row.
+    pub(super) fn and_row<'q>(self, row: impl Row<'q>) -> Self {
+        Self(self.0.and_then(|mut arguments| {
+            row.add_alone(&mut arguments)?;
             Ok(arguments)
         }))
     }

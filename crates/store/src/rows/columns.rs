@@ -1,14 +1,21 @@
-//! Rows as parameters of a statement: SQLite is given one text for all of them, PostgreSQL an array for each column.
+//! Rows as parameters of a statement: SQLite is given one text for all of them, PostgreSQL an array for each column, or
+//! one row as it is.
 
 use serde::Serialize;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgHasArrayType};
-use sqlx::{Encode, Postgres, Type};
+use sqlx::{Arguments as _, Encode, Postgres, Type};
 
 /// A row that either database can be given many of at once. Tuples of numbers, words and truths are.
 pub(crate) trait Columns<'q>: Serialize + Sized {
     /// Adds one array for each column, in their order.
     fn add(rows: &[Self], arguments: &mut PgArguments) -> Result<(), BoxDynError>;
+}
+
+/// The same, where it is one row alone: a parameter for each column.
+pub(crate) trait Row<'q>: Columns<'q> {
+    /// Adds them, in the order of the columns.
+    fn add_alone(self, arguments: &mut PgArguments) -> Result<(), BoxDynError>;
 }
 
 /// Something a column can have.
@@ -33,6 +40,13 @@ macro_rules! columns {
         impl<'q, $($cell: Cell<'q>),+> Columns<'q> for ($($cell,)+) {
             fn add(rows: &[Self], arguments: &mut PgArguments) -> Result<(), BoxDynError> {
                 add_columns!(rows, arguments, $($index),+);
+                Ok(())
+            }
+        }
+
+        impl<'q, $($cell: Cell<'q>),+> Row<'q> for ($($cell,)+) {
+            fn add_alone(self, arguments: &mut PgArguments) -> Result<(), BoxDynError> {
+                $(arguments.add(self.$index)?;)+
                 Ok(())
             }
         }

@@ -6,7 +6,7 @@ pub(crate) mod notes;
 use push::{Adopting, Base, Intent, PushRecord, StockPush, Target};
 use values::{Epoch, Quantity, ReadNumber, Revision, ShopId, Step};
 
-use super::columns::Columns;
+use super::columns::Row;
 use super::{id, json, micros, quantity, signed, sku, stock_id, timestamp, unsigned};
 use crate::egress::{DueShop, PushRow, ShopLane, Told};
 use crate::error::Error;
@@ -104,7 +104,7 @@ pub(crate) fn push_row(row: PushColumns) -> Result<PushRow, Error> {
     })
 }
 
-pub(crate) fn columns_of(row: &PushRow) -> impl Columns<'_> + use<'_> {
+pub(crate) fn columns_of(row: &PushRow) -> impl Row<'_> + use<'_> {
     let push = &row.push;
     let (target, base) = (push.target.as_ref().map(target_text), push.base.as_ref().map(base_text));
     let intent = push.intent.map(|intent| json(&(intent.delta.thousandths(), intent.started_at.micros())));

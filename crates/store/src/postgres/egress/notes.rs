@@ -23,29 +23,43 @@ const LOAD: &str = concat!(
 
 /// Saves notes, where a condition holds.
 macro_rules! save_notes {
-    ($where:literal) => {
+    ($from:literal, $where:literal) => {
         concat!(
             "
 INSERT INTO egress.notes
        (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, traces)
 SELECT w.shop, w.holder, w.parent, w.wanted_since, w.wish, w.proof_seen, w.refusals, w.held_until, w.attempts,
        w.traces
-  FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
-              $8::bigint[], $9::text[], $10::text[])
+  FROM ",
+            $from,
+            "
        AS w (shop, holder, parent, wanted_since, wish, proof_seen, refusals, held_until, attempts, traces)",
             $where,
             "
- ORDER BY w.shop, w.holder
     ON CONFLICT (shop, holder) DO UPDATE SET
        parent = excluded.parent, wanted_since = excluded.wanted_since, wish = excluded.wish,
        proof_seen = excluded.proof_seen, refusals = excluded.refusals, held_until = excluded.held_until,
        attempts = excluded.attempts, traces = excluded.traces"
         )
     };
+    (many $where:literal) => {
+        $crate::postgres::egress::notes::save_notes!(
+            "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[],
+              $8::bigint[], $9::text[], $10::text[])",
+            $where
+        )
+    };
+    (one $where:literal) => {
+        $crate::postgres::egress::notes::save_notes!(
+            "(VALUES ($1::bigint, $2::bigint, $3::bigint, $4::bigint, $5::text, $6::bigint, $7::bigint, $8::bigint,
+                $9::text, $10::text))",
+            $where
+        )
+    };
 }
 pub(super) use save_notes;
 
-pub(super) const SAVE: &str = save_notes!("");
+pub(super) const SAVE: &str = save_notes!(many " ORDER BY w.shop, w.holder");
 
 /// By product, so that what one call can carry stands together.
 const DUE: &str = "

@@ -11,7 +11,7 @@ use values::StockId;
 
 use super::super::Postgres;
 use super::super::combine::combined;
-use super::super::parameters::{all, rows};
+use super::super::parameters::{Parameters, all, row, rows};
 use super::{columns_of, keys, notes, save_stocks};
 use crate::egress::{PushNotes, PushRow, SeenPush};
 use crate::error::Error;
@@ -44,11 +44,27 @@ SELECT count(*) = cardinality($1::bigint[]) AS whole
 static SAVE: LazyLock<String> = LazyLock::new(|| {
     combined(&[
         UNCHANGED,
-        notes::save_notes!(" WHERE (SELECT s0.whole FROM s0)"),
+        notes::save_notes!(many " WHERE (SELECT s0.whole FROM s0) ORDER BY w.shop, w.holder"),
         concat!(
-            save_stocks!(" AND (SELECT s0.whole FROM s0)"),
+            save_stocks!(many " AND (SELECT s0.whole FROM s0)"),
             " RETURNING e.shop, e.holder, e.xmin::text::bigint"
         ),
+    ])
+});
+
+/// One stock alone, as most are where little goes on: a third of the time. One that somebody changes at this moment is waited
+/// for, and then it is not as it was seen.
+const SAVE_ONE: &str = concat!(
+    save_stocks!(one " AND e.xmin::text::bigint = $17"),
+    " RETURNING e.shop, e.holder, e.xmin::text::bigint AS version"
+);
+
+/// The same, and what is noted of it.
+static SAVE_ONE_NOTED: LazyLock<String> = LazyLock::new(|| {
+    combined(&[
+        SAVE_ONE,
+        notes::save_notes!(one " WHERE EXISTS (SELECT FROM s0)"),
+        "SELECT s0.shop, s0.holder, s0.version FROM s0",
     ])
 });
 
@@ -56,6 +72,9 @@ static SAVE: LazyLock<String> = LazyLock::new(|| {
 const NOTES_AT: usize = 16;
 /// Place of the version, which comes last.
 const VERSION_AT: usize = NOTES_AT + 10;
+
+/// A stock as it was seen, and as it is now.
+type Change<'a> = (&'a SeenPush, &'a (PushRow, PushNotes));
 
 struct SeenColumns {
     row: PushColumns,
@@ -125,6 +144,22 @@ impl PushMemory {
     }
 }
 
+/// The statement that saves what changed of these, whose keys and versions are `places`.
+fn saving(places: &[(i64, i64, i64)], changed: &[Change<'_>]) -> (&'static str, Parameters) {
+    let noted = changed.iter().filter(|(seen, now)| seen.notes != now.1);
+    let mut noted = noted.map(|(_, now)| notes::columns_of(&now.1));
+    if let ([(_, now)], [(.., version)]) = (changed, places) {
+        let one = row(columns_of(&now.0)).and(*version);
+        return match noted.next() {
+            Some(noted) => (SAVE_ONE_NOTED.as_str(), one.and_row(noted)),
+            None => (SAVE_ONE, one),
+        };
+    }
+    let noted: Vec<_> = noted.collect();
+    let stocks: Vec<_> = changed.iter().map(|(_, now)| columns_of(&now.0)).collect();
+    (SAVE.as_str(), rows(places).and_rows(&noted).and_rows(&stocks))
+}
+
 impl Postgres {
     pub(crate) async fn recall_pushes(&self, stocks: &[StockId]) -> Result<Vec<SeenPush>, Error> {
         let mut found = self.pushes.recall(stocks);
@@ -155,7 +190,7 @@ impl Postgres {
         seen: &[SeenPush],
         now: Vec<(PushRow, PushNotes)>,
     ) -> Result<Option<Vec<SeenPush>>, Error> {
-        let changed: Vec<(&SeenPush, &(PushRow, PushNotes))> =
+        let changed: Vec<Change<'_>> =
             seen.iter().zip(&now).filter(|(seen, now)| !seen.is(&now.0, &now.1)).collect();
         let place = |(seen, _): &(&SeenPush, _)| {
             Some((seen.row.id.shop.get(), seen.row.id.holder.get(), seen.version?))
@@ -166,16 +201,9 @@ impl Postgres {
         };
         let mut versions: HashMap<StockId, i64> = HashMap::new();
         if !changed.is_empty() {
-            let noted: Vec<_> = changed
-                .iter()
-                .filter(|(seen, now)| seen.notes != now.1)
-                .map(|(_, now)| notes::columns_of(&now.1))
-                .collect();
-            let stocks: Vec<_> = changed.iter().map(|(_, now)| columns_of(&now.0)).collect();
-            let parameters = rows(&places).and_rows(&noted).and_rows(&stocks);
-            drop((noted, stocks));
+            let (statement, parameters) = saving(&places, &changed);
             let saved: Vec<(i64, i64, i64)> =
-                all(&self.pool, "save pushes that were looked at", SAVE.as_str(), parameters).await?;
+                all(&self.pool, "save pushes that were looked at", statement, parameters).await?;
             if saved.len() < changed.len() {
                 self.pushes.forget(changed.iter().map(|(seen, _)| seen.row.id));
                 return Ok(None);

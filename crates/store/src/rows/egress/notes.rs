@@ -2,7 +2,7 @@
 
 use values::{ProductId, ReadNumber, ShopId, StockId, Timestamp};
 
-use super::super::columns::Columns;
+use super::super::columns::Row;
 use super::super::{id, json, micros, signed, some_id, stock_id, timestamp, unsigned};
 use super::{parse, told_of};
 use crate::egress::{DueStock, PushCounts, PushNotes, SettleWish, Told};
@@ -41,7 +41,7 @@ fn wish_of(text: &str) -> Result<SettleWish, Error> {
     Ok(SettleWish { why, due_at: timestamp(due_at), tries, asked })
 }
 
-pub(crate) fn columns_of(notes: &PushNotes) -> impl Columns<'_> + use<'_> {
+pub(crate) fn columns_of(notes: &PushNotes) -> impl Row<'_> + use<'_> {
     let attempt = |told: &Told| (told.at.micros(), told.delta.thousandths(), told.answer.clone());
     let attempts: Vec<_> = notes.attempts.iter().map(attempt).collect();
     let wish =
