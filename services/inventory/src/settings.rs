@@ -9,7 +9,7 @@ use crate::alerts::AlertSettings;
 const BATCH_MESSAGES: Setting<usize> = Setting::count(
     "ONHAND_INVENTORY_BATCH_MESSAGES_MAX",
     "Messages applied in one transaction at most.",
-    Within { default: 500, min: 1, max: 2_000 },
+    Within { default: 1_000, min: 1, max: 2_000 },
 );
 const BATCH_WAIT: Setting<Duration> = Setting::duration(
     "ONHAND_INVENTORY_BATCH_WAIT_MS",

@@ -28,8 +28,10 @@ use world::{Servers, Size, World};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// As it is used.
-const SETTING: Setting = Setting { consumers: 2, batch_messages_max: 500 };
+/// As it is used, as fast as it can.
+const SETTING: Setting = Setting { consumers: 2, batch_messages_max: 1_000 };
+/// Batches as they are at 1,000 orders a second, which wait 20 ms for each other.
+const SETTING_PACED: Setting = Setting { consumers: 2, batch_messages_max: 20 };
 const SIZE: Size = Size { skus: 100_000, shops: 16, sellers: 1 };
 const SIZE_FAN_OUT: Size = Size { skus: 2_000, shops: 50, sellers: 50 };
 /// The first is what the others are compared with.
@@ -40,6 +42,9 @@ const SIZES_FLAT: [Size; 3] = [
 ];
 const ROUNDS: u32 = 5;
 const ORDERS: u32 = 20_000;
+/// Orders of a shop that has sold for a while: the server has had most pages in its hands since its last checkpoint, and
+/// writes them down as a whole only the first time.
+const ORDERS_BEFORE: u32 = 100_000;
 /// Orders of a round where each writes a hundred levels.
 const ORDERS_FAN_OUT: u32 = 2_000;
 /// Connections that insert raw rows: as many as inventory has consumers.
@@ -60,7 +65,7 @@ async fn main() -> anyhow::Result<()> {
         "flat" => flat(rounds, given(2, ORDERS)?).await,
         "try" => {
             let consumers = u16::try_from(given(3, 2)?)?;
-            let batch_messages_max = usize::try_from(given(4, 500)?)?;
+            let batch_messages_max = usize::try_from(given(4, 1_000)?)?;
             try_out(rounds, given(2, ORDERS)?, Setting { consumers, batch_messages_max }).await
         }
         "statements" => statements(rounds, given(2, ORDERS)?).await,
@@ -146,28 +151,42 @@ async fn flat(rounds: u32, count: u32) -> anyhow::Result<()> {
     for size in SIZES_FLAT {
         worlds.push(World::make(size).await?);
     }
-    let mut own: [Series; 3] = Default::default();
-    let mut server: [Series; 3] = Default::default();
-    for world in &mut worlds {
-        run(&servers, world, SETTING, count / 4, Of::Uniform).await?;
+    let mut first: [Series; 3] = Default::default();
+    for (world, first) in worlds.iter_mut().zip(&mut first) {
+        first.add(run(&servers, world, SETTING, count, Of::Uniform).await?.server_micros);
+        run(&servers, world, SETTING, ORDERS_BEFORE, Of::Uniform).await?;
     }
+    let settings = [("batches as at 1,000 orders/s", SETTING_PACED), ("as fast as it can", SETTING)];
+    let mut own: [[Series; 3]; 2] = Default::default();
+    let mut server: [[Series; 3]; 2] = Default::default();
     for _ in 0..rounds {
-        for ((world, own), server) in worlds.iter_mut().zip(&mut own).zip(&mut server) {
-            let ran = run(&servers, world, SETTING, count, Of::Uniform).await?;
-            own.add(ran.own_micros);
-            server.add(ran.server_micros);
+        for (((_, setting), own), server) in settings.iter().zip(&mut own).zip(&mut server) {
+            for ((world, own), server) in worlds.iter_mut().zip(own).zip(server) {
+                let ran = run(&servers, world, *setting, count, Of::Uniform).await?;
+                own.add(ran.own_micros);
+                server.add(ran.server_micros);
+            }
         }
+    }
+    for world in &worlds {
+        check(world).await?;
     }
     let mut figures = Figures::default();
     let [small, ..] = SIZES_FLAT;
-    for (((world, size), own_of), server_of) in worlds.iter().zip(SIZES_FLAT).zip(&own).zip(&server).skip(1) {
-        check(world).await?;
-        let beside =
-            format!("{} SKUs, {} shops beside {}, {}", size.skus, size.shops, small.skus, small.shops);
-        let [own_small, ..] = &own;
-        let [server_small, ..] = &server;
-        figures.beside(&format!("inventory: {beside}"), "µs/order", own_of, own_small, Goal::Most(1.5));
-        figures.beside(&format!("database: {beside}"), "µs/order", server_of, server_small, Goal::Most(1.5));
+    for (((how, _), own), server) in settings.iter().zip(&own).zip(&server) {
+        let ([own_small, ..], [server_small, ..]) = (own, server);
+        for ((size, own), server) in SIZES_FLAT.iter().zip(own).zip(server).skip(1) {
+            let beside = format!(
+                "{how}, {} SKUs, {} shops beside {}, {}",
+                size.skus, size.shops, small.skus, small.shops
+            );
+            figures.beside(&format!("inventory: {beside}"), "µs/order", own, own_small, Goal::Most(1.5));
+            figures.beside(&format!("database: {beside}"), "µs/order", server, server_small, Goal::Most(1.5));
+        }
+    }
+    for (size, first) in SIZES_FLAT.iter().zip(&first) {
+        let name = format!("database, first after a checkpoint: {} SKUs, {} shops", size.skus, size.shops);
+        figures.alone(&name, "µs/order", first);
     }
     figures.end();
     Ok(())

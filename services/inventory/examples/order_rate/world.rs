@@ -1,5 +1,7 @@
 //! What is measured on: a server of each kind that keeps what it confirmed, and a database as full as is asked for.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
 use ledger::Routing;
 use store::{
@@ -47,6 +49,8 @@ impl Servers {
 pub(crate) struct World {
     pub(crate) size: Size,
     pub(crate) database: Database,
+    /// As a process keeps it that runs for long: what it remembers of listings outlives a run.
+    pub(crate) store: Arc<Store>,
     pub(crate) shops: Vec<ShopId>,
     /// Orders that were made so far: their numbers go on from here.
     pub(crate) orders_made: u32,
@@ -69,20 +73,16 @@ impl World {
             store::migrate_postgres(&PostgresOptions::new(url.into())).await.expect("it is empty");
         };
         let database = server.database("of the bench", migrate).await;
-        let mut world = Self { size, database, shops: Vec::new(), orders_made: 0 };
-        let store = world.open().await?;
+        let options = PostgresOptions::new(database.url().into());
+        let store = Arc::new(Store::open_postgres(&options, SecretKey::from_bytes([1; 32])).await?);
         let warehouses = warehouses(&store).await?;
+        let mut shops = Vec::new();
         for number in 0..size.shops {
-            world.shops.push(shop(&store, number, &warehouses).await?);
+            shops.push(shop(&store, number, &warehouses).await?);
         }
-        store.close().await;
+        let world = Self { size, database, store, shops, orders_made: 0 };
         world.fill(&warehouses);
         Ok(world)
-    }
-
-    pub(crate) async fn open(&self) -> anyhow::Result<Store> {
-        let options = PostgresOptions::new(self.database.url().into());
-        Ok(Store::open_postgres(&options, SecretKey::from_bytes([1; 32])).await?)
     }
 
     /// The place of the SKU that everybody wants.
