@@ -135,7 +135,8 @@ impl World {
         for queue in bus.topology().queues(Flow::InventoryOrders) {
             let (bus, stop) = (bus.clone(), tasks.stopping(Stage::Work));
             let mut taker = Taker { store: Arc::clone(&store), taken: Arc::clone(&taken) };
-            let limits = Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO };
+            let limits =
+                Limits { messages_max: 100, bytes_max: 1 << 20, wait_max: Duration::ZERO, ahead_max: 0 };
             tasks.spawn("taker", async move { bus.consume(queue, limits, &mut taker, &stop).await });
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
