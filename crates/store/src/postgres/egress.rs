@@ -41,12 +41,13 @@ SELECT w.shop, w.holder, false, '[]', false, 0, false
 
 const BEGIN_ANEW: &str = "ROLLBACK AND CHAIN";
 
+/// Row by row, however few there were when the plan was made: it is kept while the table grows.
 const LOCK: &str = concat!(
-    "SELECT ",
+    "SELECT l.* FROM (SELECT u.shop, u.holder FROM unnest($1::bigint[], $2::bigint[]) AS u (shop, holder)
+                       ORDER BY u.shop, u.holder) AS w
+      CROSS JOIN LATERAL (SELECT ",
     push_columns!(),
-    " FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, holder)
-      JOIN egress.stocks AS e ON e.shop = w.shop AND e.holder = w.holder
-     ORDER BY e.shop, e.holder FOR NO KEY UPDATE OF e"
+    " FROM egress.stocks AS e WHERE e.shop = w.shop AND e.holder = w.holder OFFSET 0 FOR NO KEY UPDATE) AS l"
 );
 
 const INTENDED: &str = concat!(

@@ -80,7 +80,7 @@ async fn orders(rounds: u32, count: u32) -> anyhow::Result<()> {
     let [mut raw, mut naive, mut row] = <[Series; 3]>::default();
     let [mut uniform, mut rows, mut published, mut hot] = <[Series; 4]>::default();
     let [mut own, mut server] = <[Series; 2]>::default();
-    run(&servers, &mut world, SETTING, count / 4, Of::Uniform).await?;
+    run(&servers, &mut world, SETTING, ORDERS_BEFORE, Of::Uniform).await?;
     for _ in 0..rounds {
         raw.add(peers.raw_rows(RAW_CONNECTIONS).await?);
         let ran = run(&servers, &mut world, SETTING, count, Of::Uniform).await?;

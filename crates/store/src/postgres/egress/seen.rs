@@ -34,11 +34,13 @@ const SEE: &str = concat!(
 /// changes at this moment is waited for, and looked at again.
 const UNCHANGED: &str = "
 SELECT count(*) = cardinality($1::bigint[]) AS whole
-  FROM (SELECT e.shop
-          FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS w (shop, holder, version)
-          JOIN egress.stocks AS e ON e.shop = w.shop AND e.holder = w.holder
-         WHERE e.xmin::text::bigint = w.version
-         ORDER BY e.shop, e.holder FOR NO KEY UPDATE OF e) AS l";
+  FROM (SELECT u.shop, u.holder, u.version
+          FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u (shop, holder, version)
+         ORDER BY u.shop, u.holder) AS w
+ CROSS JOIN LATERAL
+       (SELECT e.shop FROM egress.stocks AS e
+         WHERE e.shop = w.shop AND e.holder = w.holder AND e.xmin::text::bigint = w.version
+        OFFSET 0 FOR NO KEY UPDATE) AS l";
 
 /// The first of the statements is named `s0`.
 static SAVE: LazyLock<String> = LazyLock::new(|| {

@@ -26,22 +26,26 @@ use crate::rows::{OrderColumns, StockColumns, id, listing, sku, stock_columns, w
 /// A listing, with the SKU that its stock is mapped to.
 type MappedListing = (i64, i64, i64, Option<i64>, Option<i64>, Option<String>, Option<i64>);
 
-/// Of orders that another transaction has just changed, the row as it is by then.
+/// Of orders that another transaction has just changed, the row as it is by then. Row by row, however few there were when the
+/// plan was made: a plan that reads the table in the order of its keys is kept while the table grows.
 const ORDERS: &str = "
-SELECT o.shop, o.order_id, o.modified_at, o.digest, o.origin, o.last_read, o.confirmed, o.older_at,
-       o.older_digest, o.status, o.gone, o.reread, o.expired, o.expires_at,
-       o.unconfirmed_since, o.predates
-  FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, order_id)
-  JOIN inventory.orders AS o ON o.shop = w.shop AND o.order_id = w.order_id
- ORDER BY o.shop, o.order_id FOR NO KEY UPDATE OF o";
+SELECT o.*
+  FROM (SELECT u.shop, u.order_id FROM unnest($1::bigint[], $2::bigint[]) AS u (shop, order_id)
+         ORDER BY u.shop, u.order_id) AS w
+ CROSS JOIN LATERAL
+       (SELECT o.shop, o.order_id, o.modified_at, o.digest, o.origin, o.last_read, o.confirmed, o.older_at,
+               o.older_digest, o.status, o.gone, o.reread, o.expired, o.expires_at, o.unconfirmed_since, o.predates
+          FROM inventory.orders AS o WHERE o.shop = w.shop AND o.order_id = w.order_id
+        OFFSET 0 FOR NO KEY UPDATE) AS o";
 
-/// After the orders are locked, in a statement of its own: it sees what was committed by then.
+/// After the orders are locked, in a statement of its own: it sees what was committed by then. Row by row, as them.
 const LINES: &str = concat!(
     "SELECT ",
     line_columns!(),
     "
   FROM unnest($1::bigint[], $2::bigint[]) AS w (shop, order_id)
-  JOIN inventory.lines AS l ON l.shop = w.shop AND l.order_id = w.order_id
+ CROSS JOIN LATERAL
+       (SELECT x.* FROM inventory.lines AS x WHERE x.shop = w.shop AND x.order_id = w.order_id OFFSET 0) AS l
   LEFT JOIN inventory.skus AS k ON k.id = l.sku_id
  ORDER BY l.shop, l.order_id, l.position"
 );
