@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::Unpublished;
 use values::StockId;
 
-/// Levels kept; what finds no place is found in the outbox.
-const LEVELS_MAX: usize = 2_000;
+/// Levels kept, some 400 bytes each: those of a few full batches. What finds no place is found in the outbox.
+const LEVELS_MAX: usize = 8_000;
 
 /// Levels to be published, the newest of each stock.
 #[derive(Debug)]

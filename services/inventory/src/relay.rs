@@ -26,7 +26,7 @@ use values::{HolderId, OrderId, Revision, ShopId, StockId, Timestamp};
 use crate::handle::{APP_ID, Shared};
 
 /// Rows published at a time.
-const PAGE: usize = 500;
+const PAGE: usize = 1_000;
 /// How long at most after its commit something is found that nobody woke the relay for.
 const FALLBACK_POLL: Duration = Duration::from_secs(1);
 /// Orders to be read again are asked for once in this time, until they were read.

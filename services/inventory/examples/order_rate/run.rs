@@ -21,8 +21,8 @@ use crate::world::{Servers, World};
 
 /// Messages published at a time.
 const PUBLISHED_TOGETHER: usize = 1_000;
-/// Between two looks at the queues, and at the outbox, which takes longer to count.
-const LOOK: Duration = Duration::from_millis(5);
+/// Between two looks at the queues, for which the broker opens a channel each, and at the outbox, which takes longer to count.
+const LOOK: Duration = Duration::from_millis(25);
 const LOOK_AT_OUTBOX: Duration = Duration::from_millis(100);
 /// A run that takes longer has come to a halt.
 const PATIENCE: Duration = Duration::from_mins(5);

@@ -23,7 +23,7 @@ async fn is_quiet(world: &World, stock: StockId, number: u64) -> bool {
 }
 
 fn limits(messages_max: usize) -> Limits {
-    Limits { messages_max, bytes_max: 1 << 20, wait_max: std::time::Duration::ZERO }
+    Limits { messages_max, bytes_max: 1 << 20, wait_max: std::time::Duration::ZERO, ahead_max: 0 }
 }
 
 /// Lets the transport deliver what is first in the queue until it may not be delivered once more.
