@@ -1,8 +1,8 @@
 //! How fast inventory applies orders from a broker to PostgreSQL, both real and durable.
 //!
-//! `cargo run --release -p onhand-inventory --example order_rate -- WHAT [ROUNDS] [ORDERS]`
+//! `cargo run --release -p onhand-inventory --example order_rate -- WHAT [ROUNDS] [ORDERS] [CONSUMERS]`
 //!
-//! `orders` measures beside what the same database does otherwise, in turn: rows inserted a thousand at a time, a transaction
+//! `orders` (alone takes the number of consumers) measures beside what the same database does otherwise, in turn: rows inserted a thousand at a time, a transaction
 //! for each order, one row updated by many. `fan-out` has every SKU sold by fifty shops. `flat` compares processor time of
 //! small and large. `try` runs orders alone: consumers and messages of a batch follow. `statements` does so too, and says what
 //! each statement cost the database.
@@ -28,7 +28,7 @@ use world::{Servers, Size, World};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// As it is used, as fast as it can.
+/// As it is used on two processors, as fast as it can.
 const SETTING: Setting = Setting { consumers: 2, batch_messages_max: 1_000 };
 /// Batches as they are at 1,000 orders a second, which wait 20 ms for each other.
 const SETTING_PACED: Setting = Setting { consumers: 2, batch_messages_max: 20 };
@@ -60,7 +60,10 @@ async fn main() -> anyhow::Result<()> {
     };
     let rounds = given(1, ROUNDS)?;
     match what {
-        "orders" => orders(rounds, given(2, ORDERS)?).await,
+        "orders" => {
+            let consumers = u16::try_from(given(3, u32::from(SETTING.consumers))?)?;
+            orders(rounds, given(2, ORDERS)?, Setting { consumers, ..SETTING }).await
+        }
         "fan-out" => fan_out(rounds, given(2, ORDERS_FAN_OUT)?).await,
         "flat" => flat(rounds, given(2, ORDERS)?).await,
         "try" => {
@@ -73,24 +76,24 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-async fn orders(rounds: u32, count: u32) -> anyhow::Result<()> {
+async fn orders(rounds: u32, count: u32, setting: Setting) -> anyhow::Result<()> {
     let servers = Servers::start().await?;
     let mut world = World::make(SIZE).await?;
     let mut peers = Peers::make(&world.database)?;
     let [mut raw, mut naive, mut row] = <[Series; 3]>::default();
     let [mut uniform, mut rows, mut published, mut hot] = <[Series; 4]>::default();
     let [mut own, mut server] = <[Series; 2]>::default();
-    run(&servers, &mut world, SETTING, ORDERS_BEFORE, Of::Uniform).await?;
+    run(&servers, &mut world, setting, ORDERS_BEFORE, Of::Uniform).await?;
     for _ in 0..rounds {
         raw.add(peers.raw_rows(RAW_CONNECTIONS).await?);
-        let ran = run(&servers, &mut world, SETTING, count, Of::Uniform).await?;
+        let ran = run(&servers, &mut world, setting, count, Of::Uniform).await?;
         uniform.add(ran.orders);
         rows.add(ran.rows);
         published.add(ran.published);
         own.add(ran.own_micros);
         server.add(ran.server_micros);
         naive.add(peers.naive_orders()?);
-        hot.add(run(&servers, &mut world, SETTING, count, Of::Hot).await?.orders);
+        hot.add(run(&servers, &mut world, setting, count, Of::Hot).await?.orders);
         row.add(peers.row_updates()?);
     }
     check(&world).await?;
