@@ -1,6 +1,5 @@
 //! Plans of statements, which each connection keeps.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,31 +9,28 @@ use std::time::{Duration, Instant};
 pub(super) const PLANS: [(&str, &str); 3] =
     [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
 /// A plan that was made while a table was almost empty reads all of it. So every so many times that connections are taken from
-/// the pool, the one that is taken forgets its plans. A prime number: whatever the order in which connections are taken, each
-/// has its turn.
+/// the pool, the one that is taken forgets its plans.
 const KEPT_FOR: u32 = 31;
 /// But no sooner after another has: to make them all anew takes a few milliseconds, as long as to run them for ten orders.
 const FORGOTTEN_EVERY: Duration = Duration::from_millis(500);
 
-/// When plans were forgotten in a pool of connections.
+/// When plans were forgotten in a pool of connections, and how often one was taken since.
 #[derive(Debug, Default)]
-pub(super) struct Plans {
-    taken: AtomicU32,
-    forgotten: Mutex<Option<Instant>>,
-}
+pub(super) struct Plans(Mutex<(Option<Instant>, u32)>);
 
 impl Plans {
-    /// A connection is taken: whether it is to forget its plans.
+    /// A connection is taken: whether it is to forget its plans. The first one that is taken when it is time has to, not one
+    /// of a fixed place in the row: at a steady rate that would be the same one for ever.
     pub(super) fn are_to_be_forgotten(&self, now: Instant) -> bool {
-        if !self.taken.fetch_add(1, Ordering::Relaxed).is_multiple_of(KEPT_FOR) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (forgotten, taken) = &mut *state;
+        *taken = taken.saturating_add(1);
+        let is_time = forgotten.is_none_or(|at| now.saturating_duration_since(at) >= FORGOTTEN_EVERY);
+        if !is_time || *taken < KEPT_FOR {
             return false;
         }
-        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = forgotten.is_none_or(|at| now.saturating_duration_since(at) >= FORGOTTEN_EVERY);
-        if is_time {
-            *forgotten = Some(now);
-        }
-        is_time
+        *state = (Some(now), 0);
+        true
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! `cargo run --release -p onhand-inventory --example order_rate -- WHAT [ROUNDS] [ORDERS] [CONSUMERS]`
 //!
-//! `orders` (alone takes the number of consumers) measures beside what the same database does otherwise, in turn: rows inserted a thousand at a time, a transaction
-//! for each order, one row updated by many. `fan-out` has every SKU sold by fifty shops. `flat` compares processor time of
-//! small and large. `try` runs orders alone: consumers and messages of a batch follow. `statements` does so too, and says what
-//! each statement cost the database.
+//! `orders` measures beside what the same database does otherwise, in turn: rows inserted a thousand at a time, a transaction
+//! for each order, one row updated by many; it alone takes the number of consumers. `fan-out` has every SKU sold by fifty
+//! shops. `flat` compares processor time of small and large. `try` runs orders alone: consumers and messages of a batch follow.
+//! `statements` does so too, and says what each statement cost the database.
 
 extern crate onhand_inventory as inventory;
 
@@ -42,12 +42,12 @@ const SIZES_FLAT: [Size; 3] = [
 ];
 const ROUNDS: u32 = 5;
 const ORDERS: u32 = 20_000;
-/// Orders of a shop that has sold for a while: the server has had most pages in its hands since its last checkpoint, and
-/// writes them down as a whole only the first time.
+/// Orders applied before the first round, by shops that have sold for a while: the server has had most pages in its hands since
+/// its last checkpoint, and writes them down as a whole only the first time.
 const ORDERS_BEFORE: u32 = 100_000;
 /// Orders of a round where each writes a hundred levels.
 const ORDERS_FAN_OUT: u32 = 2_000;
-/// Connections that insert raw rows: as many as inventory has consumers.
+/// Connections that insert raw rows: one a processor, however many consumers inventory has.
 const RAW_CONNECTIONS: u32 = 2;
 
 #[tokio::main]
