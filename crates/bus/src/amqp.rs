@@ -10,6 +10,7 @@ mod consume;
 mod declare;
 mod error;
 mod fallback;
+mod held;
 mod incoming;
 mod letters;
 mod link;

@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use super::declare::{BY_NAME, declare};
 use super::error::BrokerError;
+use super::held::Held;
 use super::link::Link;
 use super::wire;
 use crate::publish::{CONFIRM_TIMEOUT, PublishError};
@@ -113,6 +114,22 @@ pub(super) async fn serve(
     link: &watch::Sender<Link>,
     stop: &CancellationToken,
 ) -> Ended {
+    let mut held = Held::new();
+    let ended = serve_holding(connection, topology, submissions, &mut held, link, stop).await;
+    if let Ended::Lost(why) = &ended {
+        held.decline(why);
+    }
+    ended
+}
+
+async fn serve_holding(
+    connection: &Connection,
+    topology: Topology,
+    submissions: &mut mpsc::Receiver<Submission>,
+    held: &mut Held,
+    link: &watch::Sender<Link>,
+    stop: &CancellationToken,
+) -> Ended {
     let mut events = pin!(connection.events_listener());
     let channel = match channel(connection).await {
         Ok(channel) => channel,
@@ -127,6 +144,10 @@ pub(super) async fn serve(
     link.send_replace(Link::Up);
     loop {
         let stopping = stop.is_cancelled();
+        // What was in flight when the broker blocked us is answered, so that nothing is ahead of what is held then.
+        for submission in held.due(!stopping && !confirms.batches.is_empty()) {
+            confirms.submit(submission, link);
+        }
         if stopping && confirms.batches.is_empty() {
             return Ended::Stopped;
         }
@@ -135,6 +156,7 @@ pub(super) async fn serve(
             event = events.next() => Heard::Event(event),
             Some(answer) = confirms.in_flight.next(), if !confirms.in_flight.is_empty() => Heard::Answer(answer),
             Some(submission) = submissions.recv(), if !stopping => Heard::Submission(submission),
+            () = held.waited(), if !held.is_empty() => continue,
             _now = look.tick() => Heard::Tick,
             () = stop.cancelled(), if !stopping => continue,
         };
@@ -142,10 +164,10 @@ pub(super) async fn serve(
             Heard::Event(event) => confirms.event(event, link),
             Heard::Answer(answer) => confirms.answers(answer),
             Heard::Submission(submission) => {
-                confirms.submit(submission, link);
+                held.push(submission);
                 for _ in 1..SUBMISSIONS_TOGETHER {
                     let Ok(submission) = submissions.try_recv() else { break };
-                    confirms.submit(submission, link);
+                    held.push(submission);
                 }
                 Ok(())
             }
