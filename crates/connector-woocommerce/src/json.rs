@@ -71,7 +71,14 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let json = raw.get();
     match json.bytes().next()? {
-        b'"' => serde_json::from_str::<String>(json).ok().map(Cow::Owned),
+        b'"' => {
+            let inner = json.get(1..json.len() - 1)?;
+            // Most have nothing in them that is written otherwise than it is.
+            if inner.bytes().all(|byte| byte >= b' ' && byte != b'\\') {
+                return Some(Cow::Borrowed(inner));
+            }
+            serde_json::from_str::<String>(json).ok().map(Cow::Owned)
+        }
         b'-' | b'0'..=b'9' => Some(Cow::Borrowed(json)),
         _ => None,
     }
@@ -80,6 +87,11 @@ fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
 /// A string for people or a status word; empty if it is no string.
 pub(crate) fn words(raw: Option<&RawValue>) -> String {
     raw.and_then(text).map(Cow::into_owned).unwrap_or_default()
+}
+
+/// Whether it is this text.
+pub(crate) fn is(raw: Option<&RawValue>, expected: &str) -> bool {
+    raw.and_then(text).is_some_and(|text| text == expected)
 }
 
 /// A code in its own type; `None` if there is none or it is none.
@@ -253,5 +265,11 @@ mod tests {
         assert_eq!(parsed::<Sku>(Some(&raw("null"))), None);
         assert_eq!(parsed::<Sku>(Some(&raw("\"A\\u0142\""))).unwrap().as_str(), "Ał");
         assert_eq!(words(Some(&raw("\"\\ud800\""))), "", "half a character is no text");
+        for same in ["\"_a_b\"", "\"_a\\u005fb\""] {
+            assert!(is(Some(&raw(same)), "_a_b"), "{same}");
+        }
+        for other in ["\"_a_b \"", "\"_a\\\\_b\"", "\"\"", "null", "{}"] {
+            assert!(!is(Some(&raw(other)), "_a_b"), "{other}");
+        }
     }
 }

@@ -18,15 +18,15 @@ const RESTOCKED: &str = "_restock_refunded_items";
 #[derive(Deserialize)]
 pub(crate) struct WireOrder<'a> {
     #[serde(borrow)]
-    id: Option<&'a RawValue>,
+    pub(crate) id: Option<&'a RawValue>,
     #[serde(borrow)]
-    status: Option<&'a RawValue>,
+    pub(crate) status: Option<&'a RawValue>,
     #[serde(borrow)]
-    date_modified_gmt: Option<&'a RawValue>,
+    pub(crate) date_modified_gmt: Option<&'a RawValue>,
     #[serde(borrow)]
-    date_created_gmt: Option<&'a RawValue>,
+    pub(crate) date_created_gmt: Option<&'a RawValue>,
     #[serde(borrow)]
-    line_items: Option<List<&'a RawValue>>,
+    pub(crate) line_items: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -55,10 +55,12 @@ struct WireMeta<'a> {
 
 /// One order from its JSON.
 pub(crate) fn order(body: &str) -> Result<OrderFact, Unusable> {
-    let wire: WireOrder<'_> = serde_json::from_str(body)
-        .map_err(|_| Unusable { id: number(body), reason: "the JSON is not that of an order".to_owned() })?;
-    let id = json::id::<OrderId>(wire.id, "id");
-    wire.fact().map_err(|bad| Unusable { id: id.ok().flatten().map(OrderId::get), reason: bad.to_string() })
+    let wire: WireOrder<'_> = serde_json::from_str(body).map_err(|_| no_order(number(body)))?;
+    wire.order()
+}
+
+fn no_order(id: Option<i64>) -> Unusable {
+    Unusable { id, reason: "the JSON is not that of an order".to_owned() }
 }
 
 /// The number alone, of a body whose other parts are not where they should be: enough to read it again.
@@ -73,7 +75,17 @@ fn number(body: &str) -> Option<i64> {
 }
 
 impl WireOrder<'_> {
-    fn fact(&self) -> Result<OrderFact, BadField> {
+    /// The order that these are the fields of.
+    pub(crate) fn order(&self) -> Result<OrderFact, Unusable> {
+        let id = json::id::<OrderId>(self.id, "id").ok().flatten().map(OrderId::get);
+        let lines = match self.line_items {
+            Some(list) => Some(serde_json::from_str(list.get()).map_err(|_| no_order(id))?),
+            None => None,
+        };
+        self.fact(lines).map_err(|bad| Unusable { id, reason: bad.to_string() })
+    }
+
+    fn fact(&self, lines: Option<List<&RawValue>>) -> Result<OrderFact, BadField> {
         // An order that was never changed has no date of a change.
         let changed = json::gmt(self.date_modified_gmt, "date_modified_gmt")?;
         let modified_at = match changed {
@@ -85,7 +97,7 @@ impl WireOrder<'_> {
         if status.is_empty() {
             return Err(BadField::Missing("status"));
         }
-        let lines = self.line_items.as_ref().ok_or(BadField::Missing("line_items"))?;
+        let lines = lines.ok_or(BadField::Missing("line_items"))?;
         Ok(OrderFact {
             order: json::id(self.id, "id")?.ok_or(BadField::Missing("id"))?,
             modified_at,
@@ -150,7 +162,7 @@ impl WireLine<'_> {
 
     /// The first of that name, as WooCommerce itself reads it.
     fn meta(&self, key: &str) -> Option<&RawValue> {
-        let named = |meta: &&WireMeta<'_>| json::words(meta.key) == key;
+        let named = |meta: &&WireMeta<'_>| json::is(meta.key, key);
         self.meta_data.as_ref()?.0.iter().find(named)?.value
     }
 }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -102,13 +103,9 @@ impl Webhooks {
     }
 }
 
-async fn receive(
-    State(webhooks): State<Webhooks>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
+async fn receive(State(webhooks): State<Webhooks>, Path(token): Path<String>, request: Request) -> Response {
     let started = Instant::now();
+    let (Parts { headers, .. }, body) = request.into_parts();
     // What the request says of a trace is nothing to us: shops are in none.
     let span = tracing::info_span!(
         target: TRACES, parent: None, "webhook", otel.kind = "server", shop.id = Empty, outcome = Empty,
