@@ -19,6 +19,7 @@ macro_rules! contract {
             each_message_is_answered_for_itself
             a_crash_redelivers_and_counts
             what_comes_ahead_is_bounded_and_keeps_its_order
+            what_comes_ahead_counts_while_a_batch_is_handled
             nothing_overtakes_a_message_to_be_retried
             what_failed_twice_is_delivered_alone
             what_fails_for_ever_is_dead_lettered

@@ -1,6 +1,7 @@
 //! The consumer loop over a broker: the same decisions as over a spool, and a queue is taken up again whenever the
 //! broker is there.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -126,7 +127,7 @@ impl<H: Handler> Turn<'_, '_, H> {
     }
 
     async fn handle(&mut self, batch: &[Delivery]) -> Result<(), Ended> {
-        let Some(dispositions) = decide(self.handler, batch, self.stop).await else {
+        let Some(dispositions) = self.decided(batch).await else {
             return Err(Ended::Stopped);
         };
         if dispositions.len() != batch.len() {
@@ -158,6 +159,17 @@ impl<H: Handler> Turn<'_, '_, H> {
             wait(after.saturating_sub(retry_from.elapsed()), self.stop).await;
         }
         Ok(())
+    }
+
+    /// What the handler makes of a batch, whatever becomes of the channel meanwhile.
+    async fn decided(&mut self, batch: &[Delivery]) -> Option<Vec<Disposition>> {
+        let mut deciding = pin!(decide(self.handler, batch, self.stop));
+        tokio::select! {
+            biased;
+            decided = &mut deciding => return decided,
+            () = self.incoming.take_in() => {}
+        }
+        deciding.await
     }
 
     /// Offers a letter in the place of its message; if it is left to the transport, puts it with the dead.

@@ -138,6 +138,17 @@ impl<'a> Incoming<'a> {
         timeout(CLOSE_WITHIN, goodbye).await.ok();
     }
 
+    /// What comes while a batch is out is taken in, so that whoever asks for the depth of the queue is told of it. Ends only
+    /// with the channel.
+    pub(super) async fn take_in(&mut self) {
+        loop {
+            let delivery = self.deliveries.next().await;
+            if self.arrived(delivery).is_err() {
+                return;
+            }
+        }
+    }
+
     fn take_what_is_here(&mut self) -> Result<(), Lost> {
         while let Some(delivery) = self.deliveries.next().now_or_never() {
             self.arrived(delivery)?;

@@ -235,6 +235,40 @@ pub(crate) async fn what_comes_ahead_is_bounded_and_keeps_its_order<F: Factory>(
     assert!(third <= 1 && fourth <= 1, "{taken:?}");
 }
 
+/// Tells what it was given, settles the first batch and never decides about the second.
+struct SettlesOne {
+    given: mpsc::Sender<Vec<i64>>,
+    settled: bool,
+}
+
+impl Handler for SettlesOne {
+    async fn handle(&mut self, batch: &[Delivery]) -> Result<Vec<Disposition>, Pause> {
+        self.given.send(numbers(batch)).await.unwrap();
+        if std::mem::replace(&mut self.settled, true) {
+            std::future::pending::<()>().await;
+        }
+        Ok(all(batch, &Disposition::Ack))
+    }
+}
+
+pub(crate) async fn what_comes_ahead_counts_while_a_batch_is_handled<F: Factory>() {
+    let (factory, queue) = filled::<F>(6).await;
+    let (given, mut taken) = mpsc::channel(2);
+    let (mut handler, stop) = (SettlesOne { given, settled: false }, CancellationToken::new());
+    let limits = Limits { messages_max: 2, wait_max: PATIENCE, ahead_max: 2, ..LIMITS };
+    let looking = async {
+        for batch in [[1, 2], [3, 4]] {
+            assert_eq!(timeout(PATIENCE, taken.recv()).await.unwrap().unwrap(), batch);
+        }
+        // The last two came when the first were settled: the handler does not have them, nor does the broker keep them back.
+        depth_until(factory.bus(), queue, |depth| depth.messages == 4).await;
+    };
+    tokio::select! {
+        ended = factory.bus().consume(queue, limits, &mut handler, &stop) => panic!("{ended:?}"),
+        () = looking => {}
+    }
+}
+
 pub(crate) async fn nothing_overtakes_a_message_to_be_retried<F: Factory>() {
     let (factory, queue) = filled::<F>(4).await;
     let mut seen = Vec::new();
