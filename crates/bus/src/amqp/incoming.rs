@@ -7,7 +7,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::types::{DeliveryTag, FieldTable};
 use lapin::{Channel, Consumer};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::batch::{Buffer, Content, Held};
 use super::declare::short;
@@ -19,6 +19,8 @@ use crate::topology::QueueName;
 
 /// How long a message that went back may take to come again. It is sent before any other.
 const AGAIN_WITHIN: Duration = Duration::from_secs(30);
+/// How often what comes while a batch is out is taken in.
+const TAKE_IN_EVERY: Duration = Duration::from_millis(100);
 /// How long an orderly goodbye may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -138,12 +140,12 @@ impl<'a> Incoming<'a> {
         timeout(CLOSE_WITHIN, goodbye).await.ok();
     }
 
-    /// What comes while a batch is out is taken in, so that whoever asks for the depth of the queue is told of it. Ends only
-    /// with the channel.
+    /// What comes while a batch is out is taken in now and then, so that whoever asks for the depth of the queue is told of it;
+    /// each by itself would wake whoever handles the batch. Ends only with the channel.
     pub(super) async fn take_in(&mut self) {
         loop {
-            let delivery = self.deliveries.next().await;
-            if self.arrived(delivery).is_err() {
+            sleep(TAKE_IN_EVERY).await;
+            if self.take_what_is_here().is_err() {
                 return;
             }
         }
