@@ -1,7 +1,6 @@
 //! The consumer loop over a broker: the same decisions as over a spool, and a queue is taken up again whenever the
 //! broker is there.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -163,7 +162,8 @@ impl<H: Handler> Turn<'_, '_, H> {
 
     /// What the handler makes of a batch, whatever becomes of the channel meanwhile.
     async fn decided(&mut self, batch: &[Delivery]) -> Option<Vec<Disposition>> {
-        let mut deciding = pin!(decide(self.handler, batch, self.stop));
+        // Boxed: it is large, and whatever consumes would be as large.
+        let mut deciding = Box::pin(decide(self.handler, batch, self.stop));
         tokio::select! {
             biased;
             decided = &mut deciding => return decided,
