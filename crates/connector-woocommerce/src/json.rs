@@ -73,11 +73,12 @@ fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     match json.bytes().next()? {
         b'"' => {
             let inner = json.get(1..json.len() - 1)?;
-            // Most have nothing in them that is written otherwise than it is.
-            if inner.bytes().all(|byte| byte >= b' ' && byte != b'\\') {
-                return Some(Cow::Borrowed(inner));
+            // Few have anything in them that is written otherwise than it is.
+            if inner.contains('\\') {
+                serde_json::from_str::<String>(json).ok().map(Cow::Owned)
+            } else {
+                Some(Cow::Borrowed(inner))
             }
-            serde_json::from_str::<String>(json).ok().map(Cow::Owned)
         }
         b'-' | b'0'..=b'9' => Some(Cow::Borrowed(json)),
         _ => None,

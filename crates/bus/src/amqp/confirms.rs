@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::declare::{BY_NAME, declare};
 use super::error::BrokerError;
-use super::held::Held;
+use super::linger::Lingering;
 use super::link::Link;
 use super::wire;
 use crate::publish::{CONFIRM_TIMEOUT, PublishError};
@@ -114,22 +114,6 @@ pub(super) async fn serve(
     link: &watch::Sender<Link>,
     stop: &CancellationToken,
 ) -> Ended {
-    let mut held = Held::new();
-    let ended = serve_holding(connection, topology, submissions, &mut held, link, stop).await;
-    if let Ended::Lost(why) = &ended {
-        held.decline(why);
-    }
-    ended
-}
-
-async fn serve_holding(
-    connection: &Connection,
-    topology: Topology,
-    submissions: &mut mpsc::Receiver<Submission>,
-    held: &mut Held,
-    link: &watch::Sender<Link>,
-    stop: &CancellationToken,
-) -> Ended {
     let mut events = pin!(connection.events_listener());
     let channel = match channel(connection).await {
         Ok(channel) => channel,
@@ -137,6 +121,8 @@ async fn serve_holding(
     };
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Declared before what is in flight, and so answered after it when the connection ends.
+    let mut lingering = Lingering::new();
     let (in_flight, batches, returned) = (FuturesUnordered::new(), BTreeMap::new(), HashSet::new());
     let mut confirms =
         Confirms { channel, in_flight, batches, returned, queue_is_gone: false, next: 0, send };
@@ -144,8 +130,8 @@ async fn serve_holding(
     link.send_replace(Link::Up);
     loop {
         let stopping = stop.is_cancelled();
-        // What was in flight when the broker blocked us is answered, so that nothing is ahead of what is held then.
-        for submission in held.due(!stopping && !confirms.batches.is_empty()) {
+        // What was in flight when the broker blocked us is answered, so that nothing is ahead of what waits then.
+        for submission in lingering.due(!stopping && !confirms.batches.is_empty()) {
             confirms.submit(submission, link);
         }
         if stopping && confirms.batches.is_empty() {
@@ -156,7 +142,7 @@ async fn serve_holding(
             event = events.next() => Heard::Event(event),
             Some(answer) = confirms.in_flight.next(), if !confirms.in_flight.is_empty() => Heard::Answer(answer),
             Some(submission) = submissions.recv(), if !stopping => Heard::Submission(submission),
-            () = held.waited(), if !held.is_empty() => continue,
+            () = lingering.waited(), if !lingering.is_empty() => continue,
             _now = look.tick() => Heard::Tick,
             () = stop.cancelled(), if !stopping => continue,
         };
@@ -164,10 +150,10 @@ async fn serve_holding(
             Heard::Event(event) => confirms.event(event, link),
             Heard::Answer(answer) => confirms.answers(answer),
             Heard::Submission(submission) => {
-                held.push(submission);
+                lingering.push(submission);
                 for _ in 1..SUBMISSIONS_TOGETHER {
                     let Ok(submission) = submissions.try_recv() else { break };
-                    held.push(submission);
+                    lingering.push(submission);
                 }
                 Ok(())
             }

@@ -290,7 +290,7 @@ fn address_taken(url: &str, name: &str) -> Problem {
     )
 }
 
-/// 244 random bits.
+/// 244 random bits, of a generator that is made for secrets and seeded by the system (`rand`'s, which `uuid` is set to use).
 fn random_secret() -> SecretString {
     format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()).into()
 }

@@ -12,19 +12,21 @@ use super::confirms::Submission;
 
 /// So many messages are company enough. A quorum queue of RabbitMQ has a channel wait when it has more than 32 to answer
 /// (`quorum_commands_soft_limit`).
-const MESSAGES_MAX: usize = 32;
+const COMPANY: usize = 32;
 /// How long one waits at most, whatever becomes of those in flight; the clock's grain of 1 ms comes on top.
-const HELD_FOR: Duration = Duration::from_millis(2);
+const LINGER_MAX: Duration = Duration::from_millis(2);
+/// Why what waits is not published once its connection is gone.
+const LOST: &str = "the connection was lost before it was sent";
 
-/// What is held, in its order.
+/// What waits, in its order. It counts as in flight, and is bounded with that.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Lingering {
     submissions: Vec<Submission>,
     messages: usize,
     until: Instant,
 }
 
-impl Held {
+impl Lingering {
     pub(super) fn new() -> Self {
         Self { submissions: Vec::new(), messages: 0, until: Instant::now() }
     }
@@ -35,7 +37,7 @@ impl Held {
 
     pub(super) fn push(&mut self, submission: Submission) {
         if self.is_empty() {
-            self.until = Instant::now() + HELD_FOR;
+            self.until = Instant::now() + LINGER_MAX;
         }
         self.messages += submission.messages.len();
         self.submissions.push(submission);
@@ -43,7 +45,7 @@ impl Held {
 
     /// Everything, once it has waited long enough or is enough; at once if nothing is `ahead` that it could wait for.
     pub(super) fn due(&mut self, ahead: bool) -> Vec<Submission> {
-        if ahead && self.messages < MESSAGES_MAX && Instant::now() < self.until {
+        if ahead && self.messages < COMPANY && Instant::now() < self.until {
             return Vec::new();
         }
         self.messages = 0;
@@ -54,11 +56,13 @@ impl Held {
     pub(super) async fn waited(&self) {
         sleep_until(self.until).await;
     }
+}
 
+impl Drop for Lingering {
     /// The broker was not asked for any of it, and will not be.
-    pub(super) fn decline(self, why: &str) {
-        for submission in self.submissions {
-            submission.decline(why);
+    fn drop(&mut self) {
+        for submission in self.submissions.drain(..) {
+            submission.decline(LOST);
         }
     }
 }
@@ -86,12 +90,12 @@ mod tests {
         (Submission { messages, answer, room }, answered)
     }
 
-    fn holding(counts: &[usize]) -> Held {
-        let mut held = Held::new();
+    fn lingering(counts: &[usize]) -> Lingering {
+        let mut lingering = Lingering::new();
         for count in counts {
-            held.push(submission(*count).0);
+            lingering.push(submission(*count).0);
         }
-        held
+        lingering
     }
 
     fn counts(due: &[Submission]) -> Vec<usize> {
@@ -100,39 +104,36 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nothing_waits_when_nothing_is_in_flight() {
-        assert_eq!(counts(&holding(&[1, 2]).due(false)), [1, 2]);
+        assert_eq!(counts(&lingering(&[1, 2]).due(false)), [1, 2]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn while_something_is_in_flight_few_wait_for_company_or_for_the_time_and_go_in_their_order() {
-        let mut held = holding(&[1, MESSAGES_MAX - 2]);
-        assert!(held.due(true).is_empty());
-        held.push(submission(1).0);
-        assert_eq!(counts(&held.due(true)), [1, MESSAGES_MAX - 2, 1]);
-        assert!(held.is_empty());
+        let mut lingering = lingering(&[1, COMPANY - 2]);
+        assert!(lingering.due(true).is_empty());
+        lingering.push(submission(1).0);
+        assert_eq!(counts(&lingering.due(true)), [1, COMPANY - 2, 1]);
+        assert!(lingering.is_empty());
 
-        held.push(submission(3).0);
-        advance(HELD_FOR / 2).await;
-        held.push(submission(4).0);
-        assert!(held.due(true).is_empty());
+        lingering.push(submission(3).0);
+        advance(LINGER_MAX / 2).await;
+        lingering.push(submission(4).0);
+        assert!(lingering.due(true).is_empty());
         // From when the first came.
-        held.waited().await;
-        assert_eq!(counts(&held.due(true)), [3, 4]);
+        lingering.waited().await;
+        assert_eq!(counts(&lingering.due(true)), [3, 4]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_held_when_the_connection_ends_is_answered_for_why() {
-        let mut held = Held::new();
+    async fn what_waits_when_the_connection_ends_is_answered() {
+        let mut lingering = Lingering::new();
         let (submission, answered) = submission(2);
-        held.push(submission);
-        held.decline("it is gone");
+        lingering.push(submission);
+        drop(lingering);
         let answers = answered.await.expect("an answer");
         assert_eq!(answers.len(), 2);
         for answer in answers {
-            assert!(
-                matches!(&answer, Err(PublishError::Unavailable { why }) if why == "it is gone"),
-                "{answer:?}"
-            );
+            assert!(matches!(&answer, Err(PublishError::Unavailable { why }) if why == LOST), "{answer:?}");
         }
     }
 }
