@@ -6,6 +6,9 @@ use crate::secret::SecretError;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// What is being done when a transaction is committed.
+pub(crate) const COMMIT: &str = "commit";
+
 /// What a caller can do about an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -96,6 +99,11 @@ impl Error {
             | Self::Schema { .. }
             | Self::Secret { .. } => Class::Fatal,
         }
+    }
+
+    /// Whether it may have been done all the same: what answered last was asked to commit.
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Busy { doing, .. } if *doing == COMMIT)
     }
 
     /// Where another transaction may have added the same row under one of these keys: a row that is there already is no mistake of the

@@ -49,7 +49,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Postgres as Driver, Transaction};
 
-use crate::error::{Error, failed};
+use crate::error::{COMMIT, Error, failed};
 use crate::secret::SecretKey;
 
 pub(crate) use egress::PgEgressTx;
@@ -189,5 +189,5 @@ impl Postgres {
 }
 
 pub(crate) async fn commit(tx: WriteTx) -> Result<(), Error> {
-    tx.commit().await.map_err(failed("commit"))
+    tx.commit().await.map_err(failed(COMMIT))
 }

@@ -185,7 +185,7 @@ pub enum Opening {
 }
 
 /// A shop to add.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NewShop {
     /// Its name.
     pub name: String,

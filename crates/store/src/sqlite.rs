@@ -39,7 +39,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{SqlSafeStr, Transaction};
 
-use crate::error::{Error, failed};
+use crate::error::{COMMIT, Error, failed};
 use crate::secret::SecretKey;
 
 pub(crate) use egress::SqliteEgressTx;
@@ -158,7 +158,7 @@ impl Sqlite {
 }
 
 pub(crate) async fn commit(tx: WriteTx) -> Result<(), Error> {
-    tx.commit().await.map_err(failed("commit"))
+    tx.commit().await.map_err(failed(COMMIT))
 }
 
 fn pool(connections_max: u32) -> SqlitePoolOptions {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use values::ShopId;
 
 use crate::batch::{Item, Summary, apply_within};
-use crate::error::{Error, guarded};
+use crate::error::{Error, patiently, patiently_once};
 use crate::handle::Inventory;
 use crate::observe::Observer;
 
@@ -55,29 +55,34 @@ impl Inventory {
                 return Ok(DeadOutcome::Still { reason: NOT_PUBLISHED.to_owned() });
             }
         }
-        let mut tx = self.shared.store.begin_inventory().await?;
-        tx.take_dead(number).await?;
-        tx.commit().await?;
+        let forgotten = patiently(|| async {
+            let mut tx = self.shared.store.begin_inventory().await?;
+            tx.take_dead(number).await?;
+            tx.commit().await
+        });
+        forgotten.await?;
         Ok(DeadOutcome::Done)
     }
 
     async fn apply_dead(&self, number: i64, envelope: Envelope) -> Result<DeadOutcome, Error> {
-        let mut summary = Summary::default();
-        let replayed = guarded(async {
+        let replayed = patiently_once(|| async {
+            let mut summary = Summary::default();
             let mut tx = self.shared.store.begin_inventory().await?;
-            let Some(dead) = tx.take_dead(number).await? else { return Ok(DeadOutcome::Unknown) };
-            let delivery = Delivery { envelope, delivery_count: dead.message.attempts };
+            let Some(dead) = tx.take_dead(number).await? else { return Ok((DeadOutcome::Unknown, summary)) };
+            let delivery = Delivery { envelope: envelope.clone(), delivery_count: dead.message.attempts };
             let item = Item::open(&delivery, dead.message.queue.as_deref());
             apply_within(&mut tx, &[&item], clock::now(), &mut summary).await?;
             if let Some(again) = summary.dead.pop() {
-                return Ok(DeadOutcome::Still { reason: again.reason });
+                return Ok((DeadOutcome::Still { reason: again.reason }, summary));
             }
             tx.commit().await?;
-            Ok(DeadOutcome::Done)
+            Ok((DeadOutcome::Done, summary))
         });
-        let outcome = match replayed.await {
-            Err(Error::Broken { text }) => DeadOutcome::Still { reason: format!("broken-rule: {text}") },
-            outcome => outcome?,
+        let (outcome, mut summary) = match replayed.await {
+            Err(Error::Broken { text }) => {
+                return Ok(DeadOutcome::Still { reason: format!("broken-rule: {text}") });
+            }
+            replayed => replayed?,
         };
         if outcome == DeadOutcome::Done {
             self.shared.observer.took_in(&summary);
@@ -89,6 +94,14 @@ impl Inventory {
     /// Throws a message away that had been set aside. What a fact was about is read again; what another service was to do is
     /// not done.
     pub async fn discard_dead(&self, number: i64) -> Result<DeadOutcome, Error> {
+        let outcome = patiently_once(|| self.forget_dead(number)).await?;
+        if outcome == DeadOutcome::Done {
+            self.shared.wake_relay();
+        }
+        Ok(outcome)
+    }
+
+    async fn forget_dead(&self, number: i64) -> Result<DeadOutcome, store::Error> {
         let mut tx = self.shared.store.begin_inventory().await?;
         let Some(dead) = tx.take_dead(number).await? else { return Ok(DeadOutcome::Unknown) };
         let shops = match dead.message.shop {
@@ -101,7 +114,6 @@ impl Inventory {
         let wishes: Vec<Wish> = shops.into_iter().map(|shop| Wish { shop, what }).collect();
         tx.wish(&wishes, clock::now()).await?;
         tx.commit().await?;
-        self.shared.wake_relay();
         Ok(DeadOutcome::Done)
     }
 

@@ -33,6 +33,11 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Store(error) if error.class() == store::Class::Retry)
     }
+
+    /// The same, and it is sure that nothing was done.
+    fn is_undone(&self) -> bool {
+        self.is_retryable() && !matches!(self, Self::Store(error) if error.is_in_doubt())
+    }
 }
 
 /// The words of a panic.
@@ -52,7 +57,25 @@ pub(crate) async fn guarded<T>(call: impl Future<Output = Result<T, store::Error
 
 /// The same, tried again a few times while the database is busy: that two met in a deadlock is nothing a caller should have to
 /// know. What may be done twice without effect may be called so, since a commit whose answer was lost is tried again too.
-pub(crate) async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T, Error>
+pub(crate) async fn patiently<T, F>(call: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, store::Error>>,
+{
+    while_it(Error::is_retryable, call).await
+}
+
+/// The same for what would be answered otherwise the second time: a commit without an answer is told as it is.
+pub(crate) async fn patiently_once<T, F>(call: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, store::Error>>,
+{
+    while_it(Error::is_undone, call).await
+}
+
+async fn while_it<T, F>(
+    may_be_tried_again: fn(&Error) -> bool,
+    mut call: impl FnMut() -> F,
+) -> Result<T, Error>
 where
     F: Future<Output = Result<T, store::Error>>,
 {
@@ -60,7 +83,7 @@ where
     let mut failures = 0;
     loop {
         match guarded(call()).await {
-            Err(error) if error.is_retryable() => {
+            Err(error) if may_be_tried_again(&error) => {
                 failures += 1;
                 if failures >= TRIES_MAX || began.elapsed() >= TRY_FOR {
                     return Err(error);
@@ -79,7 +102,7 @@ mod tests {
     use super::*;
 
     fn busy() -> store::Error {
-        store::Error::Busy { doing: "commit", source: "deadlock".into() }
+        store::Error::Busy { doing: "save a batch", source: "deadlock".into() }
     }
 
     #[tokio::test(start_paused = true)]
@@ -92,6 +115,24 @@ mod tests {
             });
             assert_eq!((done.await.is_ok(), tries.get()), (is_done, tried));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_been_done_is_not_tried_a_second_time_where_that_would_say_otherwise() {
+        let in_doubt = || store::Error::Busy { doing: "commit", source: "connection lost".into() };
+        let tries = Cell::new(0);
+        let failing = |failures: u32| {
+            tries.set(0);
+            let tries = &tries;
+            move || async move {
+                tries.set(tries.get() + 1);
+                if tries.get() <= failures { Err(busy()) } else { Err::<(), _>(in_doubt()) }
+            }
+        };
+        assert!(patiently_once(failing(2)).await.unwrap_err().is_retryable(), "whoever asks may look");
+        assert_eq!(tries.get(), 3);
+        patiently(failing(2)).await.unwrap_err();
+        assert_eq!(tries.get(), TRIES_MAX, "what may be done twice is");
     }
 
     #[tokio::test(start_paused = true)]

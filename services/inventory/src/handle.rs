@@ -22,7 +22,7 @@ use values::{OrderId, Quantity, ShopId, Sku, StockId};
 use crate::batch::Summary;
 use crate::consumer::{Consumer, limits};
 use crate::deciding::{DecisionOutcome, DecisionRequest, decide};
-use crate::error::{Error, patiently};
+use crate::error::{Error, patiently, patiently_once};
 use crate::fresh::Fresh;
 use crate::observe::Observer;
 use crate::operations::{Operated, OperationRequest, Requester, operate};
@@ -354,7 +354,8 @@ impl Inventory {
     /// a second time, and what became of them meanwhile is read.
     pub async fn add_shop(&self, new: NewShop) -> Result<ShopAdded, Error> {
         let settings = new.settings.clone();
-        let mut added = self.shared.store.add_shop(new, clock::now()).await?;
+        let store = &self.shared.store;
+        let mut added = patiently_once(|| store.add_shop(new.clone(), clock::now())).await?;
         if let ShopAdded::Added { shop, returned: true, .. } = &mut added {
             self.change_shop(shop.id, &settings).await?;
             shop.settings = settings;
@@ -383,7 +384,8 @@ impl Inventory {
     /// Takes a shop out of service; what it sold stays in the ledger. What its open orders hold is kept, or let go: what of
     /// that is not done when this returns is done by the upkeep.
     pub async fn remove_shop(&self, shop: ShopId, orders: OpenOrders) -> Result<ShopRemoved, Error> {
-        let removed = self.shared.store.remove_shop(shop, orders, clock::now()).await?;
+        let store = &self.shared.store;
+        let removed = patiently_once(|| store.remove_shop(shop, orders, clock::now())).await?;
         self.shared.wake_relay();
         if orders == OpenOrders::Release && removed != ShopRemoved::Unknown {
             upkeep::report(&self.shared, upkeep::LETTING_GO, upkeep::let_go(&self.shared)).await;

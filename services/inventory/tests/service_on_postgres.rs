@@ -16,6 +16,8 @@ mod events;
 mod faults;
 #[path = "service/health.rs"]
 mod health;
+#[path = "service/interrupted.rs"]
+mod interrupted;
 #[path = "service/letters.rs"]
 mod letters;
 #[path = "service/mapping.rs"]

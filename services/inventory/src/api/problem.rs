@@ -81,6 +81,8 @@ const INTERNAL_DETAIL: &str = "What happened is in the log, under the request id
     only reads, or one with the same Idempotency-Key, is safe.";
 const UNAVAILABLE_DETAIL: &str =
     "The database was busy and nothing was done. Repeating the same request is safe.";
+const IN_DOUBT_DETAIL: &str = "The database went away at the last step, so it may have been done or not. Repeating a request \
+    with the same Idempotency-Key is safe; of any other look first whether it was done.";
 const TIMED_OUT_DETAIL: &str = "It may still have been done. Repeating a request that only reads, or one with the same \
     Idempotency-Key, is safe.";
 
@@ -178,6 +180,7 @@ impl Problem {
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         let (kind, detail) = match error.class() {
+            store::Class::Retry if error.is_in_doubt() => (Kind::Unavailable, IN_DOUBT_DETAIL),
             store::Class::Retry => (Kind::Unavailable, UNAVAILABLE_DETAIL),
             store::Class::Constraint | store::Class::Fatal => (Kind::Internal, INTERNAL_DETAIL),
         };
@@ -235,10 +238,13 @@ mod tests {
 
     #[test]
     fn a_busy_database_may_be_asked_again() {
-        let busy = store::Error::Busy { doing: "commit", source: "locked".into() };
-        let response = Problem::from(busy).into_response();
-        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), RETRY_AFTER_SECONDS);
+        for (doing, detail) in [("list shops", UNAVAILABLE_DETAIL), ("commit", IN_DOUBT_DETAIL)] {
+            let problem = Problem::from(store::Error::Busy { doing, source: "locked".into() });
+            assert_eq!(problem.detail, detail);
+            let response = problem.into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), RETRY_AFTER_SECONDS);
+        }
         let damaged = store::Error::Damaged { what: "SKU", text: "?".to_owned() };
         assert_eq!(Problem::from(damaged).into_response().status(), StatusCode::INTERNAL_SERVER_ERROR);
     }

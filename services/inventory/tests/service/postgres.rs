@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use store::{PostgresOptions, SecretKey, Store};
-use testkit::servers::postgres::{self, Postgres};
+use testkit::servers::postgres::{self, Postgres, Session};
 
 /// A copy of a database that was migrated.
 pub(crate) struct Database {
@@ -21,6 +21,18 @@ impl Database {
     pub(crate) async fn open(&self) -> Store {
         let options = PostgresOptions::new(self.database.url().into());
         Store::open_postgres(&options, SecretKey::from_bytes([7; 32])).await.unwrap()
+    }
+
+    /// A connection for statements by hand.
+    pub(crate) fn session(&self) -> Session {
+        self.database.session().unwrap()
+    }
+
+    /// Ends the connections that wait for a lock, as an operator or a shutdown does; how many there were.
+    pub(crate) fn end_those_that_wait(&self) -> usize {
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        self.database.run(sql).len()
     }
 
     /// How often the server had to end a transaction because others waited for it as it did for them.
