@@ -4,13 +4,27 @@ use std::time::Duration;
 
 use proto::Envelope;
 
+/// A message that was delivered this often before is delivered with [`FEW`] at most: a process that ended twice with many at
+/// hand has not to go through them one by one, unless it ends once more.
+pub const FEW_FROM: u32 = 2;
+/// Those few, itself among them.
+pub const FEW: usize = 32;
 /// A message that was delivered this often before is delivered alone, so that no neighbour suffers from it.
-pub const ALONE_FROM: u32 = 2;
+pub const ALONE_FROM: u32 = 3;
 /// A message that was delivered more often than this before is dead-lettered instead of being delivered once more:
 /// quorum queues of `RabbitMQ` count the same way.
 pub const DELIVERY_LIMIT: u32 = 100;
 /// Longest reason kept with a dead letter, in characters.
 pub const REASON_CHARS_MAX: usize = 300;
+
+/// Most messages that one which was delivered so often before is delivered with, itself among them.
+pub(crate) const fn together_max(delivery_count: u32) -> usize {
+    match delivery_count {
+        ..FEW_FROM => usize::MAX,
+        FEW_FROM..ALONE_FROM => FEW,
+        ALONE_FROM.. => 1,
+    }
+}
 
 /// One message, delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]

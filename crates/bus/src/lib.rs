@@ -8,7 +8,8 @@
 //!
 //! * a confirmed message is delivered until it is acknowledged or dead-lettered, over any crash;
 //! * messages of one shard key are delivered in the order of publishing; nothing overtakes a message to be retried;
-//! * a message that was delivered [`ALONE_FROM`] times before without being settled is delivered alone;
+//! * a message that was delivered [`FEW_FROM`] times before without being settled is delivered with [`FEW`] at most, from
+//!   [`ALONE_FROM`] times on alone;
 //!   after more than [`DELIVERY_LIMIT`] times it is dead-lettered;
 //! * a handler that cannot work now pauses ([`Pause`]): the deliveries are kept and count as one;
 //! * dead letters are kept with their reason, to be replayed or discarded, unless the handler takes them over: each is
@@ -31,7 +32,9 @@ mod topology;
 pub use amqp::{AmqpOptions, AmqpUrlError, BrokerError, Supervisor};
 pub use bus::{Bus, BusError, DeadLetter, DeadLetterId, Depth, LagError};
 pub use consume::{ConsumeError, Handler, Limits, RETRY_AFTER_MAX};
-pub use delivery::{ALONE_FROM, Custody, DELIVERY_LIMIT, Delivery, Disposition, Pause, REASON_CHARS_MAX};
+pub use delivery::{
+    ALONE_FROM, Custody, DELIVERY_LIMIT, Delivery, Disposition, FEW, FEW_FROM, Pause, REASON_CHARS_MAX,
+};
 pub use keep::{KEEP_EVERY, Keeper};
 pub use publish::{CONFIRM_TIMEOUT, PublishError, Publisher};
 pub use topology::{Flow, QueueName, SHARDS_MAX, Topology};

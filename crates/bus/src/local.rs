@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::bus::{BusError, DeadLetter, DeadLetterId, Depth};
 use crate::consume::Limits;
-use crate::delivery::{ALONE_FROM, DELIVERY_LIMIT, Delivery, Disposition, REASON_CHARS_MAX};
+use crate::delivery::{DELIVERY_LIMIT, Delivery, Disposition, REASON_CHARS_MAX, together_max};
 use crate::publish::{CONFIRM_TIMEOUT, PublishError};
 use crate::topology::{Flow, QueueName, Topology};
 
@@ -182,7 +182,7 @@ impl Local {
 
     /// Moves everything of a queue to where it belongs now. Its dead letters stay under its name.
     async fn empty(&self, flow: Flow, queue: &Queue) -> Result<u64, SpoolError> {
-        let limit = Limit { records: MOVED_TOGETHER, bytes: PAYLOAD_BYTES_MAX, alone_from: u32::MAX };
+        let limit = Limit { records: MOVED_TOGETHER, bytes: PAYLOAD_BYTES_MAX, together: |_| usize::MAX };
         let mut moved = 0;
         let mut consumer = queue.consumer().await?;
         while consumer.backlog() > 0 {
@@ -227,7 +227,7 @@ pub(crate) struct Incoming {
 impl Incoming {
     /// Waits for messages: at least one, for more no longer than the limits say. None: some were put with the dead.
     pub(crate) async fn batch(&mut self, limits: &Limits) -> Result<Vec<Delivery>, SpoolError> {
-        let limit = Limit { records: limits.messages_max, bytes: limits.bytes_max, alone_from: ALONE_FROM };
+        let limit = Limit { records: limits.messages_max, bytes: limits.bytes_max, together: together_max };
         let enough = u64::try_from(limits.messages_max).unwrap_or(u64::MAX);
         loop {
             // The outcome does not matter: after the poll time the queue is looked into anyway.

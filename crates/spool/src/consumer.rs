@@ -20,14 +20,15 @@ use crate::writer::{Command, bit};
 const READ_SEGMENTS_MAX: usize = 1_000;
 
 /// How much to claim at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Limit {
     /// Most records.
     pub records: usize,
     /// Payload bytes after which no further record is added; the first is always given.
     pub bytes: usize,
-    /// Records given out this often before are given alone, so that none suffers from a neighbour. 0: all are.
-    pub alone_from: u32,
+    /// Most records that one which was given out so often before is given out with, itself among them: so that few suffer from
+    /// a neighbour. The first is always given.
+    pub together: fn(attempts: u32) -> usize,
 }
 
 /// A record given out.
@@ -297,7 +298,7 @@ impl Consumer {
 
     fn batch(&self, limit: Limit) -> Vec<Claimed> {
         let mut batch: Vec<Claimed> = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut most) = (0, limit.records);
         for (first, segment) in &self.loaded {
             for (index, record) in (0_i64..).zip(&segment.records) {
                 if bit(&segment.done, index) {
@@ -305,8 +306,8 @@ impl Consumer {
                 }
                 let seq = first + index;
                 let attempts = self.attempts.get(&seq).copied().unwrap_or(0);
-                let alone = attempts >= limit.alone_from;
-                if batch.len() >= limit.records || bytes >= limit.bytes || (alone && !batch.is_empty()) {
+                most = most.min((limit.together)(attempts));
+                if !batch.is_empty() && (batch.len() >= most || bytes >= limit.bytes) {
                     return batch;
                 }
                 bytes += record.payload.len();
@@ -317,9 +318,6 @@ impl Consumer {
                     appended_at: time(segment.appended_at),
                     payload: record.payload.clone(),
                 });
-                if alone {
-                    return batch;
-                }
             }
         }
         batch

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 #[path = "durability/model.rs"]
 mod model;
 
-const ALL: Limit = Limit { records: 1_000, bytes: usize::MAX, alone_from: u32::MAX };
+const ALL: Limit = Limit { records: 1_000, bytes: usize::MAX, together: |_| usize::MAX };
 
 /// A spool whose process may die at any time: the next one starts from what the files held at that moment.
 struct Process {
@@ -212,7 +212,7 @@ async fn what_failed_before_is_given_out_alone() {
     let queue = process.queue().await;
     append(&queue, 0..5).await;
     let mut consumer = queue.consumer().await.unwrap();
-    let limit = Limit { alone_from: 2, ..ALL };
+    let limit = Limit { together: |attempts| if attempts < 2 { usize::MAX } else { 1 }, ..ALL };
     for _ in 0..2 {
         let batch = consumer.claim(limit).await.unwrap();
         let third = batch.iter().find(|claimed| claimed.key == 2).unwrap();

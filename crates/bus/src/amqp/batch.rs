@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::wire;
 use crate::consume::Limits;
-use crate::delivery::{ALONE_FROM, DELIVERY_LIMIT};
+use crate::delivery::{DELIVERY_LIMIT, together_max};
 
 /// A message as it came.
 #[derive(Debug)]
@@ -72,8 +72,9 @@ impl Held {
         self.count > DELIVERY_LIMIT || matches!(self.content, Content::Unreadable { .. })
     }
 
-    fn is_alone(&self) -> bool {
-        self.count >= ALONE_FROM || self.is_letter()
+    /// Most that it is given out with, itself among them.
+    fn together_max(&self) -> usize {
+        if self.is_letter() { 1 } else { together_max(self.count) }
     }
 }
 
@@ -137,8 +138,9 @@ impl Buffer {
     pub(super) fn is_enough(&self, limits: &Limits) -> bool {
         let together = self.together(limits);
         let bytes: usize = self.held.iter().take(together).map(Held::bytes).sum();
-        let cut = together < self.held.len() || self.held.front().is_some_and(Held::is_alone);
-        together >= limits.messages_max || bytes >= limits.bytes_max || cut
+        let most =
+            self.held.iter().take(together).map(Held::together_max).fold(limits.messages_max, usize::min);
+        together >= most || bytes >= limits.bytes_max || together < self.held.len()
     }
 
     /// The next batch; the first is always in it.
@@ -149,18 +151,14 @@ impl Buffer {
 
     /// How many of the first may be given out together.
     fn together(&self, limits: &Limits) -> usize {
-        let mut bytes = 0;
-        let mut count = 0;
+        let (mut bytes, mut count, mut most) = (0, 0, limits.messages_max);
         for held in &self.held {
-            let full = count >= limits.messages_max || bytes >= limits.bytes_max;
-            if count > 0 && (full || held.is_alone()) {
+            most = most.min(held.together_max());
+            if count > 0 && (count >= most || bytes >= limits.bytes_max) {
                 break;
             }
             bytes += held.bytes();
             count += 1;
-            if held.is_alone() {
-                break;
-            }
         }
         count
     }

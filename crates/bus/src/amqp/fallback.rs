@@ -30,7 +30,7 @@ const DRAIN_BYTES_MAX: usize = 8 << 20;
 const DRAIN_AGAIN_MIN: Duration = Duration::from_millis(200);
 const DRAIN_AGAIN_MAX: Duration = Duration::from_secs(30);
 
-const LIMIT: Limit = Limit { records: DRAIN_RECORDS_MAX, bytes: DRAIN_BYTES_MAX, alone_from: u32::MAX };
+const LIMIT: Limit = Limit { records: DRAIN_RECORDS_MAX, bytes: DRAIN_BYTES_MAX, together: |_| usize::MAX };
 
 /// The way of one queue through the spool.
 #[derive(Debug, Default)]

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
 
 use onhand_bus::{
-    Bus, ConsumeError, DELIVERY_LIMIT, Delivery, Depth, Disposition, Flow, Handler, LagError, Limits, Pause,
-    PublishError, QueueName, Topology,
+    ALONE_FROM, Bus, ConsumeError, DELIVERY_LIMIT, Delivery, Depth, Disposition, FEW, FEW_FROM, Flow,
+    Handler, LagError, Limits, Pause, PublishError, QueueName, Topology,
 };
 use proto::{Envelope, Message, OrderUnreadable, Word};
 use tokio::sync::mpsc;
@@ -204,7 +204,7 @@ impl Handler for Stuck {
 
 pub(crate) async fn a_crash_redelivers_and_counts<F: Factory>() {
     let (mut factory, queue) = filled::<F>(6).await;
-    for crash in 0..2 {
+    for crash in 0..3 {
         let (sender, mut given) = mpsc::channel(1);
         let (mut stuck, stop) = (Stuck(sender), CancellationToken::new());
         let limits = Limits { messages_max: 4, wait_max: PATIENCE, ..LIMITS };
@@ -215,7 +215,7 @@ pub(crate) async fn a_crash_redelivers_and_counts<F: Factory>() {
         factory = factory.killed().await;
     }
     let batches = take_all(factory.bus(), queue, 6).await;
-    assert_eq!(batches[..4], [vec![(1, 2)], vec![(2, 2)], vec![(3, 2)], vec![(4, 2)]]);
+    assert_eq!(batches[..4], [vec![(1, 3)], vec![(2, 3)], vec![(3, 3)], vec![(4, 3)]]);
     assert_eq!(batches[4..].concat(), [(5, 0), (6, 0)], "what was not handed out was not delivered");
 }
 
@@ -298,25 +298,30 @@ pub(crate) async fn nothing_overtakes_a_message_to_be_retried<F: Factory>() {
     assert!(started.elapsed() >= wait);
 }
 
-pub(crate) async fn what_failed_twice_is_delivered_alone<F: Factory>() {
-    let (factory, queue) = filled::<F>(5).await;
+pub(crate) async fn what_failed_twice_is_delivered_with_few_then_alone<F: Factory>() {
+    let few = i64::try_from(FEW).unwrap();
+    let (last, bad) = (few + 4, 3);
+    let (factory, queue) = filled::<F>(last).await;
     let mut seen = Vec::new();
-    let limits = Limits { messages_max: 5, wait_max: Duration::from_millis(500), ..LIMITS };
+    let limits = Limits { messages_max: FEW * 2, wait_max: Duration::from_millis(500), ..LIMITS };
     consume(factory.bus(), queue, limits, |batch, stop| {
         seen.push(numbers(batch));
-        let decide = |delivery: &Delivery| match number(&delivery.envelope) {
-            3 if delivery.delivery_count < 3 => Disposition::RetryAfter(Duration::ZERO),
-            4 | 5 if seen.len() < 4 => Disposition::RetryAfter(Duration::ZERO),
+        let decide = |delivery: &Delivery| match delivery.delivery_count {
+            ..FEW_FROM => Disposition::RetryAfter(Duration::ZERO),
+            FEW_FROM..=ALONE_FROM if number(&delivery.envelope) == bad => {
+                Disposition::RetryAfter(Duration::ZERO)
+            }
             _ => Disposition::Ack,
         };
-        let decided: Vec<Disposition> = batch.iter().map(decide).collect();
         if seen.len() == 6 {
             stop.cancel();
         }
-        Ok(decided)
+        Ok(batch.iter().map(decide).collect())
     })
     .await;
-    assert_eq!(seen, [vec![1, 2, 3, 4, 5], vec![3, 4, 5], vec![3], vec![3], vec![4], vec![5]]);
+    let all: Vec<i64> = (1..=last).collect();
+    let (first, rest): (Vec<i64>, Vec<i64>) = all.iter().partition(|number| **number <= few);
+    assert_eq!(seen, [all.clone(), all, first, vec![bad], vec![bad], rest]);
 }
 
 pub(crate) async fn what_fails_for_ever_is_dead_lettered<F: Factory>() {

@@ -2,7 +2,7 @@
 
 use crate::{Limit, Options, Outcome, SpoolError, open};
 
-const ALL: Limit = Limit { records: 100, bytes: usize::MAX, alone_from: u32::MAX };
+const ALL: Limit = Limit { records: 100, bytes: usize::MAX, together: |_| usize::MAX };
 
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "test code")]

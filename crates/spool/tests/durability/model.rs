@@ -43,7 +43,7 @@ async fn play(steps: Vec<Step>) {
                 appended += count;
             }
             Step::Work(most, fates) => {
-                let limit = Limit { records: most, bytes: usize::MAX, alone_from: 2 };
+                let limit = Limit { records: most, bytes: usize::MAX, together };
                 let batch = consumer.claim(limit).await.unwrap();
                 let real: Vec<Waiting> =
                     batch.iter().map(|claimed| (claimed.key, claimed.attempts)).collect();
@@ -88,10 +88,20 @@ async fn play(steps: Vec<Step>) {
 }
 
 fn expected_batch(waiting: &[Waiting], most: usize) -> Vec<Waiting> {
-    let alone = |record: &Waiting| record.1 >= 2;
-    match waiting.first() {
-        Some(first) if alone(first) => vec![*first],
-        _ => waiting.iter().take(most).take_while(|record| !alone(record)).copied().collect(),
+    let fits = |count: &usize| {
+        let all = waiting.iter().take(*count);
+        *count == 1 || *count <= all.map(|record| together(record.1)).fold(most, usize::min)
+    };
+    let count = (1..=waiting.len()).take_while(fits).last().unwrap_or(0);
+    waiting.iter().take(count).copied().collect()
+}
+
+/// Some that failed before come by threes, then alone.
+fn together(attempts: u32) -> usize {
+    match attempts {
+        ..2 => usize::MAX,
+        2 => 3,
+        _ => 1,
     }
 }
 

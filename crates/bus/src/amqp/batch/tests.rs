@@ -59,14 +59,26 @@ fn what_went_back_is_given_out_before_what_had_come() {
 }
 
 #[test]
-fn a_message_that_failed_before_is_alone() {
-    let mut buffer = filled(&[(1, 1, 1), (2, 2, 2), (3, 3, 0), (4, 4, 0)]);
+fn a_message_that_failed_before_is_with_few_and_then_alone() {
+    let mut buffer = filled(&[(1, 1, 1), (2, 2, 3), (3, 3, 0), (4, 4, 0)]);
     assert!(buffer.is_enough(&LIMITS), "2 ends the batch");
     assert_eq!(numbers(&buffer.batch(&LIMITS)), [1]);
     assert!(buffer.is_enough(&LIMITS));
     assert_eq!(numbers(&buffer.batch(&LIMITS)), [2]);
     assert!(!buffer.is_enough(&LIMITS));
     assert_eq!(numbers(&buffer.batch(&LIMITS)), [3, 4]);
+
+    let limits = Limits { messages_max: 100, ..LIMITS };
+    let many: Vec<_> =
+        (1..=90).map(|number| (number, u128::from(number), u32::from(number > 40) * 2)).collect();
+    let mut buffer = filled(&many);
+    assert!(buffer.is_enough(&limits));
+    let sizes: Vec<usize> =
+        std::iter::from_fn(|| Some(buffer.batch(&limits).len()).filter(|size| *size > 0)).collect();
+    assert_eq!(sizes, [40, 32, 18], "more than few that did not fail, then few that did");
+    let mut buffer = filled(&[(1, 1, 0), (2, 2, 2), (3, 3, 0)]);
+    assert!(!buffer.is_enough(&limits), "there is room for more");
+    assert_eq!(numbers(&buffer.batch(&limits)), [1, 2, 3]);
 }
 
 #[test]
