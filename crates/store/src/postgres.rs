@@ -163,14 +163,25 @@ impl Postgres {
 
     /// Starts a transaction that writes.
     pub(crate) async fn write(&self) -> Result<WriteTx, Error> {
-        let begun = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
-        begun.await.map_err(failed("start to write"))
+        self.begin("start to write", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await
     }
 
     /// Starts a transaction that sees one committed state throughout.
     pub(crate) async fn snapshot(&self) -> Result<WriteTx, Error> {
-        let begun = self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-        begun.await.map_err(failed("start to read"))
+        self.begin("start to read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    }
+
+    /// It is begun to the end, whether anybody still waits for it or not: a connection whose `BEGIN` was given up goes back
+    /// to the pool in a transaction that nobody knows of, and what others write over it is never committed (sqlx 0.9.0,
+    /// <https://github.com/launchbadge/sqlx/issues/4393>). One that nobody waited for is rolled back.
+    async fn begin(&self, doing: &'static str, statement: &'static str) -> Result<WriteTx, Error> {
+        let pool = self.pool.clone();
+        #[expect(clippy::disallowed_methods, reason = "it is waited for, and ends by itself if it is not")]
+        let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+        match begun.await {
+            Ok(begun) => begun.map_err(failed(doing)),
+            Err(ended) => Err(Error::Busy { doing, source: Box::new(ended) }),
+        }
     }
 
     /// A server that only reads (a standby) is of no use: whether it writes is asked as well.

@@ -37,7 +37,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{SqlSafeStr, Transaction};
+use sqlx::{Connection as _, SqlSafeStr, Transaction};
 
 use crate::error::{COMMIT, Error, failed};
 use crate::secret::SecretKey;
@@ -169,6 +169,17 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                if connection.is_in_transaction() {
+                    // What was rolled back as it was dropped has been by then.
+                    connection.ping().await?;
+                }
+                // SQLite has ended the transaction of a statement that met a full disk by itself, and sqlx 0.9.0 takes it for open for
+                // ever: such a connection is of no use.
+                Ok(!connection.is_in_transaction())
+            })
+        })
 }
 
 /// Never edit one that was released: add another.
@@ -203,4 +214,33 @@ fn migrations() -> Migrator {
         migration(24, "reconcile", include_str!("../migrations/sqlite/0024_reconcile.sql")),
         migration(25, "telling", include_str!("../migrations/sqlite/0025_telling.sql")),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As after a full disk: SQLite has ended the transaction by itself.
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_is_not_in_the_way_of_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("onhand.db"));
+        let store = Sqlite::open(&options, SecretKey::from_bytes([7; 32])).await.unwrap();
+        for commits in [true, false] {
+            let mut tx = store.write().await.unwrap();
+            sqlx::query("ROLLBACK").execute(&mut *tx).await.unwrap();
+            if commits {
+                commit(tx).await.unwrap_err();
+            } else {
+                drop(tx);
+            }
+            store.ping().await.unwrap();
+        }
+        // One that is dropped keeps its connection.
+        let mut tx = store.write().await.unwrap();
+        sqlx::query("CREATE TEMP TABLE here (id)").execute(&mut *tx).await.unwrap();
+        commit(tx).await.unwrap();
+        drop(store.write().await.unwrap());
+        sqlx::query("SELECT * FROM here").fetch_all(&store.writer).await.unwrap();
+    }
 }

@@ -13,7 +13,7 @@ use crate::rows::unsigned;
 /// Every row is written: whoever is at work waits, instead of meeting this in the middle.
 const LOCK: &str = "
 LOCK TABLE inventory.stocks, inventory.outbox, inventory.rereads, inventory.wishes, egress.stocks, egress.notes,
-           egress.reports, ingress.cursors IN SHARE ROW EXCLUSIVE MODE";
+           egress.reports, ingress.cursors IN EXCLUSIVE MODE";
 
 /// Levels of the new epoch are newer than all before, and the last proof was of another.
 const STOCKS: &str = "UPDATE inventory.stocks SET epoch = epoch + 1, settle = NULL";

@@ -7,6 +7,7 @@ mod outbox;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use push::Target;
@@ -264,4 +265,41 @@ async fn who_waits_too_long_or_loses_its_connection_may_try_again() {
     run(&mut other, "ROLLBACK").await;
     count_up(&store, &[stock(shop(), 1)]).await.unwrap();
     assert_eq!(counted(&store, &[stock(shop(), 1)]).await, [2]);
+}
+
+/// Whoever asks goes away while a transaction is being begun: an API client that hangs up, a look at the health that takes too
+/// long.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_while_it_begins_leaves_no_transaction_open() {
+    let (database, store) = fresh().await;
+    store.ping().await.unwrap();
+    let open = "SELECT pid FROM pg_stat_activity
+                 WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    for polls in 1..8 {
+        let mut begun = Box::pin(store.begin_inventory());
+        for _ in 0..polls {
+            // Nobody is woken: it is looked at again.
+            if begun.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+                break;
+            }
+        }
+        drop(begun);
+        // Over the same connection, and no transaction of its own, which would end the one that is open.
+        store.pushes(&[stock(shop(), 1)]).await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while !database.ask(open).is_empty() {
+            assert!(
+                Instant::now() < deadline,
+                "after {polls} looks a transaction is open that nobody knows of"
+            );
+            tokio::task::yield_now().await;
+        }
+    }
+    // What is written over these connections is there for everybody.
+    let stocks: Vec<StockId> = (1..=20).map(|holder| stock(shop(), holder)).collect();
+    for stock in &stocks {
+        count_up(&store, std::slice::from_ref(stock)).await.unwrap();
+    }
+    let other = database.open().await.unwrap();
+    assert_eq!(counted(&other, &stocks).await, [1; 20]);
 }
