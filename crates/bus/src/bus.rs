@@ -267,6 +267,16 @@ impl Bus {
         }
     }
 
+    /// Throws away every message in every queue, dead letters and those of other numbers of shards among them, and says how many:
+    /// for a database that is not the one they were made for. Refused while any of the queues is consumed; what waits in the
+    /// spools of publishers is not touched.
+    pub async fn purge(&self) -> Result<u64, BusError> {
+        match self {
+            Self::Local(local) => local.purge().await,
+            Self::Amqp(amqp) => amqp.purge().await,
+        }
+    }
+
     /// Moves what is in queues of another number of shards into the present ones, those of each shard key in their order,
     /// and removes the others; gives back how many messages it moved. Nothing may be published or consumed meanwhile: a
     /// shown stock could overtake the orders that it proves.

@@ -18,6 +18,8 @@ use crate::topology::{Flow, QueueName, Topology};
 
 /// Records moved together when the number of shards changes.
 const MOVED_TOGETHER: usize = 1_000;
+/// Dead letters thrown away at a time.
+const DEAD_TOGETHER: u32 = 1_000;
 /// A consumer looks by itself after this time, should a wake-up ever be missed.
 const FALLBACK_POLL: Duration = Duration::from_secs(1);
 
@@ -180,6 +182,15 @@ impl Local {
         Ok(moved)
     }
 
+    pub(crate) async fn purge(&self) -> Result<u64, BusError> {
+        let others = self.others().await?;
+        let mut purged = 0;
+        for queue in self.shared.queues.values().chain(others.iter().map(|(_, queue)| queue)) {
+            purged += purge(queue).await.map_err(BusError::Spool)?;
+        }
+        Ok(purged)
+    }
+
     /// Moves everything of a queue to where it belongs now. Its dead letters stay under its name.
     async fn empty(&self, flow: Flow, queue: &Queue) -> Result<u64, SpoolError> {
         let limit = Limit { records: MOVED_TOGETHER, bytes: PAYLOAD_BYTES_MAX, together: |_| usize::MAX };
@@ -203,6 +214,27 @@ impl Local {
         }
         consumer.release().await?;
         Ok(moved)
+    }
+}
+
+/// Throws away what is in a queue, living and dead.
+async fn purge(queue: &Queue) -> Result<u64, SpoolError> {
+    let limit = Limit { records: MOVED_TOGETHER, bytes: PAYLOAD_BYTES_MAX, together: |_| usize::MAX };
+    let mut purged = 0;
+    let mut consumer = queue.consumer().await?;
+    while consumer.backlog() > 0 {
+        let claimed = consumer.claim(limit).await?;
+        purged += u64::try_from(claimed.len()).unwrap_or(u64::MAX);
+        consumer.settle(claimed.into_iter().map(|claimed| (claimed.seq, Outcome::Ack)).collect()).await?;
+        consumer.flush().await?;
+    }
+    consumer.release().await?;
+    loop {
+        let dead = queue.dead(None, DEAD_TOGETHER).await?;
+        if dead.is_empty() {
+            return Ok(purged);
+        }
+        purged += queue.discard(dead.iter().map(|dead| dead.id).collect()).await?;
     }
 }
 

@@ -22,6 +22,7 @@ macro_rules! contract {
             what_comes_ahead_counts_while_a_batch_is_handled
             nothing_overtakes_a_message_to_be_retried
             what_failed_twice_is_delivered_with_few_then_alone
+            all_can_be_thrown_away_while_nobody_consumes
             what_fails_for_ever_is_dead_lettered
             dead_letters_are_kept_replayed_and_discarded
             what_is_given_up_is_offered_before_what_follows

@@ -23,7 +23,8 @@ pub enum OpenError {
     },
     /// The database file cannot be opened, or is none.
     #[error(
-        "cannot open the spool {path}; if it is damaged, `onhand restored` puts it aside and reads again what it held"
+        "cannot open the spool {path}; if it is damaged put it aside: `onhand restored` does that for `onhand up`; of `onhand serve ingress` \
+         move it away by hand, then `onhand shop sync NAME` reads what it held"
     )]
     Database {
         /// The file.

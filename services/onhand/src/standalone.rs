@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 
 use crate::connection::Public;
 use data_dir::DataDir;
-pub(crate) use restored::restored;
+pub(crate) use restored::{PUSH_IN_FLIGHT, READ_AGAIN, restored};
 
 /// One process needs no shards: each flow has one queue.
 const SHARDS: u16 = 1;

@@ -1,4 +1,4 @@
-//! Moving messages out of queues of another number of shards. Done while nothing else runs: the count is part of the
+//! Moving messages out of queues of another number of shards, or throwing all of them away. Done while nothing else runs: the count is part of the
 //! queue's name so that no shop ever takes two paths at once.
 
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions, QueueDeleteOptions,
+    QueuePurgeOptions,
 };
 use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel};
@@ -62,6 +63,32 @@ impl Amqp {
             moved += self.empty(name, dead).await?;
         }
         Ok(moved)
+    }
+
+    pub(crate) async fn purge(&self) -> Result<u64, BusError> {
+        let others = self.others().await?;
+        let ours = Flow::ALL.into_iter().flat_map(|flow| self.topology().queues(flow));
+        let all: Vec<QueueName> = ours.chain(others.iter().copied()).collect();
+        let channel = self.shared.channel().await?;
+        let mut there = Vec::new();
+        for name in all {
+            for queue in [short(name), dead(name)] {
+                if self.is_there(queue.clone()).await? {
+                    unused(&channel, name, &queue).await?;
+                    there.push((name, queue));
+                }
+            }
+        }
+        let mut purged = 0;
+        // As above, the first of each number goes last.
+        for (name, queue) in there.into_iter().rev() {
+            purged +=
+                u64::from(within(channel.queue_purge(queue.clone(), QueuePurgeOptions::default())).await?);
+            if others.contains(&name) {
+                within(channel.queue_delete(queue, QueueDeleteOptions::default())).await?;
+            }
+        }
+        Ok(purged)
     }
 
     /// The queues of other numbers of shards that are there. A broker does not list its queues to its clients, so each

@@ -345,6 +345,33 @@ pub(crate) async fn what_fails_for_ever_is_dead_lettered<F: Factory>() {
     assert_eq!(letters[0].envelope.as_ref().map(number), Some(1));
 }
 
+pub(crate) async fn all_can_be_thrown_away_while_nobody_consumes<F: Factory>() {
+    let (factory, queue) = filled::<F>(5).await;
+    let limits = Limits { messages_max: 2, wait_max: PATIENCE, ..LIMITS };
+    consume(factory.bus(), queue, limits, |batch, stop| {
+        stop.cancel();
+        Ok(all(batch, &Disposition::DeadLetter { reason: "unwanted: for the test".to_owned() }))
+    })
+    .await;
+    let (sender, mut given) = mpsc::channel(1);
+    let (mut stuck, stop) = (Stuck(sender), CancellationToken::new());
+    tokio::select! {
+        ended = factory.bus().consume(queue, limits, &mut stuck, &stop) => panic!("{ended:?}"),
+        refused = async {
+            timeout(PATIENCE, given.recv()).await.unwrap().unwrap();
+            factory.bus().purge().await
+        } => { refused.unwrap_err(); }
+    }
+    let factory = factory.killed().await;
+    assert_eq!(factory.bus().purge().await.unwrap(), 5, "2 of them dead");
+    let Depth { messages, dead, .. } = factory.bus().depth(queue).await.unwrap();
+    assert_eq!((messages, dead), (0, 0));
+    assert_eq!(factory.bus().purge().await.unwrap(), 0);
+    let answers = factory.bus().publisher().publish(&[order(shop(1), 6)]).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(take_all(factory.bus(), queue, 1).await.concat(), [(6, 0)], "the queues are there still");
+}
+
 pub(crate) async fn dead_letters_are_kept_replayed_and_discarded<F: Factory>() {
     let (factory, queue) = filled::<F>(4).await;
     let limits = Limits { messages_max: 4, wait_max: PATIENCE, ..LIMITS };

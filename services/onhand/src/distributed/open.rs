@@ -43,6 +43,11 @@ pub enum ServeError {
     Shards { recorded: u32, set: u32 },
     #[error("the database is not prepared yet; run `onhand migrate`")]
     NotMigrated,
+    #[error(
+        "the database is new, but messages wait at the broker that were made for another one; use another vhost, or throw them \
+         away with `onhand migrate --restored`"
+    )]
+    AnotherLife,
     #[error("the directory of the spool {} cannot be used", path.display())]
     SpoolDir { path: PathBuf, source: std::io::Error },
     #[error(

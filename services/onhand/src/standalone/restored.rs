@@ -10,9 +10,9 @@ use super::data_dir::DataDir;
 
 /// How far before its cursor a shop is read again. What was read before the backup may have lain in the spool, which is
 /// in no backup; inventory is never that far behind.
-const READ_AGAIN: Duration = Duration::from_hours(24);
+pub(crate) const READ_AGAIN: Duration = Duration::from_hours(24);
 /// How long a push that was made just before may still take effect; egress bears with a doubtful one as long.
-const PUSH_IN_FLIGHT: Duration = Duration::from_mins(1);
+pub(crate) const PUSH_IN_FLIGHT: Duration = Duration::from_mins(1);
 
 /// What was done.
 #[derive(Debug)]
