@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use process::config::Kind;
+use process::config::{self, Declaration, Fallback, Kind, Source};
 
 use crate::documents::{GROUPS, root};
 
@@ -14,6 +14,14 @@ const PROCESSES: [(&str, &str); 4] = [
     ("egress", r#"["serve", "egress"]"#),
 ];
 const SERVERS: [&str; 2] = ["rabbitmq", "postgres"];
+/// Passes the lines of `.env` on, if there is one. What is below `environment` goes before them.
+const SETTINGS_OF_PEOPLE: &str = "[{ path: .env, required: false }]";
+/// What may come from the shell as well, the processes that are told, and how it is said.
+const INTERPOLATED: [(&str, &[&str], &str); 2] = [
+    ("ONHAND_SHARDS", &["migrate", "ingress", "inventory", "egress"], "${ONHAND_SHARDS:-16}"),
+    // Blank is absent, so nothing is made in shops for an address that they cannot reach.
+    ("ONHAND_PUBLIC_URL", &["ingress", "inventory"], "${ONHAND_PUBLIC_URL:-}"),
+];
 /// What every process has to agree on.
 const AGREED: [&str; 4] =
     ["ONHAND_DATABASE_URL_FILE", "ONHAND_BROKER_URL_FILE", "ONHAND_SECRET_KEY_FILE", "ONHAND_SHARDS"];
@@ -46,6 +54,42 @@ fn compose() -> BTreeMap<String, String> {
     read(&std::fs::read_to_string(root().join("docker-compose.yml")).expect("the file is there"))
 }
 
+fn declared() -> impl Iterator<Item = &'static Declaration> {
+    GROUPS.iter().flat_map(|group| group.settings)
+}
+
+/// The names of the secret settings of alerts, with the file of each.
+fn secrets_of_alerts() -> Vec<(&'static str, String)> {
+    declared()
+        .filter(|setting| setting.name.starts_with("ONHAND_ALERT_") && matches!(setting.kind, Kind::Secret))
+        .map(|setting| (setting.name, setting.name.trim_start_matches("ONHAND_").to_ascii_lowercase()))
+        .collect()
+}
+
+/// What is below `environment` of one service.
+fn environment(compose: &BTreeMap<String, String>, service: &str) -> BTreeMap<String, String> {
+    let below = format!("services/{service}/environment/");
+    let variables = compose.iter().filter_map(|(path, value)| Some((path.strip_prefix(&below)?, value)));
+    variables.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
+}
+
+/// What a process is told if `.env` has these lines.
+fn told(compose: &BTreeMap<String, String>, service: &str, lines: &[(&str, &str)]) -> Source {
+    let mut source = Source::from_pairs(lines.iter().copied());
+    for (name, value) in environment(compose, service) {
+        let value = match value.strip_prefix("${").and_then(|value| value.strip_suffix('}')) {
+            Some(variable) => {
+                let (of, default) = variable.split_once(":-").expect("it has a default");
+                let line = lines.iter().find(|(name, value)| *name == of && !value.is_empty());
+                line.map_or(default, |(_, value)| *value).to_owned()
+            }
+            None => value,
+        };
+        source.set(&name, &value);
+    }
+    source
+}
+
 #[test]
 fn every_process_is_there_with_its_health_and_nothing_listens_outside() {
     let compose = compose();
@@ -55,6 +99,9 @@ fn every_process_is_there_with_its_health_and_nothing_listens_outside() {
         assert_eq!(said(format!("services/{process}/image")), Some("onhand"));
         let waits = if process == "migrate" { "rabbitmq" } else { "migrate" };
         assert!(said(format!("services/{process}/depends_on/{waits}/condition")).is_some(), "{process}");
+        // One that is to end may be tried again, but not for ever.
+        let again = if process == "migrate" { "on-failure:5" } else { "unless-stopped" };
+        assert_eq!(said(format!("services/{process}/restart")), Some(again));
     }
     let watched = SERVERS.into_iter().chain(PROCESSES.map(|(process, _)| process));
     for service in watched.filter(|service| *service != "migrate") {
@@ -65,12 +112,16 @@ fn every_process_is_there_with_its_health_and_nothing_listens_outside() {
     assert_eq!(ports.len(), 2);
     assert!(ports.iter().all(|(_, port)| port.starts_with("127.0.0.1:")), "{ports:?}");
     assert!(said("services/rabbitmq/image".to_owned()).is_some_and(|image| image.starts_with("rabbitmq:4")));
+    // Its health check makes no cookie that the server cannot read, and that of PostgreSQL asks the server that stays.
+    assert_eq!(said("services/rabbitmq/user".to_owned()), Some("rabbitmq"));
+    let asked = said("services/postgres/healthcheck/test".to_owned());
+    assert!(asked.is_some_and(|test| test.contains(r#""--host", "127.0.0.1""#)), "{asked:?}");
 }
 
 #[test]
 fn every_variable_is_a_setting_and_secrets_are_files() {
     let compose = compose();
-    let declared: Vec<_> = GROUPS.iter().flat_map(|group| group.settings).collect();
+    let declared: Vec<_> = declared().collect();
     let variables = compose.iter().filter_map(|(path, value)| {
         let (service, name) = path.strip_prefix("services/")?.split_once("/environment/")?;
         name.starts_with("ONHAND_").then_some((service, name, value))
@@ -83,7 +134,8 @@ fn every_variable_is_a_setting_and_secrets_are_files() {
         });
         assert!(setting.is_some() || secret.is_some(), "{service}: {name} is no setting");
         let plain = setting.is_some_and(|setting| matches!(setting.kind, Kind::Secret));
-        assert!(!plain, "{service}: {name} is a secret; give it by a file");
+        // Blank takes away what `.env` says.
+        assert!(!plain || value == r#""""#, "{service}: {name} is a secret; give it by a file");
         if let Some(file) = secret.and_then(|_| value.strip_prefix("/run/secrets/")) {
             assert!(compose.contains_key(&format!("secrets/{file}/file")), "{service}: {value} is not there");
         }
@@ -98,39 +150,100 @@ fn every_variable_is_a_setting_and_secrets_are_files() {
     }
 }
 
-/// What inventory is to know of alerts reaches it, and what is secret of that is a file that can be filled in.
+/// Every setting can be a line of `.env`, and those of [`INTERPOLATED`] can come from the shell as well.
+#[test]
+fn what_people_set_reaches_every_process() {
+    let compose = compose();
+    for (process, _) in PROCESSES {
+        let from = compose.get(&format!("services/{process}/env_file")).map(String::as_str);
+        assert_eq!(from, Some(SETTINGS_OF_PEOPLE), "{process}");
+    }
+    let mut expected: Vec<_> = INTERPOLATED
+        .iter()
+        .flat_map(|(name, processes, value)| processes.iter().map(move |process| (*process, *name, *value)))
+        .collect();
+    expected.sort_unstable();
+    let mut found: Vec<_> = compose
+        .iter()
+        .filter(|(_, value)| value.contains("${"))
+        .filter_map(|(path, value)| {
+            let (service, name) = path.strip_prefix("services/")?.split_once("/environment/")?;
+            Some((service, name, value.as_str()))
+        })
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, expected);
+    let shards = declared().find(|setting| setting.name == "ONHAND_SHARDS").expect("it is a setting");
+    assert!(
+        matches!(shards.fallback, Fallback::Number(16)),
+        "the same where nothing is set: {:?}",
+        shards.fallback
+    );
+}
+
+/// Where a process listens and keeps things inside its container is no matter of `.env`.
+#[test]
+fn what_holds_inside_a_container_is_said_here() {
+    let compose = compose();
+    let inside: [(&str, &[&str]); 3] = [
+        ("ingress", &["ONHAND_INGRESS_LISTEN", "ONHAND_INGRESS_SPOOL_DIR"]),
+        ("inventory", &["ONHAND_INVENTORY_LISTEN", "ONHAND_URL", "ONHAND_DATA_DIR"]),
+        ("egress", &["ONHAND_EGRESS_LISTEN"]),
+    ];
+    for (process, names) in inside {
+        let set = environment(&compose, process);
+        assert!(names.iter().all(|name| set.contains_key(*name)), "{process}: {set:?}");
+        let port = set[names[0]].strip_prefix("0.0.0.0:").expect("other containers reach it");
+        let asked = &compose[&format!("services/{process}/healthcheck/test")];
+        assert!(asked.contains(&format!("http://127.0.0.1:{port}/readyz")), "{process}: {asked}");
+    }
+}
+
+/// What is secret of telling people of alerts is a file that can be filled in, and given to inventory alone.
 #[test]
 fn whoever_is_to_be_told_of_alerts_can_be_set_up() {
     let compose = compose();
     let script = std::fs::read_to_string(root().join("deploy/compose/make-secrets.sh")).expect("it is there");
-    let mounted: Vec<&String> = compose
-        .iter()
-        .filter(|(path, _)| path.starts_with("services/inventory/secrets/"))
-        .map(|(_, name)| name)
-        .collect();
-    let alerts =
-        GROUPS.iter().flat_map(|group| group.settings).filter(|s| s.name.starts_with("ONHAND_ALERT_"));
-    let (mut told, mut secret) = (0, 0);
-    for setting in alerts {
-        let is_secret = matches!(setting.kind, Kind::Secret);
-        let name = if is_secret { format!("{}_FILE", setting.name) } else { setting.name.to_owned() };
-        let Some(value) = compose.get(&format!("services/inventory/environment/{name}")) else {
-            assert!(!is_secret, "{name} is not passed");
-            continue;
-        };
-        told += 1;
-        // Blank is the same as absent.
-        assert!(value.starts_with(&format!("${{{name}:-")), "{name}: {value}");
-        if is_secret {
-            secret += 1;
-            let file = setting.name.trim_start_matches("ONHAND_").to_ascii_lowercase();
-            assert!(mounted.contains(&&file), "{file}: {mounted:?}");
-            let path = compose.get(&format!("secrets/{file}/file")).map(String::as_str);
-            assert_eq!(path, Some(format!("./deploy/compose/secrets/{file}").as_str()));
-            assert!(script.contains(&file), "{file} is not made");
+    let files = secrets_of_alerts();
+    assert_eq!(files.len(), 3);
+    for (_, file) in files {
+        for (process, _) in PROCESSES {
+            let below = format!("services/{process}/secrets/");
+            let given = compose.iter().any(|(path, name)| path.starts_with(&below) && *name == file);
+            assert_eq!(given, process == "inventory", "{process}: {file}");
         }
+        let path = compose.get(&format!("secrets/{file}/file")).map(String::as_str);
+        assert_eq!(path, Some(format!("./deploy/compose/secrets/{file}").as_str()));
+        assert!(script.contains(&file), "{file} is not made");
     }
-    assert_eq!((told, secret), (7, 3));
+}
+
+/// Every process reads these settings. Whoever is not given the files must not look for them, whatever `.env` says.
+#[test]
+fn what_is_said_of_alerts_keeps_no_other_process_from_starting() {
+    let compose = compose();
+    let in_files: Vec<(String, String)> = secrets_of_alerts()
+        .into_iter()
+        .map(|(name, file)| (format!("{name}_FILE"), format!("/run/secrets/{file}")))
+        .collect();
+    let in_files: Vec<_> = in_files.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    // Each without what it needs besides.
+    let in_lines = [
+        ("ONHAND_ALERT_WEBHOOK_URL", "https://ops.example/"),
+        ("ONHAND_ALERT_SMTP_URL", "smtps://mail.example"),
+    ];
+    for lines in [&in_files[..], &in_lines[..]] {
+        let read = |process| {
+            let source = told(&compose, process, lines);
+            config::read(&source, GROUPS, notices::Channels::from_source)
+        };
+        for process in ["ingress", "egress"] {
+            let tells = read(process).map(|channels| channels.webhook.is_some() || channels.mail.is_some());
+            assert!(matches!(tells, Ok(false)), "{process}: {tells:?}");
+        }
+        // Inventory does look: here there are no such files, and not all that is needed.
+        assert!(read("inventory").is_err());
+    }
 }
 
 #[test]

@@ -16,6 +16,12 @@ command or the API.
 This page and `.env.example` are written by `cargo xtask docs` from the declarations in the code.
 ";
 
+const HEADING: &str = "\
+# Every setting with its default. docs/configuration.md says more.
+# In `.env` beside docker-compose.yml these lines reach every process. What that file says itself goes before them: where the
+# processes listen, their directories, the secret key. It gives ONHAND_DATABASE_URL and ONHAND_BROKER_URL in files: leave them out.
+";
+
 /// The text of `docs/configuration.md`.
 pub fn configuration_page(groups: &[Group]) -> String {
     let mut page = INTRODUCTION.to_owned();
@@ -27,7 +33,7 @@ pub fn configuration_page(groups: &[Group]) -> String {
 
 /// The text of `.env.example`: every setting commented out with its default.
 pub fn env_example(groups: &[Group]) -> String {
-    let heading = "# Every setting with its default. docs/configuration.md says more.\n".to_owned();
+    let heading = HEADING.to_owned();
     let sections = groups.iter().map(|group| {
         let settings: Vec<String> = group.settings.iter().map(example_lines).collect();
         format!("\n# -- {}\n{}", group.title, settings.concat())
@@ -148,15 +154,13 @@ Only for the test.
 
     #[test]
     fn the_example_has_every_default_commented_out() {
-        let expected = "\
-# Every setting with its default. docs/configuration.md says more.
-
+        let expected = "
 # -- Test
 # How often a shop is read.
 # ONHAND_TEST_POLL_INTERVAL_MS=500
 # Opens it.
 # ONHAND_TEST_KEY_SECRET=
 ";
-        assert_eq!(env_example(GROUPS), expected);
+        assert_eq!(env_example(GROUPS), format!("{HEADING}{expected}"));
     }
 }
