@@ -58,6 +58,15 @@ impl InventoryTx {
         }
     }
 
+    /// The same, and nothing is applied for them until the end either: this waits for whoever is at it.
+    pub async fn lock_out_shops(&mut self, shops: &[ShopId]) -> Result<(), Error> {
+        match &mut self.backend {
+            // Nobody else writes.
+            Backend::Sqlite(_) => Ok(()),
+            Backend::Postgres(tx) => tx.lock_out_shops(shops).await,
+        }
+    }
+
     /// The shops that there are, with their states; as after [`InventoryTx::keep_mapping`].
     pub async fn keep_shops(&mut self, shops: &[ShopId]) -> Result<Vec<(ShopId, ShopState)>, Error> {
         match &mut self.backend {

@@ -366,11 +366,31 @@ impl Inventory {
     /// Changes a shop; the levels of what it sells are computed anew. Another meaning of its statuses counts for an order
     /// from its next change.
     pub async fn change_shop(&self, shop: ShopId, settings: &ShopSettings) -> Result<Changed, Error> {
+        let changed = self.change_shop_if(shop, None, settings).await?;
+        Ok(changed.unwrap_or(Changed::Unknown))
+    }
+
+    /// The same, if its settings are still `before`; `None` if somebody else has changed them.
+    pub async fn change_shop_from(
+        &self,
+        shop: ShopId,
+        before: &ShopSettings,
+        settings: &ShopSettings,
+    ) -> Result<Option<Changed>, Error> {
+        self.change_shop_if(shop, Some(before), settings).await
+    }
+
+    async fn change_shop_if(
+        &self,
+        shop: ShopId,
+        expected: Option<&ShopSettings>,
+        settings: &ShopSettings,
+    ) -> Result<Option<Changed>, Error> {
         let now = clock::now();
         let done = patiently(|| async {
             let mut tx = self.shared.store.begin_inventory().await?;
-            let changed = registry::change_shop(&mut tx, shop, settings, now).await?;
-            if changed == Changed::Done {
+            let changed = registry::change_shop(&mut tx, shop, expected, settings, now).await?;
+            if changed == Some(Changed::Done) {
                 tx.commit().await?;
             }
             Ok(changed)
@@ -395,16 +415,19 @@ impl Inventory {
 
     /// Publishes every level of a shop again, whether that was done or not: a transport lost them. How many are.
     pub async fn republish(&self, shop: ShopId) -> Result<u64, Error> {
-        let again = self.shared.store.publish_again(shop, clock::now()).await?;
+        let again = patiently_once(|| self.shared.store.publish_again(shop, clock::now())).await?;
         self.shared.wake_relay();
         Ok(again)
     }
 
     /// Asks ingress to read something of a shop again.
     pub async fn wish(&self, wishes: &[Wish]) -> Result<(), Error> {
-        let mut tx = self.shared.store.begin_inventory().await?;
-        tx.wish(wishes, clock::now()).await?;
-        tx.commit().await?;
+        let wished = patiently(|| async {
+            let mut tx = self.shared.store.begin_inventory().await?;
+            tx.wish(wishes, clock::now()).await?;
+            tx.commit().await
+        });
+        wished.await?;
         self.shared.wake_relay();
         Ok(())
     }

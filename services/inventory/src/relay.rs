@@ -49,6 +49,7 @@ enum RelayError {
 pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: CancellationToken) {
     let relay = Relay { publisher: shared.bus.publisher(), shared };
     let mut marking = Marking::default();
+    let mut unasked = Vec::new();
     let mut failures = 0;
     let mut looked_at = Instant::now();
     relay.shared.fresh.look();
@@ -62,7 +63,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: Cancellatio
         if looks {
             looked_at = Instant::now();
         }
-        let wait = match relay.round(looks, &mut marking).await {
+        let wait = match relay.round(looks, &mut marking, &mut unasked).await {
             Ok(()) => {
                 failures = 0;
                 pulse.good();
@@ -123,11 +124,18 @@ impl Marking {
 
 impl Relay {
     /// What was just committed, or all that waits in the database if somebody `looks` there.
-    async fn round(&self, looks: bool, marking: &mut Marking) -> Result<(), RelayError> {
+    async fn round(
+        &self,
+        looks: bool,
+        marking: &mut Marking,
+        unasked: &mut Vec<ReadWanted>,
+    ) -> Result<(), RelayError> {
         if looks {
             // What is not marked yet would be found once more.
             marking.end().await?;
-            tokio::try_join!(self.levels_that_wait(marking), self.wishes(), self.shipments())?;
+            // One that cannot be read keeps no other from its turn.
+            let done = tokio::join!(self.levels_that_wait(marking), self.wishes(), self.shipments());
+            done.0.and(done.1).and(done.2)?;
         } else {
             let (levels, are_left) = self.shared.fresh.take(PAGE);
             self.levels(&levels, marking).await?;
@@ -135,7 +143,7 @@ impl Relay {
                 self.shared.wake_relay.notify_one();
             }
         }
-        self.rereads().await
+        self.rereads(unasked).await
     }
 
     async fn levels_that_wait(&self, marking: &mut Marking) -> Result<(), RelayError> {
@@ -221,31 +229,34 @@ impl Relay {
         }
     }
 
-    async fn rereads(&self) -> Result<(), RelayError> {
+    async fn rereads(&self, unasked: &mut Vec<ReadWanted>) -> Result<(), RelayError> {
         if !self.shared.take_reread_hint() {
             return Ok(());
         }
-        let outcome = self.ask_rereads().await;
+        let outcome = self.ask_rereads(unasked).await;
         if outcome.is_err() {
             self.shared.hint_rereads();
         }
         outcome
     }
 
-    async fn ask_rereads(&self) -> Result<(), RelayError> {
+    /// Noted before they are asked for: batches write the same rows, and must not wait for the broker. What could not be asked
+    /// is kept for the next round; should this process end before, it is asked for after [`ASK_AGAIN_AFTER`].
+    async fn ask_rereads(&self, unasked: &mut Vec<ReadWanted>) -> Result<(), RelayError> {
         loop {
-            let now = clock::now();
-            let mut tx = self.shared.store.begin_inventory().await?;
-            let keys = tx.rereads_to_ask(now, now - ASK_AGAIN_AFTER, page_rows()).await?;
-            if keys.is_empty() {
-                return Ok(());
+            if unasked.is_empty() {
+                let now = clock::now();
+                let mut tx = self.shared.store.begin_inventory().await?;
+                let keys = tx.rereads_to_ask(now, now - ASK_AGAIN_AFTER, page_rows()).await?;
+                if keys.is_empty() {
+                    return Ok(());
+                }
+                tx.commit().await?;
+                let wish = |(shop, order)| Wish { shop, what: store::Wanted::Order(order) };
+                *unasked = gather(keys.into_iter().map(wish));
             }
-            let wanted = gather(
-                keys.into_iter().map(|(shop, order)| Wish { shop, what: store::Wanted::Order(order) }),
-            );
-            // Asked first: if the mark is lost the question is only put twice.
-            self.ask(&wanted).await?;
-            tx.commit().await?;
+            self.ask(unasked).await?;
+            unasked.clear();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use values::{HolderId, ReadNumber, ShopId, Timestamp};
 
-use super::parameters::{all, maybe, one, page, rows, run, with};
+use super::parameters::{all, maybe, page, rows, run, with};
 use super::{Postgres, WriteTx, commit};
 use crate::error::Error;
 use crate::ingress::SettleHold;
@@ -26,6 +26,8 @@ const OPEN_RUN: &str = concat!(
     run_columns!(),
     " FROM ingress.reconciliations WHERE shop = $1 AND state IN ('waiting', 'running')"
 );
+
+const ENDED: &str = "the one before has ended at this moment";
 
 const CHOOSE: &str = "
 INSERT INTO ingress.reconciled (run, holder, parent, sku, state, due_at, class, action)
@@ -202,7 +204,8 @@ impl Postgres {
             .and(now.micros());
         let added: Option<(i64,)> = maybe(&mut *tx, doing, ADD_RUN, parameters).await?;
         let Some((added,)) = added else {
-            let open: RunColumns = one(&mut *tx, doing, OPEN_RUN, with(new.shop.get())).await?;
+            let open: Option<RunColumns> = maybe(&mut *tx, doing, OPEN_RUN, with(new.shop.get())).await?;
+            let open = open.ok_or(Error::Busy { doing, source: ENDED.into() })?;
             return Ok(RunAdded::UnderWay(run_row(open)?.id));
         };
         if let Some(chosen) = &new.chosen {

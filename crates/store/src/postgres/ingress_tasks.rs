@@ -2,7 +2,7 @@
 
 use values::{ShopId, Timestamp};
 
-use super::parameters::{all, maybe, one, run, with};
+use super::parameters::{all, maybe, run, with};
 use super::{Postgres, commit};
 use crate::error::Error;
 use crate::reading::{OPEN_TASKS_MAX, Reading, Task, TaskKind, TaskProgress};
@@ -19,10 +19,13 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('task of ' || 
 const ADD_TASK: &str = "
 INSERT INTO ingress.tasks (shop, kind, state, done, total, phase, report, created_at, updated_at)
 SELECT $1, $2, 'waiting', 0, NULL, '', '', $3, $3
- WHERE NOT EXISTS (SELECT 1 FROM ingress.tasks WHERE shop = $1 AND kind = $2 AND state = 'waiting')";
+ WHERE NOT EXISTS (SELECT 1 FROM ingress.tasks WHERE shop = $1 AND kind = $2 AND state = 'waiting')
+RETURNING id";
 
 const WAITING_TASK: &str = "
-SELECT max(id) FROM ingress.tasks WHERE shop = $1 AND kind = $2 AND state = 'waiting'";
+SELECT id FROM ingress.tasks WHERE shop = $1 AND kind = $2 AND state = 'waiting' ORDER BY id DESC LIMIT 1";
+
+const BEGUN: &str = "the same was begun at this moment";
 
 const WAITING_TASKS: &str = concat!(
     "SELECT ",
@@ -73,11 +76,17 @@ impl Postgres {
         let mut tx = self.write().await?;
         run(&mut *tx, doing, LOCK, with(shop.get())).await?;
         let parameters = with(shop.get()).and(kind.as_str()).and(now.micros());
-        run(&mut *tx, doing, ADD_TASK, parameters).await?;
-        let parameters = with(shop.get()).and(kind.as_str());
-        let (waiting,) = one(&mut *tx, doing, WAITING_TASK, parameters).await?;
+        let added: Option<(i64,)> = maybe(&mut *tx, doing, ADD_TASK, parameters).await?;
+        let task = if let Some((added,)) = added {
+            added
+        } else {
+            // It waited a moment ago. If it has been begun since, it may be past what somebody wants done now.
+            let waiting = maybe(&mut *tx, doing, WAITING_TASK, with(shop.get()).and(kind.as_str())).await?;
+            let (waiting,): (i64,) = waiting.ok_or(Error::Busy { doing, source: BEGUN.into() })?;
+            waiting
+        };
         commit(tx).await?;
-        Ok(waiting)
+        Ok(task)
     }
 
     pub(crate) async fn waiting_tasks(&self, shop: ShopId) -> Result<Vec<Task>, Error> {

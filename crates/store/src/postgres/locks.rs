@@ -10,7 +10,7 @@ pub(super) type Version = (i64, i64);
 /// The same, and the shop's state.
 pub(super) type Kept = (i64, i64, String);
 
-/// Against a catalogue of the same shop, and against who resolves its listings.
+/// Against a catalogue of the same shop, and against who resolves its listings or applies its orders.
 const CHANGE_MAPPING: &str = "SELECT id FROM inventory.shops WHERE id = ANY ($1) ORDER BY id FOR UPDATE";
 
 const KEEP_MAPPING: &str =

@@ -5,7 +5,7 @@ use values::{OrderId, ShopId, Timestamp};
 
 use super::parameters::{all, none, one, run, with};
 use super::registry::{SHOPS, shop_numbers};
-use super::{PgInventoryTx, Postgres, WriteTx, commit, outbox};
+use super::{PgInventoryTx, Postgres, WriteTx, commit, locks, outbox};
 use crate::error::Error;
 use crate::registry::{NewShop, OpenOrders, Opening, ShopAdded, ShopRemoved, StillHeld};
 use crate::rows::registry::{Known, ShopColumns, WEBHOOK_TOKEN, known_address, shop};
@@ -70,6 +70,8 @@ impl Postgres {
     ) -> Result<ShopRemoved, Error> {
         let mut tx = self.write().await?;
         let shop = shop.get();
+        // Whoever applies something for it has found it in service, and its stocks there.
+        locks::change_mapping(&mut tx, vec![shop]).await?;
         let parameters = with(shop).and(orders == OpenOrders::Release);
         if run(&mut *tx, "remove a shop", REMOVE, parameters).await? == 0 {
             return Ok(ShopRemoved::Unknown);

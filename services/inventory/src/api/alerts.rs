@@ -15,6 +15,7 @@ use super::names::{self, Shops};
 use super::page::{Page, PageQuery};
 use super::problem::Problem;
 use super::wire::Time;
+use crate::error::patiently;
 
 /// Something people should know of, or should have.
 #[derive(Debug, Serialize, ToSchema)]
@@ -123,7 +124,8 @@ pub(super) async fn acknowledge(
     caller: Caller,
     Path(id): Path<i64>,
 ) -> Result<Json<AlertBody>, Problem> {
-    let alert = parts.store.acknowledge_alert(id, &caller.name, clock::now()).await?;
+    let now = clock::now();
+    let alert = patiently(|| parts.store.acknowledge_alert(id, &caller.name, now)).await?;
     let alert = alert.ok_or_else(|| Problem::not_found(format_args!("alert {id}")))?;
     let shops = shops_of(&parts.store, std::slice::from_ref(&alert)).await?;
     Ok(Json(AlertBody::new(alert, &shops)))

@@ -35,6 +35,7 @@ use super::names::Warehouses;
 use super::operations::{REPLAYED, key_reused, reason_of, reason_text};
 use super::problem::{Kind, Problem, Reason};
 use super::{Served, Shared};
+use crate::error::patiently;
 use crate::{OPERATIONS_MAX, Operated, OperationRequest, OperationRow};
 use checked::Checked;
 pub(super) use checked::refusal;
@@ -277,7 +278,7 @@ async fn name(parts: &Served, chunk: &[Line]) -> Result<(), Problem> {
     let names: BTreeMap<Sku, String> = named.collect();
     if !names.is_empty() {
         let names: Vec<_> = names.into_iter().collect();
-        parts.store.name_skus(&names).await?;
+        patiently(|| parts.store.name_skus(&names)).await?;
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use super::page::{Page, PageQuery};
 use super::problem::{Kind, Problem};
 use super::wire::{Amount, Time};
 use super::{Served, Shared, stock};
+use crate::error::patiently_once;
 
 /// Time that a comparison is given when nothing is said, in seconds. 100,000 stocks at a call a second take half of it.
 const TIMEOUT_SECONDS_DEFAULT: u64 = 3_600;
@@ -234,7 +235,7 @@ pub(super) async fn start(
         deadline: now + Duration::from_secs(timeout),
         chosen,
     };
-    let run = match parts.store.add_run(&new, now).await? {
+    let run = match patiently_once(|| parts.store.add_run(&new, now)).await? {
         RunAdded::Added(run) => run,
         RunAdded::UnderWay(run) => same(&parts, run, &new).await?,
     };

@@ -14,8 +14,8 @@ use process::clock;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use store::{
-    Changed, Connector, NewShop, Opening, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets, ShopState,
-    TaskKind, UnmappedCause, UnmappedStock, same_address,
+    Changed, Connector, NewShop, Opening, Scope, Shop, ShopAdded, ShopRemoved, ShopSecrets, ShopSettings,
+    ShopState, TaskKind, UnmappedCause, UnmappedStock, same_address,
 };
 use utoipa::ToSchema;
 use values::{HolderId, StockId};
@@ -27,10 +27,14 @@ use super::page::{Page, PageQuery};
 use super::problem::{Kind, Problem};
 use super::reconcile;
 use super::{Served, Shared, created, tasks};
+use crate::error::patiently;
 pub(super) use body::tag_map;
 use body::{AddShop, AddedShop, ChangeShop, ReadingCalls, ShopBody, Unmapped, WebhooksWord};
 use grants::AskedGrant;
 use removal::{RemoveQuery, RemovedShop};
+
+/// How often a change is worked out anew because somebody else has made one meanwhile.
+const CHANGES_MAX: u32 = 5;
 
 /// List shops
 ///
@@ -172,35 +176,55 @@ pub(super) async fn change(
     let schedule = change.reconcile.as_deref().map(reconcile::schedule).transpose()?;
     let secrets = change.secrets(parts.store.shop_secrets(shop.id).await?)?;
     if let Some(secrets) = secrets {
-        done(parts.store.set_shop_secrets(shop.id, &secrets).await?, &name)?;
+        done(patiently(|| parts.store.set_shop_secrets(shop.id, &secrets)).await?, &name)?;
     }
     if let Some(on) = change.match_names
         && on != parts.store.matches_names(shop.id).await?
     {
-        done(parts.store.set_matches_names(shop.id, on).await?, &name)?;
+        done(patiently(|| parts.store.set_matches_names(shop.id, on)).await?, &name)?;
         if on && shop.state == ShopState::Active {
             tasks::add(&parts.store, shop.id, TaskKind::Catalogue).await?;
         }
     }
-    if !same_address(&changed.url, &shop.settings.url) {
-        let shops = parts.store.shops(None).await?;
-        let in_service = |other: &&Shop| other.state != ShopState::Removed;
-        let other =
-            shops.iter().filter(in_service).find(|other| same_address(&other.settings.url, &changed.url));
-        if let Some(other) = other {
-            return Err(address_taken(&changed.url, &other.name));
-        }
-    }
-    if changed != shop.settings {
-        done(parts.inventory.change_shop(shop.id, &changed).await?, &name)?;
-        shop.settings = changed;
-    }
+    change_settings(&parts, &mut shop, changed, |now| change.settings(now, &warehouses)).await?;
     if let Some(schedule) = schedule {
-        parts.store.set_schedule(shop.id, schedule, clock::now()).await?;
+        patiently(|| parts.store.set_schedule(shop.id, schedule, clock::now())).await?;
     }
     let mut body = ShopBody::new(&shop, &warehouses);
     body.reconcile = Some(reconcile::schedule_text(&parts, shop.id).await?);
     Ok(Json(body))
+}
+
+/// Changes them to `wanted`. If somebody else has changed them meanwhile it is worked out anew what is wanted, so that his
+/// change stays.
+async fn change_settings(
+    parts: &Served,
+    shop: &mut Shop,
+    mut wanted: ShopSettings,
+    of: impl Fn(&ShopSettings) -> Result<ShopSettings, Problem>,
+) -> Result<(), Problem> {
+    for _ in 0..CHANGES_MAX {
+        if wanted == shop.settings {
+            return Ok(());
+        }
+        if !same_address(&wanted.url, &shop.settings.url) {
+            let shops = parts.store.shops(None).await?;
+            let in_service = |other: &&Shop| other.state != ShopState::Removed;
+            let other =
+                shops.iter().filter(in_service).find(|other| same_address(&other.settings.url, &wanted.url));
+            if let Some(other) = other {
+                return Err(address_taken(&wanted.url, &other.name));
+            }
+        }
+        if let Some(changed) = parts.inventory.change_shop_from(shop.id, &shop.settings, &wanted).await? {
+            done(changed, &shop.name)?;
+            shop.settings = wanted;
+            return Ok(());
+        }
+        *shop = names::shop(&parts.store, &shop.name).await?;
+        wanted = of(&shop.settings)?;
+    }
+    Err(Problem::new(Kind::NotNow, "others change the shop all the time; repeating is safe"))
 }
 
 /// Disconnect a shop

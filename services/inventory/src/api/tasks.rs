@@ -15,6 +15,7 @@ use super::extract::Path;
 use super::names::{self, Shops};
 use super::problem::Problem;
 use super::wire::Time;
+use crate::error::patiently;
 
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -124,5 +125,5 @@ pub(super) async fn read(State(parts): State<Shared>, Path(id): Path<i64>) -> Re
 
 /// Asks for a job; its number.
 pub(super) async fn add(store: &Store, shop: ShopId, kind: TaskKind) -> Result<i64, Problem> {
-    Ok(store.add_task(shop, kind, clock::now()).await?)
+    Ok(patiently(|| store.add_task(shop, kind, clock::now())).await?)
 }

@@ -116,6 +116,25 @@ async fn a_shop_is_connected_and_changed() {
     api.end().await;
 }
 
+/// Each changes another part of it, at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_meet_are_all_there_afterwards() {
+    let api = Api::new().await;
+    api.post("/shops", &new_shop()).await.good(201);
+    for round in 1..=20 {
+        let (buffer, minutes) =
+            (json!({ "buffer": round.to_string() }), json!({ "pending_hold_minutes": round }));
+        let (first, second) =
+            tokio::join!(api.patch("/shops/berlin", &buffer), api.patch("/shops/berlin", &minutes));
+        first.good(200);
+        second.good(200);
+        let shop = api.get("/shops/berlin").await.good(200);
+        assert_eq!(shop.get("buffer"), buffer.get("buffer"), "round {round}");
+        assert_eq!(shop.get("pending_hold_minutes"), minutes.get("pending_hold_minutes"), "round {round}");
+    }
+    api.end().await;
+}
+
 #[tokio::test]
 async fn an_address_belongs_to_one_shop_also_after_it_was_removed() {
     let api = Api::new().await;

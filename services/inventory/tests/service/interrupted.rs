@@ -1,13 +1,13 @@
-//! What a person asked for while the connection that it went over was ended: it is tried again, and done once.
+//! What a person asks for meets others: the connection that it goes over is ended, a batch is at work, somebody else changes the same.
 
 use std::fmt::Debug;
 
 use inventory::DeadOutcome;
 use proto::{Message, Source};
-use store::{Changes, NewDead, OpenOrders, Opening, ShopAdded, ShopRemoved};
+use store::{Changed, Changes, NewDead, OpenOrders, Opening, ShopAdded, ShopRemoved};
 use values::{ShopId, Timestamp};
 
-use crate::world::{World, connected, seal, seen, sells, until};
+use crate::world::{World, connected, seal, seen, sells, units, until};
 
 /// Has it meet a lock and lose its connection there; what it comes to once nobody has the lock any more.
 async fn interrupted<T: Debug, E: Debug>(
@@ -54,7 +54,8 @@ async fn what_people_ask_for_outlives_a_connection() {
     let a_shop = "SELECT * FROM inventory.shops FOR UPDATE";
 
     let number = letter(&world, shop, &sale).await;
-    let replayed = interrupted(&world, a_letter, world.inventory().replay_dead(number)).await;
+    let replaying = Box::pin(world.inventory().replay_dead(number));
+    let replayed = interrupted(&world, a_letter, replaying).await;
     assert_eq!(replayed, DeadOutcome::Done);
     assert_eq!(world.store.movements(&"A".parse().unwrap(), 0, 10).await.unwrap().len(), 1, "once");
 
@@ -72,4 +73,49 @@ async fn what_people_ask_for_outlives_a_connection() {
     assert!(matches!(added, ShopAdded::Added { returned: false, .. }), "{added:?}");
     world.check().await;
     world.stop().await;
+}
+
+/// What is applied for a shop goes by what the shop is until it is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_changes_and_goes_once_what_is_applied_for_it_is_done() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    world.tell([sells(shop, 1, "A"), connected(shop, None)]).await;
+    let mut settings = world.settings();
+    settings.buffer = units(3);
+    let inventory = world.inventory();
+    let changed = after_a_batch(&world, inventory.change_shop(shop, &settings)).await;
+    assert_eq!(changed, Changed::Done);
+    let removed = after_a_batch(&world, inventory.remove_shop(shop, OpenOrders::Keep)).await;
+    assert!(matches!(removed, ShopRemoved::Removed(_)), "{removed:?}");
+    world.stop().await;
+}
+
+/// Whoever changes a part of it keeps what others changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_by_what_was_before_is_refused_once_it_is_something_else() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await;
+    let (mut first, mut second) = (shop.settings.clone(), shop.settings.clone());
+    first.buffer = units(3);
+    second.private_allowed = !second.private_allowed;
+    let inventory = world.inventory();
+    let changed = inventory.change_shop_from(shop.id, &shop.settings, &first).await.unwrap();
+    assert_eq!(changed, Some(Changed::Done));
+    assert_eq!(inventory.change_shop_from(shop.id, &shop.settings, &second).await.unwrap(), None);
+    let now = world.store.shops(Some(&[shop.id])).await.unwrap().remove(0).settings;
+    assert_eq!(now, first);
+    world.stop().await;
+}
+
+/// Waits while a batch has something of a shop in its hands, and comes to its end afterwards.
+async fn after_a_batch<T: Debug, E: Debug>(world: &World, asked: impl Future<Output = Result<T, E>>) -> T {
+    let mut batch = world.database.session();
+    batch.run("BEGIN").unwrap();
+    batch.run("SELECT * FROM inventory.shops FOR KEY SHARE").unwrap();
+    let ends = async {
+        until("it waits", async || (world.database.waiting() > 0).then_some(())).await;
+        batch.run("COMMIT").unwrap();
+    };
+    tokio::join!(asked, ends).0.unwrap()
 }

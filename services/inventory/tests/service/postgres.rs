@@ -28,6 +28,13 @@ impl Database {
         self.database.session().unwrap()
     }
 
+    /// How many wait for a lock.
+    pub(crate) fn waiting(&self) -> usize {
+        let sql = "SELECT pid FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        self.database.run(sql).len()
+    }
+
     /// Ends the connections that wait for a lock, as an operator or a shutdown does; how many there were.
     pub(crate) fn end_those_that_wait(&self) -> usize {
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

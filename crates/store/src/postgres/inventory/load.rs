@@ -151,6 +151,14 @@ impl PgInventoryTx {
         Ok(())
     }
 
+    pub(crate) async fn lock_out_shops(&mut self, shops: &[ShopId]) -> Result<(), Error> {
+        let wanted: BTreeSet<ShopId> = shops.iter().copied().collect();
+        locks::change_mapping(&mut self.tx, wanted.iter().map(|shop| shop.get()).collect()).await?;
+        // Nothing of them is remembered.
+        self.kept.extend(wanted.into_iter().map(|shop| (shop, None)));
+        Ok(())
+    }
+
     pub(crate) async fn keep_shops(&mut self, shops: &[ShopId]) -> Result<Vec<(ShopId, ShopState)>, Error> {
         let kept = self.keep(shops.iter().copied().collect()).await?;
         kept.into_iter().map(|(shop, _, state)| Ok((id("shop", shop)?, shop_state(&state)?))).collect()
