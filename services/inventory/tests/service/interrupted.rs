@@ -19,7 +19,12 @@ async fn interrupted<T: Debug, E: Debug>(
     other.run("BEGIN").unwrap();
     other.run(lock).unwrap();
     let lost = async {
-        until("it waits", async || (world.database.end_those_that_wait() > 0).then_some(())).await;
+        until("it waits", async || {
+            // What is asked for is driven by the same task.
+            tokio::task::yield_now().await;
+            (world.database.end_those_that_wait() > 0).then_some(())
+        })
+        .await;
         other.run("ROLLBACK").unwrap();
     };
     tokio::join!(asked, lost).0.unwrap()
@@ -114,7 +119,11 @@ async fn after_a_batch<T: Debug, E: Debug>(world: &World, asked: impl Future<Out
     batch.run("BEGIN").unwrap();
     batch.run("SELECT * FROM inventory.shops FOR KEY SHARE").unwrap();
     let ends = async {
-        until("it waits", async || (world.database.waiting() > 0).then_some(())).await;
+        until("it waits", async || {
+            tokio::task::yield_now().await;
+            (world.database.waiting() > 0).then_some(())
+        })
+        .await;
         batch.run("COMMIT").unwrap();
     };
     tokio::join!(asked, ends).0.unwrap()
