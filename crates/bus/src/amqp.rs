@@ -8,6 +8,7 @@ mod batch;
 mod confirms;
 mod consume;
 mod declare;
+mod drain;
 mod error;
 mod fallback;
 mod incoming;
@@ -18,6 +19,7 @@ mod options;
 mod publish;
 mod reshard;
 mod supervisor;
+mod trouble;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,7 @@ use fallback::Fallback;
 use link::Link;
 pub use options::{AmqpOptions, AmqpUrlError};
 pub use supervisor::Supervisor;
+use trouble::Trouble;
 
 use crate::bus::{BusError, Depth};
 use crate::topology::{Flow, QueueName, Topology};
@@ -66,6 +69,7 @@ struct Shared {
     link: watch::Receiver<Link>,
     consuming: watch::Receiver<Option<Arc<Connection>>>,
     fallback: Option<Fallback>,
+    trouble: Trouble,
     hands: BTreeMap<QueueName, Hand>,
 }
 
@@ -91,9 +95,10 @@ pub(crate) async fn open(
     let (submissions, submitted) = mpsc::channel(SUBMISSIONS_MAX);
     let names = Flow::ALL.into_iter().flat_map(|flow| topology.queues(flow));
     let hands = names.map(|name| (name, Hand::default())).collect();
-    let (ends, link, consuming) = supervisor::Ends::open(&options, topology, submitted).await?;
+    let trouble = Trouble::of_connections(&options);
+    let (ends, link, consuming) = supervisor::Ends::open(&options, topology, &trouble, submitted).await?;
     let room = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX));
-    let shared = Shared { topology, options, submissions, room, link, consuming, fallback, hands };
+    let shared = Shared { topology, options, submissions, room, link, consuming, fallback, trouble, hands };
     let amqp = Amqp { shared: Arc::new(shared) };
     Ok((amqp.clone(), Supervisor::new(amqp.shared, ends)))
 }
@@ -144,6 +149,18 @@ impl Shared {
             // The supervisor is gone, and with it whoever would wait here.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Waits until the broker takes none.
+    async fn until_not_up(&self) {
+        let mut link = self.link.clone();
+        // Without a supervisor it takes none either.
+        drop(link.wait_for(|link| *link != Link::Up).await);
+    }
+
+    /// Whether there is a connection to consume with.
+    fn consumes(&self) -> bool {
+        self.consuming.borrow().as_ref().is_some_and(|connection| connection.status().connected())
     }
 
     /// A channel to ask or to consume with, if there is a connection.

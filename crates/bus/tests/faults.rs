@@ -4,6 +4,8 @@
 
 #[path = "faults/broker.rs"]
 mod broker;
+#[path = "faults/logs.rs"]
+mod logs;
 #[path = "faults/proxy.rs"]
 mod proxy;
 #[path = "faults/queues.rs"]

@@ -11,6 +11,7 @@
 //!   database is away.
 //! * What is wanted of a reader (orders to read again, stocks to settle, tasks) lies in the store and outlives the process.
 
+mod backlog;
 mod connect;
 mod facts;
 mod observe;
@@ -163,6 +164,8 @@ pub fn start<C: Connect>(
         async move { bus.keeps_up(Flow::IngressReads, WISHES_WAIT_MAX).await.map_err(|lag| lag.to_string()) }
     });
     tasks.spawn_in(Stage::Intake, "ingress-check", keeps_up);
+    let measuring = backlog::measure(parts.hints, shared.observe.clone(), tasks.stopping(Stage::Intake));
+    tasks.spawn_in(Stage::Intake, "ingress: spool", measuring);
     Ok(Webhooks::new(&shared).router())
 }
 

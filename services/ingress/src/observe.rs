@@ -95,6 +95,11 @@ const READERS: Metric<Gauge> =
     Metric::gauge("onhand_ingress_readers_running", "Shops that are being read by this process.", &[]);
 const READERS_FAILING: Metric<Gauge> =
     Metric::gauge("onhand_ingress_readers_failing", "Shops whose last call failed.", &[]);
+const SPOOL_WAITING: Metric<Gauge> = Metric::gauge(
+    "onhand_ingress_spool_waiting",
+    "Messages that wait in the spool of this process for the broker.",
+    &[],
+);
 
 /// The metrics of ingress.
 pub const METRICS: &[Description] = &[
@@ -110,6 +115,7 @@ pub const METRICS: &[Description] = &[
     PUBLISH_RETRIES.description(),
     READERS.description(),
     READERS_FAILING.description(),
+    SPOOL_WAITING.description(),
 ];
 
 /// What became of a request to a webhook address.
@@ -197,6 +203,7 @@ pub(crate) struct Observe {
     publish_retries: Counter,
     readers: Gauge,
     readers_failing: Gauge,
+    spool_waiting: Gauge,
 }
 
 impl Observe {
@@ -214,6 +221,7 @@ impl Observe {
             publish_retries: metrics.counter(&PUBLISH_RETRIES),
             readers: metrics.gauge(&READERS),
             readers_failing: metrics.gauge(&READERS_FAILING),
+            spool_waiting: metrics.gauge(&SPOOL_WAITING),
         }
     }
 
@@ -357,6 +365,11 @@ impl Observe {
 
     pub(crate) fn shop_fails(&self, began: bool) {
         self.readers_failing.add(&[], if began { 1 } else { -1 });
+    }
+
+    /// The bus logs when it begins and when it ends.
+    pub(crate) fn spool_waiting(&self, messages: u64) {
+        self.spool_waiting.set(&[], i64::try_from(messages).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn shop_well(shop: ShopId) {

@@ -25,7 +25,8 @@ use uuid::Uuid;
 use super::declare::{BY_NAME, declare};
 use super::error::BrokerError;
 use super::linger::Lingering;
-use super::link::Link;
+use super::link::{ENDED, Link};
+use super::trouble::chain;
 use super::wire;
 use crate::publish::{CONFIRM_TIMEOUT, PublishError};
 use crate::topology::Topology;
@@ -117,7 +118,7 @@ pub(super) async fn serve(
     let mut events = pin!(connection.events_listener());
     let channel = match channel(connection).await {
         Ok(channel) => channel,
-        Err(error) => return Ended::Lost(error.to_string()),
+        Err(error) => return Ended::Lost(chain(&error)),
     };
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -188,7 +189,7 @@ async fn channel(connection: &Connection) -> Result<Channel, BrokerError> {
 /// A queue was deleted under us; its messages are lost, but what comes now need not be.
 async fn declare_again(connection: &Connection, topology: Topology) -> Result<(), String> {
     match timeout(DECLARE_WITHIN, declare(connection, topology)).await {
-        Ok(declared) => declared.map_err(|error| error.to_string()),
+        Ok(declared) => declared.map_err(|error| chain(&error)),
         Err(_elapsed) => Err("a queue is gone and cannot be declared again".to_owned()),
     }
 }
@@ -288,15 +289,20 @@ where
                 for (_, batch) in std::mem::take(&mut self.batches) {
                     batch.answer.send(batch.answers).ok();
                 }
-                link.send_replace(Link::Blocked(why));
+                // The broker may say so again.
+                if matches!(link.send_replace(Link::Blocked(why.clone())), Link::Up | Link::Away(_)) {
+                    tracing::warn!("the broker takes no messages now: {why}");
+                }
                 Ok(())
             }
             Some(Event::ConnectionUnblocked) => {
-                link.send_replace(Link::Up);
+                if matches!(link.send_replace(Link::Up), Link::Blocked(_)) {
+                    tracing::info!("the broker takes messages again");
+                }
                 Ok(())
             }
-            Some(Event::Error(error)) => Err(error.to_string()),
-            None => Err("the connection has ended".to_owned()),
+            Some(Event::Error(error)) => Err(chain(&error)),
+            None => Err(ENDED.to_owned()),
             Some(_) => Ok(()),
         }
     }
@@ -342,7 +348,7 @@ async fn send(channel: Channel, message: Outgoing, ticket: Ticket) -> Answer {
         Ok(Confirmation::Ack(returned)) => (Ok(true), returned),
         Ok(Confirmation::Nack(returned)) => (Ok(false), returned),
         Ok(Confirmation::NotRequested) => (Err("the channel does not confirm".to_owned()), None),
-        Err(error) => (Err(error.to_string()), None),
+        Err(error) => (Err(chain(&error)), None),
     };
     let returned = returned.map(|message| wire::message_id(&message.delivery.properties).unwrap_or_default());
     Answer { ticket, taken, returned }

@@ -10,10 +10,12 @@ use super::Amqp;
 use super::incoming::{Incoming, Lost, Next};
 use super::letters::{Letter, Letters};
 use super::link::Waits;
+use super::trouble::{Trouble, Use, chain};
 use crate::bus::BusError;
 use crate::consume::{ConsumeError, Handler, Limits, decide, wait};
 use crate::delivery::{Custody, Delivery, Disposition};
 use crate::keep::{KEEP_EVERY, Keeper, OfHandler};
+use crate::publish::PublishError;
 use crate::topology::QueueName;
 
 /// How often to look for letters that the broker has given up by itself.
@@ -22,13 +24,13 @@ const LETTERS_EVERY: Duration = Duration::from_secs(30);
 /// Why one turn with a channel came to its end.
 enum Ended {
     Stopped,
-    Lost,
+    Lost(String),
     Failed(ConsumeError),
 }
 
 impl From<Lost> for Ended {
-    fn from(Lost: Lost) -> Self {
-        Self::Lost
+    fn from(Lost(why): Lost) -> Self {
+        Self::Lost(why)
     }
 }
 
@@ -42,22 +44,32 @@ pub(crate) async fn run<H: Handler>(
     let limits = Limits { messages_max: limits.messages_max.max(1), ..limits };
     let mut waits = Waits::between_connections();
     let mut letters = Letters::new(amqp, queue);
+    let trouble = Trouble::of_queue(&amqp.shared.options, queue);
     while !stop.is_cancelled() {
-        match Incoming::open(amqp, queue, &limits).await {
+        let why = match Incoming::open(amqp, queue, &limits).await {
             Ok(incoming) => {
                 waits.began();
-                let mut turn = Turn { queue, limits, handler, stop, incoming, letters: &mut letters };
-                let ended = turn.batches().await;
+                let (letters, trouble) = (&mut letters, &trouble);
+                let mut turn = Turn { queue, limits, handler, stop, incoming, letters, trouble };
+                let ended = tokio::select! {
+                    biased;
+                    ended = turn.batches() => ended,
+                    never = trouble.over_if_it_holds(Use::Consuming) => match never {},
+                };
                 turn.incoming.close().await;
                 match ended {
                     Ended::Stopped => return Ok(()),
                     Ended::Failed(error) => return Err(error),
-                    Ended::Lost => {}
+                    Ended::Lost(why) => why,
                 }
             }
             Err(source @ BusError::UnknownQueue(_)) => return Err(ConsumeError::Open { queue, source }),
             // Away, or the queue was deleted and is about to be made again.
-            Err(_unavailable) => {}
+            Err(unavailable) => chain(&unavailable),
+        };
+        // That there is no connection is said once, and not for each queue.
+        if amqp.shared.consumes() {
+            trouble.is(Use::Consuming, &why);
         }
         wait(waits.next(), stop).await;
     }
@@ -75,7 +87,7 @@ pub(crate) async fn keep<K: Keeper>(
     let mut letters = Letters::new(amqp, queue);
     while !stop.is_cancelled() {
         match old_letters(&mut letters, keeper, queue, stop).await {
-            Ok(()) | Err(Ended::Lost | Ended::Stopped) => {}
+            Ok(()) | Err(Ended::Lost(_) | Ended::Stopped) => {}
             Err(Ended::Failed(error)) => return Err(error),
         }
         wait(KEEP_EVERY, stop).await;
@@ -91,6 +103,7 @@ struct Turn<'a, 'b, H> {
     stop: &'b CancellationToken,
     incoming: Incoming<'a>,
     letters: &'b mut Letters<'a>,
+    trouble: &'b Trouble,
 }
 
 impl<H: Handler> Turn<'_, '_, H> {
@@ -178,12 +191,16 @@ impl<H: Handler> Turn<'_, '_, H> {
         let custody = offer(&mut OfHandler(self.handler), one, self.queue, self.stop).await?;
         if custody.contains(&Custody::Left) {
             let mut waits = Waits::between_connections();
-            while self.letters.bury(&letter).await.is_err() {
+            while let Err(error) = self.letters.bury(&letter).await {
+                if !matches!(error, PublishError::Unavailable { .. }) {
+                    self.trouble.is(Use::Publishing, &chain(&error));
+                }
                 wait(waits.next(), self.stop).await;
                 if self.stop.is_cancelled() {
                     return Err(Ended::Stopped);
                 }
             }
+            self.trouble.is_over(Use::Publishing);
         }
         Ok(())
     }
@@ -197,7 +214,9 @@ async fn old_letters<K: Keeper>(
     stop: &CancellationToken,
 ) -> Result<(), Ended> {
     // Being unable to look is no reason to keep what is not dead from being handled.
-    let Ok(Some(mut pass)) = of_queue.pass().await else { return Ok(()) };
+    let pass = of_queue.pass().await;
+    of_queue.tell(pass.as_ref().err());
+    let Ok(Some(mut pass)) = pass else { return Ok(()) };
     let offered = loop {
         let letters = match of_queue.some(&mut pass).await {
             Ok(letters) if !letters.is_empty() => letters,

@@ -4,34 +4,26 @@
 //! queue goes there too, so that nothing of a shard key overtakes what was published before it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use proto::Envelope;
-use spool::{Claimed, Consumer, Limit, Outcome, Queue, Record, Seq, Spool, SpoolError};
+use spool::{Queue, Record, Spool, SpoolError};
 use tokio::sync::{Notify, OnceCell};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::link::Waits;
+use super::drain::Drain;
+use super::trouble::chain;
 use crate::bus::BusError;
+use crate::publish::PublishError;
 use crate::topology::{Flow, QueueName, Topology};
 
 /// What the queues of the spool are called that hold messages for the queue of this name.
-const PREFIX: &str = "out.";
-/// Most records published at a time from a queue of the spool.
-const DRAIN_RECORDS_MAX: usize = 4_096;
-/// Bytes after which no further record is added.
-const DRAIN_BYTES_MAX: usize = 8 << 20;
-/// Waits after the broker did not take what was in the spool.
-const DRAIN_AGAIN_MIN: Duration = Duration::from_millis(200);
-const DRAIN_AGAIN_MAX: Duration = Duration::from_secs(30);
-
-const LIMIT: Limit = Limit { records: DRAIN_RECORDS_MAX, bytes: DRAIN_BYTES_MAX, together: |_| usize::MAX };
-
+pub(super) const PREFIX: &str = "out.";
 /// The way of one queue through the spool.
 #[derive(Debug, Default)]
 struct Path {
@@ -55,6 +47,10 @@ pub(super) struct Fallback {
     paths: BTreeMap<QueueName, Path>,
     /// Queues of the spool for queues of another number of shards: they go first, and nothing passes them.
     left: Vec<Queue>,
+    /// It was said that messages are kept here, and not yet that all of them are with the broker.
+    told: AtomicBool,
+    /// All of them are.
+    emptied: Notify,
 }
 
 impl Fallback {
@@ -79,7 +75,14 @@ impl Fallback {
             }
         }
         drop(by_name);
-        Ok(Self { spool: spool.clone(), paths, left })
+        let (told, emptied) = (AtomicBool::new(false), Notify::new());
+        let fallback = Self { spool: spool.clone(), paths, left, told, emptied };
+        let waiting = fallback.waiting();
+        if waiting > 0 {
+            fallback.told.store(true, Ordering::Release);
+            tracing::info!(waiting, "messages of an earlier run wait in the spool for the broker");
+        }
+        Ok(fallback)
     }
 
     /// Messages that wait in the spool.
@@ -100,10 +103,17 @@ impl Fallback {
         self.paths.get(&name).is_some_and(|path| path.waiting() > 0) || self.left_waiting() > 0
     }
 
-    /// Stores messages, in this order; on disk when it returns.
-    pub(super) async fn store(&self, name: QueueName, messages: &[&Envelope]) -> Result<(), SpoolError> {
+    /// Stores messages, in this order; on disk when it returns. `why` is why the broker does not have them.
+    pub(super) async fn store(
+        &self,
+        name: QueueName,
+        messages: &[&Envelope],
+        why: Option<&PublishError>,
+    ) -> Result<(), SpoolError> {
         let path = self.paths.get(&name).expect("there is a path for every queue of the topology");
         let _entering = Entering::count(path, messages.len());
+        // Once they are counted: the spool is not empty before they are through it.
+        self.tell(name, why);
         let queue = path.queue.get_or_try_init(|| self.open_queue(name)).await?;
         let record = |envelope: &&Envelope| Record {
             key: envelope.properties.shard_key.get(),
@@ -116,25 +126,66 @@ impl Fallback {
         self.spool.queue(&format!("{PREFIX}{name}")).await
     }
 
-    /// Publishes what is in the spool whenever the broker takes it, until `stop`.
-    pub(super) async fn drain(&self, shared: &Shared, stop: &CancellationToken) {
-        let draining = async {
-            join_all(self.left.iter().map(async |queue| Drain::of(shared, queue).run().await)).await;
-            join_all(self.paths.values().map(|path| drain_path(shared, path))).await;
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = draining => {}
+    fn tell(&self, name: QueueName, why: Option<&PublishError>) {
+        if !self.told.swap(true, Ordering::AcqRel) {
+            let why = why.map_or_else(|| "others wait there".to_owned(), |error| chain(error));
+            tracing::warn!(queue = %name, "messages are kept in the spool from now on: {why}");
         }
     }
-}
 
-async fn drain_path(shared: &Shared, path: &Path) {
-    let mut drain = None;
-    loop {
-        path.filled.notified().await;
-        if let Some(queue) = path.queue.get() {
-            drain.get_or_insert_with(|| Drain::of(shared, queue)).run().await;
+    /// What was in one queue of the spool is with the broker.
+    fn one_is_empty(&self) {
+        if self.waiting() == 0 {
+            self.emptied.notify_one();
+            if self.told.swap(false, Ordering::AcqRel) {
+                tracing::info!("the spool is empty: the broker has every message");
+            }
+        }
+    }
+
+    /// Publishes what is in the spool whenever the broker takes it, until `stop`. What waits then is published still, as long
+    /// as the broker takes it and for no longer than [`AmqpOptions::emptying_for`](super::AmqpOptions::emptying_for).
+    pub(super) async fn drain(&self, shared: &Shared, stop: &CancellationToken) {
+        let mut draining = pin!(async {
+            join_all(self.left.iter().map(async |queue| {
+                Drain::of(shared, queue, None).run().await;
+                self.one_is_empty();
+            }))
+            .await;
+            join_all(self.paths.iter().map(|(name, path)| self.drain_path(shared, *name, path))).await;
+        });
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _never = &mut draining => {}
+        }
+        tokio::select! {
+            biased;
+            () = self.until_empty() => return,
+            _never = &mut draining => {}
+            () = shared.until_not_up() => {}
+            () = sleep(shared.options.emptying_max) => {}
+        }
+        let waiting = self.waiting();
+        tracing::warn!(
+            waiting,
+            "messages stay in the spool: they go to the broker when the process runs again"
+        );
+    }
+
+    async fn drain_path(&self, shared: &Shared, name: QueueName, path: &Path) {
+        let mut drain = None;
+        loop {
+            path.filled.notified().await;
+            if let Some(queue) = path.queue.get() {
+                drain.get_or_insert_with(|| Drain::of(shared, queue, Some(name))).run().await;
+            }
+            self.one_is_empty();
+        }
+    }
+
+    async fn until_empty(&self) {
+        while self.waiting() > 0 {
+            self.emptied.notified().await;
         }
     }
 }
@@ -158,72 +209,5 @@ impl Drop for Entering<'_> {
     fn drop(&mut self) {
         self.path.entering.fetch_sub(self.count, Ordering::AcqRel);
         self.path.filled.notify_one();
-    }
-}
-
-/// Takes one queue of the spool to the broker.
-struct Drain<'a> {
-    shared: &'a Shared,
-    queue: &'a Queue,
-    consumer: Option<Consumer>,
-    waits: Waits,
-}
-
-/// Why a batch is not wholly with the broker.
-enum Stuck {
-    Spool,
-    Broker,
-}
-
-impl<'a> Drain<'a> {
-    fn of(shared: &'a Shared, queue: &'a Queue) -> Self {
-        Self { shared, queue, consumer: None, waits: Waits::new(DRAIN_AGAIN_MIN, DRAIN_AGAIN_MAX) }
-    }
-
-    /// Until the queue is empty.
-    async fn run(&mut self) {
-        while self.queue.waiting() > 0 {
-            self.shared.until_up().await;
-            match self.batch().await {
-                Ok(()) => self.waits.worked(),
-                Err(stuck) => {
-                    if matches!(stuck, Stuck::Spool) {
-                        // After an error it is of no more use.
-                        self.consumer = None;
-                    }
-                    sleep(self.waits.next()).await;
-                }
-            }
-        }
-    }
-
-    async fn batch(&mut self) -> Result<(), Stuck> {
-        let consumer = match &mut self.consumer {
-            Some(consumer) => consumer,
-            empty => {
-                let consumer = self.queue.consumer().await.map_err(|_error| Stuck::Spool)?;
-                empty.insert(consumer)
-            }
-        };
-        let claimed = consumer.claim(LIMIT).await.map_err(|_error| Stuck::Spool)?;
-        let mut settled = Vec::with_capacity(claimed.len());
-        let (mut seqs, mut messages) = (Vec::with_capacity(claimed.len()), Vec::with_capacity(claimed.len()));
-        for Claimed { seq, payload, .. } in claimed {
-            match self.shared.outgoing_of(&payload) {
-                Ok(message) => {
-                    seqs.push(seq);
-                    messages.push(message);
-                }
-                Err(reason) => settled.push((seq, Outcome::Dead { reason })),
-            }
-        }
-        let answers = self.shared.submit(messages).await;
-        let confirmed = answers.iter().take_while(|answer| answer.is_ok()).count();
-        let all = confirmed == seqs.len();
-        settled.extend(seqs.into_iter().take(confirmed).map(|seq: Seq| (seq, Outcome::Ack)));
-        // What follows goes to the broker directly once the spool knows that these are gone.
-        consumer.settle(settled).await.map_err(|_error| Stuck::Spool)?;
-        consumer.flush().await.map_err(|_error| Stuck::Spool)?;
-        if all { Ok(()) } else { Err(Stuck::Broker) }
     }
 }

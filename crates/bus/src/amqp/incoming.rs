@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::batch::{Buffer, Content, Held};
 use super::declare::short;
+use super::trouble::chain;
 use super::{Amqp, Hand, within};
 use crate::bus::BusError;
 use crate::consume::Limits;
@@ -19,14 +20,24 @@ use crate::topology::QueueName;
 
 /// How long a message that went back may take to come again. It is sent before any other.
 const AGAIN_WITHIN: Duration = Duration::from_secs(30);
+/// What it means if it does not.
+const NOT_AGAIN: &str = "a message that was sent back does not come again";
+/// What it means if nothing comes any more.
+const CANCELLED: &str = "the broker delivers nothing more: the queue was deleted, or its channel has ended";
 /// How often what comes while a batch is out is taken in.
 const TAKE_IN_EVERY: Duration = Duration::from_millis(100);
 /// How long an orderly goodbye may take.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// The channel is gone, or behaves as if. What was not settled is delivered again over another.
+/// The channel is gone, or behaves as if, for this reason. What was not settled is delivered again over another.
 #[derive(Debug)]
-pub(super) struct Lost;
+pub(super) struct Lost(pub(super) String);
+
+impl From<lapin::Error> for Lost {
+    fn from(error: lapin::Error) -> Self {
+        Self(chain(&error))
+    }
+}
 
 /// What comes next out of a queue.
 #[derive(Debug)]
@@ -81,8 +92,9 @@ impl<'a> Incoming<'a> {
                 let delivery = self.deliveries.next().await;
                 self.arrived(delivery)?;
             } else {
-                let delivery =
-                    timeout(AGAIN_WITHIN, self.deliveries.next()).await.map_err(|_elapsed| Lost)?;
+                let delivery = timeout(AGAIN_WITHIN, self.deliveries.next())
+                    .await
+                    .map_err(|_elapsed| Lost(NOT_AGAIN.to_owned()))?;
                 self.arrived(delivery)?;
             }
         }
@@ -119,7 +131,7 @@ impl<'a> Incoming<'a> {
             // Never nack: newer brokers do not count it, and a message could fail for ever.
             let requeue = BasicRejectOptions { requeue: true };
             self.buffer.sent_back(*tag, delivery.envelope.properties.message_id, delivery.delivery_count);
-            self.channel.basic_reject(*tag, requeue).await.map_err(|_error| Lost)?;
+            self.channel.basic_reject(*tag, requeue).await?;
         }
         Ok(())
     }
@@ -127,7 +139,7 @@ impl<'a> Incoming<'a> {
     /// Forgets messages.
     pub(super) async fn ack(&mut self, tags: Vec<DeliveryTag>) -> Result<(), Lost> {
         for (tag, multiple) in self.buffer.acks(tags) {
-            self.channel.basic_ack(tag, BasicAckOptions { multiple }).await.map_err(|_error| Lost)?;
+            self.channel.basic_ack(tag, BasicAckOptions { multiple }).await?;
         }
         self.out_made = None;
         self.tell();
@@ -159,7 +171,7 @@ impl<'a> Incoming<'a> {
     }
 
     fn arrived(&mut self, delivery: Option<lapin::Result<lapin::message::Delivery>>) -> Result<(), Lost> {
-        let Some(Ok(delivery)) = delivery else { return Err(Lost) };
+        let delivery = delivery.ok_or_else(|| Lost(CANCELLED.to_owned()))??;
         self.buffer.arrived(Held::new(delivery.delivery_tag, delivery.properties, delivery.data));
         self.tell();
         Ok(())

@@ -15,6 +15,7 @@ use super::batch::{Content, Held};
 use super::confirms::Outgoing;
 use super::declare::{dead, short};
 use super::publish::outgoing_owned;
+use super::trouble::{Trouble, Use, chain};
 use super::{Amqp, count, wire, within};
 use crate::bus::{BusError, DeadLetter, DeadLetterId};
 use crate::delivery::{Custody, Delivery, REASON_CHARS_MAX};
@@ -48,7 +49,7 @@ const BROKER_HEADERS: &str = "x-";
 static LAST_DEATH: AtomicI64 = AtomicI64::new(0);
 
 /// A letter, as it is shown and as it is published.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Letter {
     pub(super) shown: DeadLetter,
     properties: BasicProperties,
@@ -65,15 +66,28 @@ pub(super) struct Letters<'a> {
     /// Those that were left to the transport, at most [`LEFT_MAX`]: they are offered once, and then to the next consumer.
     left: HashSet<String>,
     looked: Option<Instant>,
+    trouble: Trouble,
 }
 
 impl<'a> Letters<'a> {
     pub(super) fn new(amqp: &'a Amqp, queue: QueueName) -> Self {
-        Self { amqp, queue, left: HashSet::new(), looked: None }
+        let trouble = Trouble::of_queue(&amqp.shared.options, queue);
+        Self { amqp, queue, left: HashSet::new(), looked: None, trouble }
     }
 
     pub(super) fn since_looked(&self) -> Duration {
         self.looked.map_or(Duration::MAX, |looked| looked.elapsed())
+    }
+
+    /// Whether the dead could be looked at. That there is no connection is said once, and not for each queue.
+    pub(super) fn tell(&self, error: Option<&BusError>) {
+        match error {
+            None => self.trouble.is_over(Use::Consuming),
+            Some(error) if self.amqp.shared.consumes() => {
+                self.trouble.is(Use::Consuming, &format!("its dead letters: {}", chain(error)));
+            }
+            Some(_) => {}
+        }
     }
 
     /// A message that its handler gave up.
@@ -101,11 +115,7 @@ impl<'a> Letters<'a> {
 
     /// Puts a letter with the dead; there when it returns.
     pub(super) async fn bury(&mut self, letter: &Letter) -> Result<(), PublishError> {
-        let message = Outgoing {
-            queue: dead(self.queue),
-            properties: letter.properties.clone(),
-            body: letter.body.clone(),
-        };
+        let message = letter.clone().into_dead(self.queue);
         self.amqp.shared.submit(vec![message]).await.pop().unwrap_or(Err(PublishError::Unconfirmed))?;
         remember(&mut self.left, &letter.shown.identity);
         Ok(())
@@ -163,7 +173,7 @@ fn remember(left: &mut HashSet<String>, identity: &str) {
 
 impl Letter {
     /// One that dies now.
-    fn now(properties: BasicProperties, body: Vec<u8>, count: u32, reason: &str) -> Self {
+    pub(super) fn now(properties: BasicProperties, body: Vec<u8>, count: u32, reason: &str) -> Self {
         let now = micros_now();
         let died = LAST_DEATH.fetch_max(now, Ordering::AcqRel);
         let died = if died < now { now } else { LAST_DEATH.fetch_add(1, Ordering::AcqRel) + 1 };
@@ -200,6 +210,11 @@ impl Letter {
             died_at: time(died),
         };
         Self { shown, properties, body, tag }
+    }
+
+    /// To be put with the dead of that queue.
+    pub(super) fn into_dead(self, of: QueueName) -> Outgoing {
+        Outgoing { queue: dead(of), properties: self.properties, body: self.body }
     }
 
     /// As it was before it died.

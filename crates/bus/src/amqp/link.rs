@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use futures_util::StreamExt as _;
-use lapin::{Connection, ConnectionProperties, DefaultConnectionBuilder};
+use lapin::{Connection, ConnectionProperties, DefaultConnectionBuilder, Event};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::declare::declare;
 use super::error::BrokerError;
 use super::options::{AmqpOptions, CONNECT_TIMEOUT_MS};
+use super::trouble::{Trouble, Use, chain};
 use crate::topology::Topology;
 
 /// How long opening a connection and declaring the topology may take together.
@@ -31,6 +32,9 @@ const RECONNECT_MAX: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A connection that held this long was a good one: the next attempt comes soon after its end.
 const GOOD_AFTER: Duration = Duration::from_secs(30);
+
+/// Why a connection is gone that did not say so.
+pub(super) const ENDED: &str = "the connection has ended";
 
 /// Whether the broker takes messages now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +136,13 @@ pub(super) struct Consuming {
 
 impl Consuming {
     /// Keeps a connection open until `stop`.
-    pub(super) async fn run(self, options: &AmqpOptions, topology: Topology, stop: &CancellationToken) {
+    pub(super) async fn run(
+        self,
+        options: &AmqpOptions,
+        topology: Topology,
+        trouble: &Trouble,
+        stop: &CancellationToken,
+    ) {
         let mut waits = Waits::between_connections();
         while !stop.is_cancelled() {
             // The first was there from the beginning.
@@ -145,14 +155,18 @@ impl Consuming {
                     opened = open(options, topology, "consume") => opened.map(Arc::new),
                 }
             };
-            if let Ok(connection) = opened {
-                waits.began();
-                self.connection.send_replace(Some(Arc::clone(&connection)));
-                tokio::select! {
-                    () = stop.cancelled() => close(&connection).await,
-                    () = lost(&connection) => {}
+            match opened {
+                Ok(connection) => {
+                    waits.began();
+                    self.connection.send_replace(Some(Arc::clone(&connection)));
+                    tokio::select! {
+                        () = stop.cancelled() => close(&connection).await,
+                        why = lost(&connection) => trouble.is(Use::Consuming, &why),
+                        never = trouble.over_if_it_holds(Use::Consuming) => match never {},
+                    }
+                    self.connection.send_replace(None);
                 }
-                self.connection.send_replace(None);
+                Err(error) => trouble.is(Use::Consuming, &chain(&error)),
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -169,13 +183,18 @@ impl Drop for Consuming {
     }
 }
 
-/// Ends with the connection. Errors of single channels are told in the same way, so the connection itself is looked at.
-async fn lost(connection: &Connection) {
+/// Ends with the connection, and says why it did. Errors of single channels are told in the same way, so the connection
+/// itself is looked at.
+async fn lost(connection: &Connection) -> String {
     let mut events = pin!(connection.events_listener());
+    let mut why = ENDED.to_owned();
     while connection.status().connected() {
-        // Nothing said for a while, or something: look again either way.
-        if let Ok(None) = timeout(LOOK_EVERY, events.next()).await {
-            return;
+        match timeout(LOOK_EVERY, events.next()).await {
+            Ok(Some(Event::Error(error))) => why = chain(&error),
+            Ok(None) => break,
+            // Nothing said for a while, or something else: look again either way.
+            Ok(Some(_)) | Err(_) => {}
         }
     }
+    why
 }

@@ -1,7 +1,7 @@
 //! Where the broker is and how to reach it. The address holds a password, so it is never printed.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
@@ -13,6 +13,9 @@ const HEARTBEAT_S: u16 = 10;
 pub(super) const CONNECT_TIMEOUT_MS: u64 = 10_000;
 /// Largest frame, in bytes. Each connection keeps buffers of some dozens of them; larger messages are several frames.
 const FRAME_BYTES_MAX: u32 = 64 << 10;
+
+/// How long a process that stops goes on to empty its spool at most.
+const EMPTYING_MAX: Duration = Duration::from_secs(10);
 
 /// The address is none. What it says is not repeated: there may be a password in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +37,8 @@ pub struct AmqpOptions {
     pub(super) name: String,
     /// Tells the time, for the age of messages only.
     pub(super) clock: fn() -> SystemTime,
+    /// How long the spool is emptied after a stop.
+    pub(super) emptying_max: Duration,
 }
 
 impl AmqpOptions {
@@ -55,13 +60,21 @@ impl AmqpOptions {
         uri.query.heartbeat = Some(HEARTBEAT_S);
         uri.query.connection_timeout = Some(CONNECT_TIMEOUT_MS);
         uri.query.frame_max = Some(FRAME_BYTES_MAX);
-        Ok(Self { uri, tls: OwnedTLSConfig::default(), name: name.to_owned(), clock: SystemTime::now })
+        let (tls, name) = (OwnedTLSConfig::default(), name.to_owned());
+        Ok(Self { uri, tls, name, clock: SystemTime::now, emptying_max: EMPTYING_MAX })
     }
 
     /// Also trusts the authority whose certificate this is, in PEM.
     #[must_use]
     pub fn trusting(mut self, pem: String) -> Self {
         self.tls.cert_chain = Some(pem);
+        self
+    }
+
+    /// After a stop, what waits in the spool goes on to the broker for this long, and for ten seconds at most.
+    #[must_use]
+    pub fn emptying_for(mut self, max: Duration) -> Self {
+        self.emptying_max = max.min(EMPTYING_MAX);
         self
     }
 

@@ -46,7 +46,7 @@ impl Amqp {
         // What is bound for the spool need not wait for the broker.
         let waiting = async {
             match &self.shared.fallback {
-                Some(fallback) => store(fallback, envelopes, spooled).await,
+                Some(fallback) => store(fallback, envelopes, spooled, None).await,
                 None => Vec::new(),
             }
         };
@@ -55,15 +55,19 @@ impl Amqp {
             set(&mut answers, position, answer);
         }
         let mut failed: BTreeMap<QueueName, Vec<usize>> = BTreeMap::new();
+        let mut why = None;
         for ((position, name), answer) in direct.into_iter().zip(confirmed) {
             // Behind one that failed nothing of the queue may stay where it is: it would pass the other.
             if self.shared.fallback.is_some() && (answer.is_err() || failed.contains_key(&name)) {
                 failed.entry(name).or_default().push(position);
             }
+            if let Err(error) = &answer {
+                why.get_or_insert_with(|| error.clone());
+            }
             set(&mut answers, position, answer);
         }
         if let Some(fallback) = self.shared.fallback.as_ref().filter(|_| !failed.is_empty()) {
-            for (position, answer) in store(fallback, envelopes, failed).await {
+            for (position, answer) in store(fallback, envelopes, failed, why.as_ref()).await {
                 set(&mut answers, position, answer);
             }
         }
@@ -163,11 +167,12 @@ async fn store(
     fallback: &Fallback,
     envelopes: &[Envelope],
     by_queue: BTreeMap<QueueName, Vec<usize>>,
+    why: Option<&PublishError>,
 ) -> Vec<(usize, Result<(), PublishError>)> {
     let stores = by_queue.into_iter().map(async |(name, positions)| {
         let messages: Vec<&Envelope> =
             positions.iter().filter_map(|position| envelopes.get(*position)).collect();
-        let answer = match timeout(CONFIRM_TIMEOUT, fallback.store(name, &messages)).await {
+        let answer = match timeout(CONFIRM_TIMEOUT, fallback.store(name, &messages, why)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error @ (SpoolError::Full { .. } | SpoolError::DiskFull))) => {
                 Err(PublishError::Full(error))

@@ -12,6 +12,7 @@ use super::confirms::{Ended, Submission, serve};
 use super::error::BrokerError;
 use super::link::{self, Consuming, Link, Waits};
 use super::options::AmqpOptions;
+use super::trouble::{Trouble, Use, chain};
 use crate::bus::BusError;
 use crate::topology::Topology;
 
@@ -41,11 +42,12 @@ impl Ends {
     pub(super) async fn open(
         options: &AmqpOptions,
         topology: Topology,
+        trouble: &Trouble,
         submissions: mpsc::Receiver<Submission>,
     ) -> Result<(Self, watch::Receiver<Link>, watch::Receiver<Option<Arc<Connection>>>), BusError> {
-        let publishing = first(link::open(options, topology, "publish").await)?;
+        let publishing = first(link::open(options, topology, "publish").await, trouble, Use::Publishing)?;
         let consuming = match &publishing {
-            Some(_) => first(link::open(options, topology, "consume").await)?,
+            Some(_) => first(link::open(options, topology, "consume").await, trouble, Use::Consuming)?,
             None => None,
         };
         let up = publishing.is_some();
@@ -57,12 +59,19 @@ impl Ends {
     }
 }
 
-fn first(opened: Result<Connection, BrokerError>) -> Result<Option<Connection>, BusError> {
+fn first(
+    opened: Result<Connection, BrokerError>,
+    trouble: &Trouble,
+    ailing: Use,
+) -> Result<Option<Connection>, BusError> {
     match opened {
         Ok(connection) => Ok(Some(connection)),
         Err(error) if error.is_mismatch() => Err(BusError::Mismatch(error)),
         Err(error) if error.is_refusal() => Err(BusError::Broker(error)),
-        Err(_away) => Ok(None),
+        Err(away) => {
+            trouble.is(ailing, &chain(&away));
+            Ok(None)
+        }
     }
 }
 
@@ -71,18 +80,24 @@ impl Supervisor {
         Self { shared, ends }
     }
 
-    /// Until `stop`. What is in flight then is waited for; stop those that publish first.
+    /// Until `stop`. What is in flight then is waited for, and what waits in the spool is brought to the broker, if it takes it,
+    /// for a while; stop those that publish first.
     pub async fn run(self, stop: CancellationToken) {
         let Self { shared, ends } = self;
         let Ends { submissions, link, publishing, consuming } = ends;
-        let (options, topology) = (&shared.options, shared.topology);
-        let publisher = Publishing { options, topology, submissions, link };
+        let (options, topology, trouble) = (&shared.options, shared.topology, &shared.trouble);
+        let publisher = Publishing { options, topology, trouble, submissions, link };
+        // The connections are needed as long as the spool is emptied.
+        let closing = CancellationToken::new();
         let drained = async {
-            if let Some(fallback) = &shared.fallback {
-                fallback.drain(&shared, &stop).await;
+            match &shared.fallback {
+                Some(fallback) => fallback.drain(&shared, &stop).await,
+                None => stop.cancelled().await,
             }
+            closing.cancel();
         };
-        tokio::join!(publisher.run(publishing, &stop), consuming.run(options, topology, &stop), drained);
+        let publishes = publisher.run(publishing, &closing);
+        tokio::join!(publishes, consuming.run(options, topology, trouble, &closing), drained);
     }
 }
 
@@ -90,6 +105,7 @@ impl Supervisor {
 struct Publishing<'a> {
     options: &'a AmqpOptions,
     topology: Topology,
+    trouble: &'a Trouble,
     submissions: mpsc::Receiver<Submission>,
     link: watch::Sender<Link>,
 }
@@ -109,7 +125,12 @@ impl Publishing<'_> {
                 Ok(connection) => {
                     waits.began();
                     let (submissions, link) = (&mut self.submissions, &self.link);
-                    match serve(&connection, self.topology, submissions, link, stop).await {
+                    let ended = tokio::select! {
+                        biased;
+                        ended = serve(&connection, self.topology, submissions, link, stop) => ended,
+                        never = self.trouble.over_if_it_holds(Use::Publishing) => match never {},
+                    };
+                    match ended {
                         Ended::Stopped => {
                             self.link.send_replace(Link::Away(STOPPED.to_owned()));
                             link::close(&connection).await;
@@ -118,8 +139,9 @@ impl Publishing<'_> {
                         Ended::Lost(why) => why,
                     }
                 }
-                Err(error) => error.to_string(),
+                Err(error) => chain(&error),
             };
+            self.trouble.is(Use::Publishing, &why);
             self.link.send_replace(Link::Away(why));
             if self.declining(sleep(waits.next()), stop).await.is_none() {
                 break;

@@ -49,6 +49,16 @@ pub(super) fn properties(of: &Properties) -> Option<BasicProperties> {
     )
 }
 
+/// The properties for a message that can no more be read; of its own only what it was routed by may be known.
+pub(super) fn unreadable(id: Uuid, key: Option<ShardKey>) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    if let Some(key) = key {
+        headers.insert(SHARD_KEY.into(), AMQPValue::LongLongInt(key.get().cast_signed()));
+    }
+    let id = id.hyphenated().to_string();
+    BasicProperties::default().with_message_id(id.into()).with_delivery_mode(PERSISTENT).with_headers(headers)
+}
+
 /// The properties of a message that came with these.
 pub(super) fn check(properties: &BasicProperties) -> Result<Properties, Unreadable> {
     let headers = properties.headers().as_ref();

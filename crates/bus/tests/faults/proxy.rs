@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
@@ -19,6 +20,7 @@ pub(crate) struct Proxy {
     pub(crate) port: u16,
     /// Counts the cuts; odd while nobody gets through.
     cuts: watch::Sender<u64>,
+    lines: Arc<AtomicU64>,
     running: JoinHandle<()>,
 }
 
@@ -46,9 +48,12 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let cuts = watch::Sender::new(0);
         let watched = cuts.subscribe();
+        let lines = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&lines);
         let running = spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
+                counted.fetch_add(1, Ordering::Relaxed);
                 let (tls, watched) = (tls.clone(), watched.clone());
                 if *watched.borrow() % 2 == 0 {
                     drop(spawn(async move {
@@ -63,7 +68,12 @@ impl Proxy {
                 }
             }
         });
-        Self { port, cuts, running }
+        Self { port, cuts, lines, running }
+    }
+
+    /// How often somebody came.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines.load(Ordering::Relaxed)
     }
 
     /// Cuts every line, and lets nobody through for a while.

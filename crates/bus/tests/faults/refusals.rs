@@ -1,11 +1,9 @@
 //! Who is let in, and by what certificate.
 
-use std::net::{Ipv4Addr, TcpListener};
-
 use onhand_bus::{Bus, BusError, PublishError, Topology};
 
 use crate::proxy::Proxy;
-use crate::world::{Process, confirmed, options, order, shared, take_until, until};
+use crate::world::{Process, confirmed, nowhere, options, order, shared, take_until, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_is_told_at_once_and_without_the_password() {
@@ -22,8 +20,7 @@ async fn a_refusal_is_told_at_once_and_without_the_password() {
 async fn a_broker_that_is_away_is_waited_for() {
     let (_broker, vhost) = shared().await;
     let topology = Topology::uniform(1).unwrap();
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let process = Process::plain(&vhost.url_at(port), topology).await;
+    let process = Process::plain(&vhost.url_at(nowhere()), topology).await;
     assert!(process.bus.probe().await.is_err());
     let answers = process.bus.publisher().publish(&[order(1, 1)]).await;
     assert!(matches!(answers.as_slice(), [Err(PublishError::Unavailable { .. })]), "{answers:?}");

@@ -1,6 +1,7 @@
 //! A bus to do things to, and what was published and what arrived.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant, SystemTime};
 
 use onhand_bus::{
@@ -44,6 +45,17 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHand
     tokio::spawn(task)
 }
 
+/// The spool in that folder, and its writer, which ends when nobody uses the spool any more.
+pub(crate) async fn open_spool(folder: &TempDir) -> (Spool, JoinHandle<()>) {
+    let (spool, writer) = spool::open(Options::at(folder.path().join("spool.db"))).await.unwrap();
+    (spool, spawn(async move { writer.run().await.unwrap() }))
+}
+
+/// Where nobody listens.
+pub(crate) fn nowhere() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
 /// A process with a bus, and perhaps a spool.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -59,8 +71,7 @@ impl Process {
 
     /// With a spool in that folder.
     pub(crate) async fn spooling(url: &str, topology: Topology, folder: &TempDir) -> Self {
-        let (spool, writer) = spool::open(Options::at(folder.path().join("spool.db"))).await.unwrap();
-        let writing = spawn(async move { writer.run().await.unwrap() });
+        let (spool, writing) = open_spool(folder).await;
         let mut process = Self::open(options(url), topology, Some(&spool)).await;
         process.running.push(writing);
         process

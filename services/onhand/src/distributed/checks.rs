@@ -27,9 +27,9 @@ fn database_why(error: &store::Error) -> &'static str {
 pub(super) fn broker(bus: &Bus, tasks: &Tasks, health: &Health) {
     let (bus, stop) = (bus.clone(), tasks.stopping(Stage::Intake));
     let look = health.check("broker").watch(stop, move || {
-        let reached = bus
-            .reachable()
-            .map_err(|_may_hold_addresses| "cannot be reached, or takes nothing now".to_owned());
+        let reached = bus.reachable().map_err(|_may_hold_addresses| {
+            "cannot be reached, or takes nothing now; the log says why".to_owned()
+        });
         std::future::ready(reached)
     });
     tasks.spawn_in(Stage::Intake, "check of the broker", look);

@@ -28,6 +28,9 @@ use crate::standalone::ServiceSettings;
 /// Below the address of ingress: the health pages of its reading. Those at the top say whether it takes webhooks, which it
 /// does while database and broker are away.
 const READING: &str = "/reading";
+/// Below the address of inventory: the health pages of what it does with messages. Those at the top say whether its API answers, for
+/// which it needs the database alone: operators ask most while the broker is away.
+const WORKING: &str = "/working";
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -116,6 +119,7 @@ impl Serve {
     ) -> Result<SocketAddr, ServeError> {
         let Set { process, backing, listen, grace: _, public, spool_dir, services } = set;
         let backing = Arc::new(backing);
+        let emptying_max = process.drain_deadline / 2;
         let snapshot = match &spool_dir {
             Some(spool_dir) => Some(open::snapshot(spool_dir, open::secret_key(&backing)?)),
             None => None,
@@ -134,7 +138,9 @@ impl Serve {
             Service::Ingress => {
                 let spool_dir = spool_dir.expect("it was read for ingress");
                 let spool = open::open_spool(&spool_dir, tasks).await?;
-                let (broker, topology) = (backing.broker.clone(), backing.topology);
+                // The rest of the time is for what stops before it.
+                let broker = backing.broker.clone().emptying_for(emptying_max);
+                let topology = backing.topology;
                 let hints = open::broker(broker, topology, Some(&spool), tasks).await?;
                 ingress_routes(parts, bus, hints, snapshot, public.for_webhooks(), services.ingress)?
             }
@@ -181,25 +187,29 @@ fn ingress_routes(
 
 fn inventory_routes(parts: Parts<'_>, bus: Bus, services: ServiceSettings, public: Public) -> Router {
     let Parts { store, tasks, health, metrics, member } = parts;
-    checks::database(store, tasks, health);
-    checks::broker(&bus, tasks, health);
+    let working = Health::new();
+    for health in [health, &working] {
+        checks::database(store, tasks, health);
+    }
+    checks::broker(&bus, tasks, &working);
     let parts = inventory::Parts {
         store: Arc::clone(store),
         bus,
         member,
-        health: health.clone(),
+        health: working.clone(),
         settings: services.inventory,
         channels: services.channels,
     };
     let inventory = inventory::start(parts, tasks, metrics);
     let api = inventory::api::router(inventory::api::Parts {
         inventory,
-        health: health.clone(),
+        health: working.clone(),
         metrics: metrics.clone(),
         public_url: public.url,
         makes_webhooks: public.makes_webhooks,
     });
-    process::health::router(health.clone(), metrics.clone()).merge(api)
+    let pages = process::health::router(health.clone(), metrics.clone());
+    pages.nest(WORKING, process::health::router(working, metrics.clone())).merge(api)
 }
 
 fn egress_routes(parts: Parts<'_>, bus: Bus, settings: egress::Settings) -> Router {

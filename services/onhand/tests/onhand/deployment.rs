@@ -279,7 +279,8 @@ impl Deployment {
     pub(crate) async fn all_are_ready(&self) {
         let looker = Looker::new();
         for process in self.processes() {
-            let url = self.url(process);
+            let working = if process.service == Service::Inventory { "/working" } else { "" };
+            let url = self.url(process) + working;
             until(&format!("{process:?} is ready"), PROOF_PATIENCE, async || {
                 looker.is_ready(&url).await.then_some(())
             })

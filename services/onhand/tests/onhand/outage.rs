@@ -31,6 +31,14 @@ async fn ingress_starts_and_takes_webhooks_while_everything_is_away() {
     let ingress = Process { service: Service::Ingress, replica: 0 };
     deployment.terminate(&world.bench, ingress).await;
     servers.broker.kept().signal(Signal::Kill);
+    let inventory = deployment.url(Process { service: Service::Inventory, replica: 0 });
+    until("inventory says that its broker is away", PATIENCE, async || {
+        let (status, page) = ask(&format!("{inventory}/working/readyz")).await;
+        (status == 503 && page.contains("broker")).then_some(())
+    })
+    .await;
+    assert_eq!(ask(&format!("{inventory}/readyz")).await.0, 200, "its API needs no broker");
+    assert!(world.bench.run(&["warehouse", "list"]).await.good().contains("main"));
     servers.database.server().kept().signal(Signal::Kill);
 
     let url = deployment.url(ingress);
