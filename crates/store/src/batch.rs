@@ -155,6 +155,8 @@ on_every_backend! {
     fn observe_listings(seen: &[ListingSeen], now: Timestamp) -> Vec<ListingOutcome>;
     /// Takes marks of SKUs to recompute; levels of their stocks are to be saved by this transaction.
     fn take_recompute(limit: u32) -> Vec<Sku>;
+    /// Takes the marks of one SKU; whether there were any.
+    fn take_recompute_of(of: &Sku) -> bool;
     /// Takes orders with lines whose listing was mapped since; they are to be resolved and saved by this transaction.
     fn take_resolvable(limit: u32) -> Vec<(ShopId, OrderId)>;
     /// Orders whose pending reservation has expired; they stay until saved without an expiry.

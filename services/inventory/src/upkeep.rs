@@ -1,6 +1,7 @@
 //! What has to be done without a message: reservations expire, orders nobody confirmed are read again, what a registry
 //! change left behind is worked off, old operation keys are forgotten.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use process::clock;
 use store::{InventoryTx, Orphaned, ShopState, Wanted, Wish};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use values::{OrderId, ShopId};
+use values::{OrderId, ShopId, Sku};
 
 use crate::batch::Summary;
 use crate::catalogue;
-use crate::error::guarded;
+use crate::error::{Error, guarded};
 use crate::handle::Shared;
 use crate::work::{Occasion, Scope, Work};
 
@@ -21,6 +22,7 @@ const CHUNK: u32 = 500;
 /// Between looks for operation keys to forget.
 const PRUNE_PERIOD: Duration = Duration::from_hours(1);
 
+const RECOMPUTING: &str = "recomputing levels";
 /// What is done with orders that nobody else ends.
 pub(crate) const LETTING_GO: &str =
     "letting go what orders hold whose shop was removed or no longer knows them";
@@ -48,7 +50,7 @@ struct Upkeep {
 impl Upkeep {
     async fn round(&mut self) {
         let shared = Arc::clone(&self.shared);
-        report(&shared, "recomputing levels", recompute(&shared)).await;
+        report(&shared, RECOMPUTING, recompute(&shared)).await;
         report(&shared, "resolving parked lines", resolve(&shared)).await;
         if self.is_due(0, shared.settings.pace.expiry) {
             report(&shared, "letting reservations expire", expire(&shared)).await;
@@ -95,20 +97,57 @@ fn occasion() -> Occasion {
     Occasion { now: clock::now(), ..Occasion::default() }
 }
 
-/// Works off marked SKUs, chunk by chunk.
+/// Works off marked SKUs, chunk by chunk. If a chunk fails each of it is done alone, so that a broken one keeps no other from it.
 pub(crate) async fn recompute(shared: &Shared) -> Result<(), store::Error> {
     while shared.store.waiting().await?.recompute_count > 0 {
-        let mut tx = shared.store.begin_inventory().await?;
-        let mut summary = Summary::default();
-        let skus = tx.take_recompute(CHUNK).await?;
-        if skus.is_empty() {
+        let mut skus = Vec::new();
+        match guarded(Box::pin(recompute_chunk(shared, &mut skus))).await {
             // Another replica has them all.
+            Ok(()) if skus.is_empty() => return Ok(()),
+            Ok(()) => continue,
+            Err(Error::Store(error)) if skus.is_empty() || error.class() == store::Class::Retry => {
+                return Err(error);
+            }
+            Err(_broken) => {}
+        }
+        let mut done = 0;
+        for sku in &skus {
+            match guarded(Box::pin(recompute_one(shared, sku))).await {
+                Ok(()) => done += 1,
+                Err(error) => shared.observer.upkeep_failed(RECOMPUTING, &error),
+            }
+        }
+        // The broken ones would be found again at once, the next look is soon enough.
+        if done == 0 {
             return Ok(());
         }
-        catalogue::relevel(&mut tx, skus.into_iter().collect(), &occasion(), &mut summary).await?;
-        tx.commit().await?;
-        shared.committed(&mut summary);
     }
+    Ok(())
+}
+
+/// `skus` are those that it is about, whatever becomes of them.
+async fn recompute_chunk(shared: &Shared, skus: &mut Vec<Sku>) -> Result<(), store::Error> {
+    let mut tx = shared.store.begin_inventory().await?;
+    *skus = tx.take_recompute(CHUNK).await?;
+    if skus.is_empty() {
+        return Ok(());
+    }
+    relevel(shared, tx, skus.iter().cloned().collect()).await
+}
+
+async fn recompute_one(shared: &Shared, sku: &Sku) -> Result<(), store::Error> {
+    let mut tx = shared.store.begin_inventory().await?;
+    if !tx.take_recompute_of(sku).await? {
+        return Ok(());
+    }
+    relevel(shared, tx, [sku.clone()].into()).await
+}
+
+async fn relevel(shared: &Shared, mut tx: InventoryTx, skus: BTreeSet<Sku>) -> Result<(), store::Error> {
+    let mut summary = Summary::default();
+    catalogue::relevel(&mut tx, skus, &occasion(), &mut summary).await?;
+    tx.commit().await?;
+    shared.committed(&mut summary);
     Ok(())
 }
 

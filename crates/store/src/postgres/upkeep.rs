@@ -20,6 +20,11 @@ WITH taken AS MATERIALIZED
        (DELETE FROM inventory.recompute_skus AS m USING taken WHERE m.id = taken.id RETURNING m.sku_id)
 SELECT k.sku, k.id FROM inventory.skus AS k WHERE k.id IN (SELECT sku_id FROM gone) ORDER BY k.id";
 
+const TAKE_SKU: &str = "
+DELETE FROM inventory.recompute_skus
+ WHERE id IN (SELECT m.id FROM inventory.recompute_skus AS m
+               WHERE m.sku_id = (SELECT k.id FROM inventory.skus AS k WHERE k.sku = $1) FOR UPDATE OF m SKIP LOCKED)";
+
 const TAKE_LISTING: &str = "
 SELECT id, shop, product, variation, after FROM inventory.recompute_listings
  ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED";
@@ -85,6 +90,10 @@ impl PgInventoryTx {
         let skus = found.iter().map(|(code, _)| sku(code)).collect();
         self.loaded.know_sku_ids(found)?;
         skus
+    }
+
+    pub(crate) async fn take_recompute_of(&mut self, of: &Sku) -> Result<bool, Error> {
+        Ok(run(&mut *self.tx, "take a SKU to recompute", TAKE_SKU, with(of.as_str())).await? > 0)
     }
 
     /// Orders with lines whose listing has been mapped since, or whose code has become known. Marks are few: they are only

@@ -17,6 +17,9 @@ DELETE FROM inventory_recompute_skus
  WHERE sku_id IN (SELECT sku_id FROM inventory_recompute_skus ORDER BY sku_id LIMIT ?1)
 RETURNING (SELECT k.sku FROM inventory_skus AS k WHERE k.id = sku_id), sku_id";
 
+const TAKE_SKU: &str = "
+DELETE FROM inventory_recompute_skus WHERE sku_id = (SELECT k.id FROM inventory_skus AS k WHERE k.sku = ?1)";
+
 const RESOLVABLE: &str = "
 SELECT DISTINCT x.order_id FROM inventory_lines AS x
  WHERE x.shop = ?1 AND x.product = ?2 AND x.variation = ?3 AND (x.sku_id IS NULL OR x.holder IS NULL)
@@ -60,6 +63,11 @@ impl SqliteInventoryTx {
                 Ok(sku)
             })
             .collect()
+    }
+
+    pub(crate) async fn take_recompute_of(&mut self, of: &Sku) -> Result<bool, Error> {
+        let taken = sqlx::query(TAKE_SKU).bind(of.as_str()).execute(&mut *self.tx).await;
+        Ok(taken.map_err(failed("take a SKU to recompute"))?.rows_affected() > 0)
     }
 
     /// Orders with lines whose listing has been mapped since, or whose code has become known. Marks are few: they are only

@@ -25,6 +25,9 @@ pub(crate) async fn a_changed_shop_marks_its_skus<D: Database>() -> anyhow::Resu
     assert_eq!(store.check().await?, [], "what waits to be recomputed is known to be old");
     let mut tx = store.begin_inventory().await?;
     assert_eq!(tx.take_recompute(1).await?, [sku("A")]);
+    assert!(!tx.take_recompute_of(&sku("A")).await?);
+    assert!(tx.take_recompute_of(&sku("B")).await?);
+    assert_eq!(tx.take_recompute(9).await?, []);
     drop(tx);
     assert_eq!(store.waiting().await?.recompute_count, 2, "a mark goes with the level it stands for");
     // A dropped transaction lets go of its marks a moment later; until then others pass over them.

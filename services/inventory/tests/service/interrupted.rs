@@ -7,7 +7,7 @@ use proto::{Message, Source};
 use store::{Changed, Changes, NewDead, OpenOrders, Opening, ShopAdded, ShopRemoved};
 use values::{ShopId, Timestamp};
 
-use crate::world::{World, connected, seal, seen, sells, units, until};
+use crate::world::{World, connected, seal, seen, sells, stock_id, units, until};
 
 /// Has it meet a lock and lose its connection there; what it comes to once nobody has the lock any more.
 async fn interrupted<T: Debug, E: Debug>(
@@ -127,4 +127,25 @@ async fn after_a_batch<T: Debug, E: Debug>(world: &World, asked: impl Future<Out
         batch.run("COMMIT").unwrap();
     };
     tokio::join!(asked, ends).0.unwrap()
+}
+
+/// A row that cannot be read is in nobody else's way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sku_that_cannot_be_read_keeps_no_other_from_its_new_level() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    world.tell([sells(shop, 1, "A"), sells(shop, 2, "B"), connected(shop, None)]).await;
+    world.receive("A", 9).await;
+    world.receive("B", 9).await;
+    let mut session = world.database.session();
+    let stored = session.run("SELECT balances FROM inventory.skus WHERE sku = 'A'").unwrap().remove(0);
+    session.run("UPDATE inventory.skus SET balances = 'nonsense' WHERE sku = 'A'").unwrap();
+    let mut settings = world.settings();
+    settings.buffer = units(4);
+    assert_eq!(world.inventory().change_shop(shop, &settings).await.unwrap(), Changed::Done);
+    world.level(stock_id(shop, 2), "B is told", |level| level.level == units(5)).await;
+    session.run(&format!("UPDATE inventory.skus SET balances = '{stored}' WHERE sku = 'A'")).unwrap();
+    world.level(stock_id(shop, 1), "A follows once it is mended", |level| level.level == units(5)).await;
+    world.check().await;
+    world.stop().await;
 }
