@@ -25,6 +25,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Most of a server's output that is shown when it does not start, in characters.
 const OUTPUT_CHARS_MAX: usize = 4_000;
 
+/// Fields of `stat` behind the name: the state, and the process group.
+const STATE: usize = 0;
+const GROUP: usize = 2;
+
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
 /// How to run a server.
@@ -68,6 +72,23 @@ impl Signal {
             Self::Continue => "CONT",
         }
     }
+}
+
+/// Whether every thread of this process group is stopped, or gone.
+fn stands_still(group: &str) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter(|process| field(&process.path(), GROUP).as_deref() == Some(group)).all(|process| {
+        let threads = fs::read_dir(process.path().join("task")).into_iter().flatten().flatten();
+        threads
+            .into_iter()
+            .all(|thread| field(&thread.path(), STATE).is_none_or(|state| matches!(&*state, "T" | "Z" | "X")))
+    })
+}
+
+/// A field of `stat`, counted from behind the name, which may have blanks and brackets itself (proc(5)).
+fn field(of: &Path, number: usize) -> Option<String> {
+    let stat = fs::read_to_string(of.join("stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(number).map(str::to_owned)
 }
 
 /// A server that runs until this and every other handle to it, in whatever process, is gone.
@@ -141,6 +162,14 @@ impl Kept {
             .args(["-c", "kill -s \"$1\" -- \"-$2\"", "kill", signal.name(), pid.trim_end()])
             .status();
         assert!(sent.is_ok_and(|status| status.success()), "{} cannot be sent {signal:?}", self.recipe.name);
+        if signal == Signal::Stop {
+            // One thread takes the signal and stops the others, which may answer until its turn has come.
+            let deadline = Instant::now() + self.recipe.ready_within;
+            while !stands_still(pid.trim_end()) {
+                assert!(Instant::now() < deadline, "{} does not stop", self.recipe.name);
+                thread::yield_now();
+            }
+        }
     }
 
     /// Blocks until its first process is gone.
