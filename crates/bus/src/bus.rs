@@ -278,8 +278,9 @@ impl Bus {
     }
 
     /// Moves what is in queues of another number of shards into the present ones, those of each shard key in their order,
-    /// and removes the others; gives back how many messages it moved. Nothing may be published or consumed meanwhile: a
-    /// shown stock could overtake the orders that it proves.
+    /// and removes the others; gives back how many messages it moved. Nothing may be published meanwhile: a
+    /// shown stock could overtake the orders that it proves. Refused while any of the queues is consumed, if there is something
+    /// to move.
     pub async fn reshard(&self) -> Result<u64, BusError> {
         match self {
             Self::Local(local) => local.reshard().await,

@@ -110,15 +110,16 @@ pub(crate) async fn recompute(shared: &Shared) -> Result<(), store::Error> {
             }
             Err(_broken) => {}
         }
-        let mut done = 0;
+        let mut one_was_done = false;
         for sku in &skus {
             match guarded(Box::pin(recompute_one(shared, sku))).await {
-                Ok(()) => done += 1,
+                Ok(is_done) => one_was_done |= is_done,
+                Err(Error::Store(error)) if error.class() == store::Class::Retry => return Err(error),
                 Err(error) => shared.observer.upkeep_failed(RECOMPUTING, &error),
             }
         }
         // The broken ones would be found again at once, the next look is soon enough.
-        if done == 0 {
+        if !one_was_done {
             return Ok(());
         }
     }
@@ -135,12 +136,14 @@ async fn recompute_chunk(shared: &Shared, skus: &mut Vec<Sku>) -> Result<(), sto
     relevel(shared, tx, skus.iter().cloned().collect()).await
 }
 
-async fn recompute_one(shared: &Shared, sku: &Sku) -> Result<(), store::Error> {
+/// `false` if somebody else has it by now.
+async fn recompute_one(shared: &Shared, sku: &Sku) -> Result<bool, store::Error> {
     let mut tx = shared.store.begin_inventory().await?;
     if !tx.take_recompute_of(sku).await? {
-        return Ok(());
+        return Ok(false);
     }
-    relevel(shared, tx, [sku.clone()].into()).await
+    relevel(shared, tx, [sku.clone()].into()).await?;
+    Ok(true)
 }
 
 async fn relevel(shared: &Shared, mut tx: InventoryTx, skus: BTreeSet<Sku>) -> Result<(), store::Error> {

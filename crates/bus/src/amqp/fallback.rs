@@ -24,6 +24,7 @@ use crate::topology::{Flow, QueueName, Topology};
 
 /// What the queues of the spool are called that hold messages for the queue of this name.
 pub(super) const PREFIX: &str = "out.";
+
 /// The way of one queue through the spool.
 #[derive(Debug, Default)]
 struct Path {
@@ -127,7 +128,8 @@ impl Fallback {
     }
 
     fn tell(&self, name: QueueName, why: Option<&PublishError>) {
-        if !self.told.swap(true, Ordering::AcqRel) {
+        // Looked at first: every webhook comes by here while the broker is away.
+        if !self.told.load(Ordering::Acquire) && !self.told.swap(true, Ordering::AcqRel) {
             let why = why.map_or_else(|| "others wait there".to_owned(), |error| chain(error));
             tracing::warn!(queue = %name, "messages are kept in the spool from now on: {why}");
         }

@@ -50,9 +50,17 @@ impl Amqp {
 
     pub(crate) async fn reshard(&self) -> Result<u64, BusError> {
         let others = self.others().await?;
+        let channel = self.shared.channel().await?;
+        let mut waiting = 0;
         for name in &others {
             if self.is_there(short(*name)).await? {
-                unused(&self.shared.channel().await?, *name, &short(*name)).await?;
+                waiting += unused(&channel, *name, &short(*name)).await?;
+            }
+        }
+        if waiting > 0 {
+            // What is moved would come behind what was published since: a shown stock before the orders that it proves.
+            for name in self.ours() {
+                unused(&channel, name, &short(name)).await?;
             }
         }
         let mut moved = 0;
@@ -67,8 +75,7 @@ impl Amqp {
 
     pub(crate) async fn purge(&self) -> Result<u64, BusError> {
         let others = self.others().await?;
-        let ours = Flow::ALL.into_iter().flat_map(|flow| self.topology().queues(flow));
-        let all: Vec<QueueName> = ours.chain(others.iter().copied()).collect();
+        let all: Vec<QueueName> = self.ours().chain(others.iter().copied()).collect();
         let channel = self.shared.channel().await?;
         let mut there = Vec::new();
         for name in all {
@@ -89,6 +96,11 @@ impl Amqp {
             }
         }
         Ok(purged)
+    }
+
+    fn ours(&self) -> impl Iterator<Item = QueueName> {
+        let topology = self.topology();
+        Flow::ALL.into_iter().flat_map(move |flow| topology.queues(flow))
     }
 
     /// The queues of other numbers of shards that are there. A broker does not list its queues to its clients, so each

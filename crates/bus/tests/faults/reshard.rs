@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use onhand_bus::{Bus, BusError, Delivery, Disposition, Flow, Handler, Limits, Pause, QueueName, Topology};
 use serde_json::Value;
+use testkit::servers::rabbitmq::{RabbitMq, Vhost};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +65,8 @@ async fn messages_move_to_another_number_of_shards_in_their_order() {
     assert!(matches!(refused, Err(BusError::InUse(_))), "{refused:?}");
     before.end().await;
     assert_eq!(after.bus.stranded().await.unwrap(), names, "nothing was touched");
+    refuses_while_the_present_are_consumed(&after.bus, &broker, &vhost).await;
+    assert_eq!(after.bus.stranded().await.unwrap(), names, "nothing was touched");
     // Interrupted, it goes on where it was.
     tokio::select! {
         whole = after.bus.reshard() => panic!("it was faster than the look at it: {whole:?}"),
@@ -98,6 +101,24 @@ async fn messages_move_to_another_number_of_shards_in_their_order() {
     assert_eq!(messages.len(), 1);
     assert!(found.iter().all(|letter| letter.reason == "given-up: for the test"), "{found:?}");
     after.end().await;
+}
+
+/// A service of the number that is there now runs: what is moved would come behind what is new.
+async fn refuses_while_the_present_are_consumed(bus: &Bus, broker: &RabbitMq, vhost: &Vhost) {
+    let ours = bus.topology().queues(Flow::InventoryOrders).next().unwrap();
+    let (mut idle, stop) = (Idle, CancellationToken::new());
+    let refused = tokio::select! {
+        ended = bus.consume(ours, LIMITS, &mut idle, &stop) => panic!("{ended:?}"),
+        refused = async {
+            until("it is consumed", async || {
+                let queue = broker.api("GET", &format!("queues/{}/{ours}", vhost.name), Value::Null).await;
+                queue["consumers"].as_u64().is_some_and(|consumers| consumers > 0)
+            })
+            .await;
+            bus.reshard().await
+        } => refused,
+    };
+    assert!(matches!(refused, Err(BusError::InUse(queue)) if queue == ours), "{refused:?}");
 }
 
 struct Idle;

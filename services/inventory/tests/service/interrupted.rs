@@ -10,24 +10,42 @@ use values::{ShopId, Timestamp};
 use crate::world::{World, connected, seal, seen, sells, stock_id, units, until};
 
 /// Has it meet a lock and lose its connection there; what it comes to once nobody has the lock any more.
-async fn interrupted<T: Debug, E: Debug>(
+fn interrupted<T: Debug, E: Debug>(
     world: &World,
     lock: &str,
+    asked: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = T> {
+    at_a_lock(world, lock, || world.database.end_those_that_wait(), asked)
+}
+
+/// Waits while a batch has something of a shop in its hands, and comes to its end afterwards.
+fn after_a_batch<T: Debug, E: Debug>(
+    world: &World,
+    asked: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = T> {
+    at_a_lock(world, "SELECT * FROM inventory.shops FOR KEY SHARE", || world.database.waiting(), asked)
+}
+
+/// The lock is let go once `met` has counted somebody who waits for it.
+async fn at_a_lock<T: Debug, E: Debug>(
+    world: &World,
+    lock: &str,
+    met: impl Fn() -> usize,
     asked: impl Future<Output = Result<T, E>>,
 ) -> T {
     let mut other = world.database.session();
     other.run("BEGIN").unwrap();
     other.run(lock).unwrap();
-    let lost = async {
+    let lets_go = async {
         until("it waits", async || {
             // What is asked for is driven by the same task.
             tokio::task::yield_now().await;
-            (world.database.end_those_that_wait() > 0).then_some(())
+            (met() > 0).then_some(())
         })
         .await;
         other.run("ROLLBACK").unwrap();
     };
-    tokio::join!(asked, lost).0.unwrap()
+    tokio::join!(asked, lets_go).0.unwrap()
 }
 
 async fn letter(world: &World, shop: ShopId, message: &Message) -> i64 {
@@ -111,22 +129,6 @@ async fn a_change_by_what_was_before_is_refused_once_it_is_something_else() {
     let now = world.store.shops(Some(&[shop.id])).await.unwrap().remove(0).settings;
     assert_eq!(now, first);
     world.stop().await;
-}
-
-/// Waits while a batch has something of a shop in its hands, and comes to its end afterwards.
-async fn after_a_batch<T: Debug, E: Debug>(world: &World, asked: impl Future<Output = Result<T, E>>) -> T {
-    let mut batch = world.database.session();
-    batch.run("BEGIN").unwrap();
-    batch.run("SELECT * FROM inventory.shops FOR KEY SHARE").unwrap();
-    let ends = async {
-        until("it waits", async || {
-            tokio::task::yield_now().await;
-            (world.database.waiting() > 0).then_some(())
-        })
-        .await;
-        batch.run("COMMIT").unwrap();
-    };
-    tokio::join!(asked, ends).0.unwrap()
 }
 
 /// A row that cannot be read is in nobody else's way.
