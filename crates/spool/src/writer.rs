@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::task::yield_now;
 
 use crate::dead::{self, DeadId};
 use crate::error::SpoolError;
@@ -19,6 +20,10 @@ use crate::sql::{self, QueueSql};
 
 /// Most commands that one transaction carries, and most that wait for the writer.
 pub const COMMIT_COMMANDS_MAX: usize = 4_096;
+
+/// How often all other tasks get their turn before a commit: those that were ready, then those that they, or what came over
+/// the network meanwhile, made ready.
+const ROUNDS_OF_OTHERS: usize = 2;
 
 /// The size of the file is asked for after this many bytes of appends; until then it is reckoned.
 const MEASURE_EVERY_BYTES: u64 = 8 << 20;
@@ -102,6 +107,7 @@ impl Writer {
                 let closed = self.connection.close().await;
                 return closed.map_err(|error| self.health.judge(error));
             }
+            self.let_others_come(&mut commands).await;
             let mut permits = Vec::new();
             let mut group = Group::default();
             for command in commands.drain(..) {
@@ -121,6 +127,18 @@ impl Writer {
             self.commit(group).await;
             // Waiting callers get a closed channel or a dropped answer, and find the cause in `health`.
             self.health.check()?;
+        }
+    }
+
+    /// Whoever can run by now may have something to write, too: that is a commit less. Nobody is waited for.
+    async fn let_others_come(&mut self, commands: &mut Vec<Command>) {
+        for _ in 0..ROUNDS_OF_OTHERS {
+            yield_now().await;
+        }
+        while commands.len() < COMMIT_COMMANDS_MAX
+            && let Ok(command) = self.commands.try_recv()
+        {
+            commands.push(command);
         }
     }
 

@@ -147,7 +147,8 @@ impl FromStr for Quantity {
         }
         let too_large = || ParseQuantityError::TooLarge(text.to_owned());
         let units: i64 = whole.parse().map_err(|_| too_large())?;
-        let thousandths: i64 = format!("{fraction:0<3}").parse().map_err(|_| not_decimal())?;
+        let digit = |position| fraction.as_bytes().get(position).map_or(0, |digit| i64::from(digit - b'0'));
+        let thousandths = digit(0) * 100 + digit(1) * 10 + digit(2);
         let magnitude = units
             .checked_mul(THOUSANDTHS_PER_UNIT)
             .and_then(|whole| whole.checked_add(thousandths))

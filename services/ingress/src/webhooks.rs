@@ -5,6 +5,7 @@ mod listings;
 mod meaning;
 mod shops;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -70,6 +71,9 @@ struct Inner {
     bodies: Arc<Semaphore>,
     body_read_timeout: Duration,
 }
+
+/// Boxed, for it is rare, and each webhook would have to have room for it.
+type Noting<'a> = Pin<Box<dyn Future<Output = Result<(), store::Error>> + Send + 'a>>;
 
 /// What became of a request; it says how to answer.
 struct Outcome {
@@ -155,7 +159,7 @@ impl Inner {
             }
         };
         let heard = match self.read(headers, body).await {
-            Ok((body, _turn)) => self.hear(&shop, headers, &body).await,
+            Ok((body, _turn)) => self.hear(&shop, headers, body).await,
             Err(heard) => heard,
         };
         Outcome { shop: Some(shop.id), heard }
@@ -179,13 +183,17 @@ impl Inner {
         }
     }
 
-    async fn hear(&self, shop: &KnownShop, headers: &HeaderMap, body: &[u8]) -> Heard {
+    async fn hear(&self, shop: &KnownShop, headers: &HeaderMap, body: Bytes) -> Heard {
         let signature = headers.get(SIGNATURE_HEADER).map(HeaderValue::as_bytes);
-        let content = match classify(&shop.verifier, signature, body) {
+        let incoming = classify(&shop.verifier, signature, &body);
+        // Its connection reads into the same memory again if nobody has a part of it while this waits.
+        drop(body);
+        let content = match incoming {
             Incoming::Ping { webhook } => {
                 // Number 0 is our own: the guardian tries the address.
                 if webhook > 0 && shop.noted.is_news("ping", PINGS_NOTED_EVERY) {
-                    self.note("note a ping", self.store.note_ping(shop.id, (self.clock)())).await;
+                    let noting = Box::pin(self.store.note_ping(shop.id, (self.clock)()));
+                    self.note("note a ping", noting).await;
                 }
                 return Heard::Ping;
             }
@@ -199,7 +207,7 @@ impl Inner {
         let (heard, mut messages) = meaning::of(shop.id, content);
         if heard == Heard::Blind && shop.noted.is_news("blind", BLIND_NOTED_EVERY) {
             // Only shown to people: polls read what these webhooks do not say.
-            let noting = self.store.note_blind(shop.id, (self.clock)());
+            let noting = Box::pin(self.store.note_blind(shop.id, (self.clock)()));
             self.note("note that a shop's webhooks are blind", noting).await;
         }
         if messages.is_empty() {
@@ -233,13 +241,13 @@ impl Inner {
             return;
         };
         if shop.noted.is_news(topic, DELIVERIES_NOTED_EVERY) {
-            let noting = self.store.note_delivery(shop.id, topic, (self.clock)());
+            let noting = Box::pin(self.store.note_delivery(shop.id, topic, (self.clock)()));
             self.note("note a delivery", noting).await;
         }
     }
 
     /// Writes something down that may also be lost.
-    async fn note(&self, doing: &'static str, noting: impl Future<Output = Result<(), store::Error>>) {
+    async fn note(&self, doing: &'static str, noting: Noting<'_>) {
         if self.away.load(Ordering::Relaxed) {
             return;
         }

@@ -67,7 +67,7 @@ impl Amqp {
             set(&mut answers, position, answer);
         }
         if let Some(fallback) = self.shared.fallback.as_ref().filter(|_| !failed.is_empty()) {
-            for (position, answer) in store(fallback, envelopes, failed, why.as_ref()).await {
+            for (position, answer) in Box::pin(store(fallback, envelopes, failed, why.as_ref())).await {
                 set(&mut answers, position, answer);
             }
         }

@@ -104,11 +104,12 @@ impl KnownShops {
             return Ok(None);
         }
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        // Asking is rare and takes much room, which each webhook would have to have.
         match self.known(&hash) {
             Some((shop, false)) => Ok(Some(shop)),
             // What is known serves on while the database is away.
-            Some((shop, true)) => self.ask(hash, token, Some(&shop)).await.or(Ok(Some(shop))),
-            None => match self.ask(hash, token, None).await {
+            Some((shop, true)) => Box::pin(self.ask(hash, token, Some(&shop))).await.or(Ok(Some(shop))),
+            None => match Box::pin(self.ask(hash, token, None)).await {
                 Ok(found) => Ok(found),
                 Err(error) => self.remember(hash).map(Some).ok_or(error),
             },
