@@ -1,21 +1,24 @@
-//! docker-compose.yml says what the program understands. There is no container here to try it in, so it is read.
+//! docker-compose.yml is a file of Compose, and says what the program understands. There is no container here to try it in,
+//! so it is read. compose/compose-spec.json is the Compose Specification's own schema (github.com/compose-spec/compose-spec,
+//! Apache-2.0), as the Python package check-jsonschema 0.39 carries it.
 
 use std::collections::BTreeMap;
 
 use process::config::{self, Declaration, Fallback, Kind, Source};
+use serde_json::Value;
 
 use crate::documents::{GROUPS, root};
 
 /// Our own processes and the command of each.
-const PROCESSES: [(&str, &str); 4] = [
-    ("migrate", r#"["migrate", "--admin-token-file", "/var/lib/onhand/keys/admin.token"]"#),
-    ("ingress", r#"["serve", "ingress"]"#),
-    ("inventory", r#"["serve", "inventory"]"#),
-    ("egress", r#"["serve", "egress"]"#),
+const PROCESSES: [(&str, &[&str]); 4] = [
+    ("migrate", &["migrate", "--admin-token-file", "/var/lib/onhand/keys/admin.token"]),
+    ("ingress", &["serve", "ingress"]),
+    ("inventory", &["serve", "inventory"]),
+    ("egress", &["serve", "egress"]),
 ];
 const SERVERS: [&str; 2] = ["rabbitmq", "postgres"];
 /// Passes the lines of `.env` on, if there is one. What is below `environment` goes before them.
-const SETTINGS_OF_PEOPLE: &str = "[{ path: .env, required: false }]";
+const SETTINGS_OF_PEOPLE: [(&str, &str); 2] = [("0/path", ".env"), ("0/required", "false")];
 /// What may come from the shell as well, the processes that are told, and how it is said.
 const INTERPOLATED: [(&str, &[&str], &str); 2] = [
     ("ONHAND_SHARDS", &["migrate", "ingress", "inventory", "egress"], "${ONHAND_SHARDS:-16}"),
@@ -26,32 +29,49 @@ const INTERPOLATED: [(&str, &[&str], &str); 2] = [
 const AGREED: [&str; 4] =
     ["ONHAND_DATABASE_URL_FILE", "ONHAND_BROKER_URL_FILE", "ONHAND_SECRET_KEY_FILE", "ONHAND_SHARDS"];
 
-/// Values by path, as in `services/ingress/image`; the items of a list under its path with a number. Reads what this file
-/// is written in: maps by indentation of two, lists of one line each, comments in lines of their own.
-fn read(text: &str) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let mut path: Vec<String> = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')) {
-        let content = line.trim_start();
-        let depth = (line.len() - content.len()) / 2;
-        assert!((line.len() - content.len()).is_multiple_of(2), "indented by two: {line}");
-        path.truncate(depth);
-        if let Some(item) = content.strip_prefix("- ") {
-            let of = path.join("/");
-            let number = found.keys().filter(|key: &&String| key.starts_with(&format!("{of}/"))).count();
-            found.insert(format!("{of}/{number}"), item.trim_matches('"').to_owned());
-            continue;
-        }
-        let (key, value) = content.split_once(':').expect("every line is an item, or a key with its value");
-        path.push(key.to_owned());
-        let before = found.insert(path.join("/"), value.trim().to_owned());
-        assert_eq!(before, None, "said twice: {}", path.join("/"));
-    }
+/// Values by path, as in `services/ingress/image`; the items of a list under its path with a number.
+type ByPath = BTreeMap<String, String>;
+
+fn document() -> Value {
+    let text = std::fs::read_to_string(root().join("docker-compose.yml")).expect("the file is there");
+    serde_saphyr::from_str(&text).expect("it is YAML, and nothing is said twice")
+}
+
+fn compose() -> ByPath {
+    let mut found = ByPath::new();
+    flatten(&document(), "", &mut found);
     found
 }
 
-fn compose() -> BTreeMap<String, String> {
-    read(&std::fs::read_to_string(root().join("docker-compose.yml")).expect("the file is there"))
+fn flatten(value: &Value, path: &str, found: &mut ByPath) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}/{key}") };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| flatten(value, &below(key), found)),
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(n, value)| flatten(value, &below(&n.to_string()), found));
+        }
+        Value::String(text) => drop(found.insert(path.to_owned(), text.clone())),
+        other => drop(found.insert(path.to_owned(), other.to_string())),
+    }
+}
+
+/// What is below a path.
+fn below<'a>(compose: &'a ByPath, path: &str) -> Vec<(&'a str, &'a str)> {
+    let of = format!("{path}/");
+    compose.iter().filter_map(|(path, value)| Some((path.strip_prefix(&of)?, value.as_str()))).collect()
+}
+
+/// The items of a list, or its only one.
+fn items<'a>(compose: &'a ByPath, path: &str) -> Vec<&'a str> {
+    let alone = compose.get(path).map(String::as_str);
+    alone.into_iter().chain(below(compose, path).into_iter().map(|(_, item)| item)).collect()
+}
+
+/// What is wrong with a file of Compose.
+fn faults(document: &Value) -> Vec<String> {
+    let schema = serde_json::from_str(include_str!("compose/compose-spec.json")).expect("it is JSON");
+    let schema = jsonschema::validator_for(&schema).expect("it is a schema");
+    schema.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
 fn declared() -> impl Iterator<Item = &'static Declaration> {
@@ -67,14 +87,13 @@ fn secrets_of_alerts() -> Vec<(&'static str, String)> {
 }
 
 /// What is below `environment` of one service.
-fn environment(compose: &BTreeMap<String, String>, service: &str) -> BTreeMap<String, String> {
-    let below = format!("services/{service}/environment/");
-    let variables = compose.iter().filter_map(|(path, value)| Some((path.strip_prefix(&below)?, value)));
-    variables.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
+fn environment(compose: &ByPath, service: &str) -> ByPath {
+    let variables = below(compose, &format!("services/{service}/environment")).into_iter();
+    variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// What a process is told if `.env` has these lines.
-fn told(compose: &BTreeMap<String, String>, service: &str, lines: &[(&str, &str)]) -> Source {
+fn told(compose: &ByPath, service: &str, lines: &[(&str, &str)]) -> Source {
     let mut source = Source::from_pairs(lines.iter().copied());
     for (name, value) in environment(compose, service) {
         let value = match value.strip_prefix("${").and_then(|value| value.strip_suffix('}')) {
@@ -95,7 +114,7 @@ fn every_process_is_there_with_its_health_and_nothing_listens_outside() {
     let compose = compose();
     let said = |path: String| compose.get(&path).map(String::as_str);
     for (process, command) in PROCESSES {
-        assert_eq!(said(format!("services/{process}/command")), Some(command));
+        assert_eq!(items(&compose, &format!("services/{process}/command")), command);
         assert_eq!(said(format!("services/{process}/image")), Some("onhand"));
         let waits = if process == "migrate" { "rabbitmq" } else { "migrate" };
         assert!(said(format!("services/{process}/depends_on/{waits}/condition")).is_some(), "{process}");
@@ -105,8 +124,8 @@ fn every_process_is_there_with_its_health_and_nothing_listens_outside() {
     }
     let watched = SERVERS.into_iter().chain(PROCESSES.map(|(process, _)| process));
     for service in watched.filter(|service| *service != "migrate") {
-        let test = said(format!("services/{service}/healthcheck/test")).unwrap_or_default();
-        assert!(test.starts_with(r#"["CMD", "#), "{service}: {test}");
+        let test = items(&compose, &format!("services/{service}/healthcheck/test"));
+        assert!(test.starts_with(&["CMD"]) && test.len() > 1, "{service}: {test:?}");
     }
     let ports: Vec<_> = compose.iter().filter(|(path, _)| path.contains("/ports/")).collect();
     assert_eq!(ports.len(), 2);
@@ -114,8 +133,8 @@ fn every_process_is_there_with_its_health_and_nothing_listens_outside() {
     assert!(said("services/rabbitmq/image".to_owned()).is_some_and(|image| image.starts_with("rabbitmq:4")));
     // Its health check makes no cookie that the server cannot read, and that of PostgreSQL asks the server that stays.
     assert_eq!(said("services/rabbitmq/user".to_owned()), Some("rabbitmq"));
-    let asked = said("services/postgres/healthcheck/test".to_owned());
-    assert!(asked.is_some_and(|test| test.contains(r#""--host", "127.0.0.1""#)), "{asked:?}");
+    let asked = items(&compose, "services/postgres/healthcheck/test");
+    assert!(asked.windows(2).any(|pair| pair == ["--host", "127.0.0.1"]), "{asked:?}");
 }
 
 #[test]
@@ -135,7 +154,7 @@ fn every_variable_is_a_setting_and_secrets_are_files() {
         assert!(setting.is_some() || secret.is_some(), "{service}: {name} is no setting");
         let plain = setting.is_some_and(|setting| matches!(setting.kind, Kind::Secret));
         // Blank takes away what `.env` says.
-        assert!(!plain || value == r#""""#, "{service}: {name} is a secret; give it by a file");
+        assert!(!plain || value.is_empty(), "{service}: {name} is a secret; give it by a file");
         if let Some(file) = secret.and_then(|_| value.strip_prefix("/run/secrets/")) {
             assert!(compose.contains_key(&format!("secrets/{file}/file")), "{service}: {value} is not there");
         }
@@ -155,8 +174,7 @@ fn every_variable_is_a_setting_and_secrets_are_files() {
 fn what_people_set_reaches_every_process() {
     let compose = compose();
     for (process, _) in PROCESSES {
-        let from = compose.get(&format!("services/{process}/env_file")).map(String::as_str);
-        assert_eq!(from, Some(SETTINGS_OF_PEOPLE), "{process}");
+        assert_eq!(below(&compose, &format!("services/{process}/env_file")), SETTINGS_OF_PEOPLE, "{process}");
     }
     let mut expected: Vec<_> = INTERPOLATED
         .iter()
@@ -194,8 +212,12 @@ fn what_holds_inside_a_container_is_said_here() {
         let set = environment(&compose, process);
         assert!(names.iter().all(|name| set.contains_key(*name)), "{process}: {set:?}");
         let port = set[names[0]].strip_prefix("0.0.0.0:").expect("other containers reach it");
-        let asked = &compose[&format!("services/{process}/healthcheck/test")];
-        assert!(asked.contains(&format!("http://127.0.0.1:{port}/readyz")), "{process}: {asked}");
+        let asked = items(&compose, &format!("services/{process}/healthcheck/test"));
+        assert_eq!(
+            asked.last().copied(),
+            Some(format!("http://127.0.0.1:{port}/readyz").as_str()),
+            "{process}"
+        );
     }
 }
 
@@ -208,8 +230,7 @@ fn whoever_is_to_be_told_of_alerts_can_be_set_up() {
     assert_eq!(files.len(), 3);
     for (_, file) in files {
         for (process, _) in PROCESSES {
-            let below = format!("services/{process}/secrets/");
-            let given = compose.iter().any(|(path, name)| path.starts_with(&below) && *name == file);
+            let given = items(&compose, &format!("services/{process}/secrets")).contains(&file.as_str());
             assert_eq!(given, process == "inventory", "{process}: {file}");
         }
         let path = compose.get(&format!("secrets/{file}/file")).map(String::as_str);
@@ -247,8 +268,23 @@ fn what_is_said_of_alerts_keeps_no_other_process_from_starting() {
 }
 
 #[test]
-fn what_is_wrong_is_seen() {
-    let read = read("a:\n  b: 1\n  # no\n  c:\n    - \"x\"\n    - y\nd: {}\n");
-    let paths: Vec<_> = read.iter().map(|(path, value)| format!("{path}={value}")).collect();
-    assert_eq!(paths, ["a=", "a/b=1", "a/c=", "a/c/0=x", "a/c/1=y", "d={}"]);
+fn it_is_a_file_of_compose() {
+    let document = document();
+    assert_eq!(faults(&document), [""; 0]);
+    // A word that Compose does not know, a number that is none of its durations, and a condition that there is not.
+    for (path, wrong) in [
+        ("/services/ingress/healtcheck", Value::from("CMD")),
+        ("/services/ingress/stop_grace_period", Value::from(30)),
+        ("/services/ingress/depends_on/migrate/condition", Value::from("service_finished")),
+    ] {
+        let mut document = document.clone();
+        let (of, key) = path.rsplit_once('/').expect("it has a place");
+        document
+            .pointer_mut(of)
+            .and_then(Value::as_object_mut)
+            .expect("it is there")
+            .insert(key.to_owned(), wrong);
+        let faults = faults(&document);
+        assert!(faults.iter().any(|fault| fault.starts_with("/services/ingress")), "{path}: {faults:?}");
+    }
 }

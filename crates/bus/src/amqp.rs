@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use futures_util::TryFutureExt as _;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection};
@@ -35,7 +36,7 @@ use tokio::time::timeout;
 
 use confirms::Submission;
 pub(crate) use consume::{keep, run};
-use declare::{dead, short};
+use declare::{dead, declare_all, short};
 pub use error::BrokerError;
 use fallback::Fallback;
 use link::Link;
@@ -114,9 +115,13 @@ impl Amqp {
 
     pub(crate) async fn depth(&self, name: QueueName) -> Result<Depth, BusError> {
         let hand = self.hand(name)?;
-        let channel = self.shared.channel().await?;
-        let ready = count(&channel, short(name)).await?;
-        let dead = count(&channel, dead(name)).await?;
+        let (ready, dead) = match self.shared.counts(name).await {
+            Err(BusError::Broker(error)) if error.is_not_found() => {
+                self.shared.make_again(name).await?;
+                self.shared.counts(name).await?
+            }
+            counts => counts?,
+        };
         let at_hand = hand.messages.load(Ordering::Acquire);
         let oldest = (at_hand > 0).then(|| self.shared.age(hand.oldest.load(Ordering::Acquire)));
         Ok(Depth { messages: ready + at_hand, oldest, dead })
@@ -165,13 +170,30 @@ impl Shared {
 
     /// A channel to ask or to consume with, if there is a connection.
     async fn channel(&self) -> Result<Channel, BusError> {
-        let connection = self.consuming.borrow().clone();
-        let Some(connection) = connection else {
+        within(self.connection()?.create_channel()).await
+    }
+
+    fn connection(&self) -> Result<Arc<Connection>, BusError> {
+        self.consuming.borrow().clone().ok_or_else(|| {
             let why = self.link.borrow().why_not();
             let why = why.unwrap_or_else(|| "there is no connection to consume with yet".to_owned());
-            return Err(BusError::Unavailable { why });
-        };
-        within(connection.create_channel()).await
+            BusError::Unavailable { why }
+        })
+    }
+
+    /// Messages of a queue that nobody has at hand, and those of it that were given up.
+    async fn counts(&self, name: QueueName) -> Result<(u64, u64), BusError> {
+        let channel = self.channel().await?;
+        Ok((count(&channel, short(name)).await?, count(&channel, dead(name)).await?))
+    }
+
+    /// Makes a queue, and the one of its dead, that somebody deleted at the broker.
+    async fn make_again(&self, name: QueueName) -> Result<(), BusError> {
+        let connection = self.connection()?;
+        let declared = declare_all(&connection, [name]).map_err(|BrokerError(error)| error);
+        within(declared).await?;
+        tracing::warn!(queue = %name, "the queue was deleted at the broker, with what was in it; it is made again");
+        Ok(())
     }
 
     fn age(&self, micros: i64) -> Duration {
@@ -181,7 +203,6 @@ impl Shared {
     }
 }
 
-/// Messages of a queue that nobody has at hand.
 async fn count(channel: &Channel, name: ShortString) -> Result<u64, BusError> {
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let queue = within(channel.queue_declare(name, passive, FieldTable::default())).await?;

@@ -64,7 +64,10 @@ pub(crate) async fn run<H: Handler>(
                 }
             }
             Err(source @ BusError::UnknownQueue(_)) => return Err(ConsumeError::Open { queue, source }),
-            // Away, or the queue was deleted and is about to be made again.
+            Err(BusError::Broker(gone)) if gone.is_not_found() => {
+                let made = amqp.shared.make_again(queue).await;
+                chain(&made.err().unwrap_or(BusError::Broker(gone)))
+            }
             Err(unavailable) => chain(&unavailable),
         };
         // That there is no connection is said once, and not for each queue.

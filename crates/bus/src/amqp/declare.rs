@@ -34,9 +34,17 @@ pub(super) fn dead(name: QueueName) -> ShortString {
 /// Declares everything, or finds that it is there already. Queues only: messages go to them by name, through the
 /// exchange that every broker has. A topic exchange costs the broker almost twice the work for a message.
 pub(super) async fn declare(connection: &Connection, topology: Topology) -> Result<(), BrokerError> {
+    declare_all(connection, Flow::ALL.into_iter().flat_map(|flow| topology.queues(flow))).await
+}
+
+/// Declares these queues, and beside each the one for what was given up.
+pub(super) async fn declare_all(
+    connection: &Connection,
+    names: impl IntoIterator<Item = QueueName>,
+) -> Result<(), BrokerError> {
     let channel = connection.create_channel().await.map_err(BrokerError)?;
-    let names = Flow::ALL.into_iter().flat_map(|flow| topology.queues(flow));
-    let queues = names.flat_map(|name| [(dead(name), dead_arguments()), (short(name), arguments(name))]);
+    let both = |name| [(dead(name), dead_arguments()), (short(name), arguments(name))];
+    let queues = names.into_iter().flat_map(both);
     try_join_all(queues.map(async |(name, arguments)| queue(&channel, name, arguments).await)).await?;
     channel.close(lapin::protocol::constants::REPLY_SUCCESS, "declared".into()).await.map_err(BrokerError)
 }

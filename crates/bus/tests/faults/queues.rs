@@ -1,7 +1,7 @@
 //! Queues that are gone, full, or made by somebody else.
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use lapin::options::{BasicConsumeOptions, BasicRejectOptions};
+use lapin::options::{BasicConsumeOptions, BasicRejectOptions, QueueDeclareOptions};
 use onhand_bus::{
     Bus, BusError, Custody, DELIVERY_LIMIT, DeadLetter, Delivery, Disposition, Handler, Pause, PublishError,
     Topology,
@@ -67,6 +67,41 @@ async fn a_message_that_no_queue_took_is_not_confirmed_and_the_others_are() {
         .await;
         assert_eq!(returned + confirmed_of_gone, all_of_gone);
     }
+    process.end().await;
+}
+
+/// Nobody publishes to it meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_was_deleted_is_made_again_by_who_looks_at_it_and_by_who_consumes_it() {
+    let (broker, vhost) = shared().await;
+    let process = Process::plain(&vhost.url(), Topology::uniform(1).unwrap()).await;
+    let (queue, dead) = (process.queue(), format!("{}.dead", process.queue()));
+    let connection =
+        lapin::Connection::connect(&vhost.url(), lapin::ConnectionProperties::default()).await.unwrap();
+    // `None` if there is no such queue.
+    let consumers_of = async |name: &str| {
+        let channel = connection.create_channel().await.unwrap();
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let queue = channel.queue_declare(name.into(), passive, lapin::types::FieldTable::default()).await;
+        queue.ok().map(|queue| queue.consumer_count())
+    };
+    for gone in [&queue.to_string(), &dead] {
+        delete(&broker, &vhost, gone).await;
+        assert_eq!(consumers_of(gone).await, None);
+        let depth = process.bus.depth(queue).await.unwrap();
+        assert_eq!((depth.messages, depth.dead), (0, 0));
+        assert_eq!(consumers_of(gone).await, Some(0));
+    }
+    let meddling = async {
+        let name = queue.to_string();
+        until("it is consumed", async || consumers_of(&name).await == Some(1)).await;
+        delete(&broker, &vhost, &name).await;
+        until("the consumer has made it again", async || consumers_of(&name).await == Some(1)).await;
+        confirmed(&process.bus, &[order(1, 1)]).await;
+    };
+    let (arrived, ()) = tokio::join!(take_until(&process.bus, queue, 1, 1), meddling);
+    arrived.check(1, 1);
+    connection.close(200, "done".into()).await.unwrap();
     process.end().await;
 }
 
