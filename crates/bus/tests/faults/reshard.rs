@@ -76,6 +76,9 @@ async fn messages_move_to_another_number_of_shards_in_their_order() {
             there.filter(|name| names.iter().any(|old| old == name)).count() < names.len()
         }) => {}
     }
+    // With its process, as it would be: the library does not say when the broker has heard of a channel that is only dropped.
+    after.end().await;
+    let after = Process::plain(&vhost.url(), Topology::new(2, 1, 1).unwrap()).await;
     after.bus.reshard().await.unwrap();
     assert_eq!(after.bus.stranded().await.unwrap(), Vec::<String>::new());
     assert_eq!(after.bus.reshard().await.unwrap(), 0, "there is nothing left to do");
