@@ -192,6 +192,7 @@ impl Shared {
         let connection = self.connection()?;
         let declared = declare_all(&connection, [name]).map_err(|BrokerError(error)| error);
         within(declared).await?;
+        // docs/operations.md says what is to be done about what was in it.
         tracing::warn!(queue = %name, "the queue was deleted at the broker, with what was in it; it is made again");
         Ok(())
     }

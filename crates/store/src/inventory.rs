@@ -9,6 +9,7 @@ use values::{
     ShopId, Sku, Step, StockId, Timestamp,
 };
 
+use crate::error::Error;
 use crate::tags::TagSet;
 
 /// Most orders, SKUs or stocks one call loads or saves. A batch of 500 orders of 20 lines stays below.
@@ -474,6 +475,23 @@ pub struct Unpublished {
     pub stock: StockRow,
     /// Since when something is unpublished.
     pub since: Timestamp,
+}
+
+/// A page of what is to be published.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// In the order of their keys.
+    pub levels: Vec<Unpublished>,
+    /// Stocks that wait as well, and whose rows cannot be read.
+    pub damaged: Vec<(StockId, Error)>,
+}
+
+impl Outbox {
+    /// After which the next page begins; `None` if there was nothing.
+    pub fn last(&self) -> Option<StockId> {
+        let levels = self.levels.last().map(|level| level.stock.id);
+        levels.max(self.damaged.last().map(|(stock, _)| *stock))
+    }
 }
 
 /// Which shops a relay serves.

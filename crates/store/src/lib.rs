@@ -51,8 +51,8 @@ pub use grant::{Grant, GrantEnd, TakenGrant};
 pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 pub use inventory::{
     Adoption, Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,
-    ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Posted,
-    Posting, Settled, ShopFilter, ShopListings, StockOpening, StockRow, TableEntry, TableOutcome,
+    ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Outbox,
+    Posted, Posting, Settled, ShopFilter, ShopListings, StockOpening, StockRow, TableEntry, TableOutcome,
     Unpublished, Wanted, Wish,
 };
 pub use postgres::{PostgresOptions, migrate_postgres};

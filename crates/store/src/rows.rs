@@ -374,9 +374,13 @@ impl StockColumns {
         self.sku_id.is_some() && self.sku.is_none()
     }
 
+    pub(crate) fn id(&self) -> Result<StockId, Error> {
+        Ok(StockId { shop: id("shop", self.shop)?, holder: id::<HolderId>("stock", self.holder)? })
+    }
+
     pub(crate) fn row(&self) -> Result<StockRow, Error> {
         Ok(StockRow {
-            id: StockId { shop: id("shop", self.shop)?, holder: id::<HolderId>("stock", self.holder)? },
+            id: self.id()?,
             sku: self.sku.as_deref().map(sku).transpose()?,
             parent: some_id::<ProductId>("product", self.parent)?,
             step: Step::new(quantity(self.step)).ok_or_else(|| Error::damaged("step", self.step))?,

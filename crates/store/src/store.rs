@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::grant::{Grant, GrantEnd, TakenGrant};
 use crate::ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 use crate::inventory::{
-    Approval, DeadMessage, MapOutcome, OrderRow, Posted, ShopFilter, StockRow, Unpublished, Wish,
+    Approval, DeadMessage, MapOutcome, OrderRow, Outbox, Posted, ShopFilter, StockRow, Wish,
 };
 use crate::postgres::{Postgres, PostgresOptions};
 use crate::reading::{ListingReread, Reading, Reread, Task, TaskKind, TaskProgress};
@@ -240,8 +240,8 @@ on_every_backend! {
 
 // The outbox.
 on_every_backend! {
-    /// Stocks whose level is not published, by key from after `after`.
-    fn levels_to_publish(filter: ShopFilter, after: Option<StockId>, limit: u32) -> Vec<Unpublished>;
+    /// Stocks whose level is not published, by key from after `after`. One that is damaged keeps no other from being read.
+    fn levels_to_publish(filter: ShopFilter, after: Option<StockId>, limit: u32) -> Outbox;
     /// These were published; one that has changed since stays to be published.
     fn mark_published(levels: &[(StockId, Epoch, Revision)]) -> ();
     /// Every level of the shop is to be published, also those that were; how many more are.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use process::metrics::{Counter, Description, Gauge, Histogram, Label, Metric, Metrics};
 use store::{ListingOutcome, NewDead, Waiting};
-use values::Timestamp;
+use values::{StockId, Timestamp};
 
 use crate::batch::Summary;
 
@@ -251,6 +251,17 @@ impl Observer {
     pub(crate) fn unsendable(&self, what: &str, error: &dyn std::error::Error) {
         self.failures.increment(&["unsendable"]);
         tracing::error!("{what} is too large to be sent and is skipped: {}", process::error_chain(error));
+    }
+
+    pub(crate) fn damaged(&self, stock: StockId, error: &dyn std::error::Error) {
+        self.failures.increment(&["publish"]);
+        let (shop, stock) = (stock.shop.get(), stock.holder.get());
+        tracing::error!(
+            shop,
+            stock,
+            "the level of a stock cannot be published: {}",
+            process::error_chain(error)
+        );
     }
 
     pub(crate) fn upkeep_failed(&self, what: &'static str, error: &dyn std::error::Error) {

@@ -2,7 +2,7 @@
 //! confirmed; several relays may race, and whatever is told twice is told alike. Levels of a batch that this process has just
 //! committed are published from memory, all others from the outbox.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ const PAGE: usize = 1_000;
 const FALLBACK_POLL: Duration = Duration::from_secs(1);
 /// Orders to be read again are asked for once in this time, until they were read.
 const ASK_AGAIN_AFTER: Duration = Duration::from_mins(1);
+/// Stocks that cannot be read and are told by name; others are once these can be.
+const DAMAGED_MAX: usize = 100;
 /// Waits while bus or database cannot be used.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), max: Duration::from_secs(10) };
 
@@ -50,6 +52,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: Cancellatio
     let relay = Relay { publisher: shared.bus.publisher(), shared };
     let mut marking = Marking::default();
     let mut unasked = Vec::new();
+    let mut damaged = BTreeSet::new();
     let mut failures = 0;
     let mut looked_at = Instant::now();
     relay.shared.fresh.look();
@@ -63,7 +66,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut pulse: Pulse, stop: Cancellatio
         if looks {
             looked_at = Instant::now();
         }
-        let wait = match relay.round(looks, &mut marking, &mut unasked).await {
+        let wait = match relay.round(looks, &mut marking, &mut unasked, &mut damaged).await {
             Ok(()) => {
                 failures = 0;
                 pulse.good();
@@ -129,12 +132,13 @@ impl Relay {
         looks: bool,
         marking: &mut Marking,
         unasked: &mut Vec<ReadWanted>,
+        damaged: &mut BTreeSet<StockId>,
     ) -> Result<(), RelayError> {
         if looks {
             // What is not marked yet would be found once more.
             marking.end().await?;
             // One that cannot be read keeps no other from its turn.
-            let done = tokio::join!(self.levels_that_wait(marking), self.wishes(), self.shipments());
+            let done = tokio::join!(self.levels_that_wait(marking, damaged), self.wishes(), self.shipments());
             done.0.and(done.1).and(done.2)?;
         } else {
             let (levels, are_left) = self.shared.fresh.take(PAGE);
@@ -146,14 +150,29 @@ impl Relay {
         self.rereads(unasked).await
     }
 
-    async fn levels_that_wait(&self, marking: &mut Marking) -> Result<(), RelayError> {
+    /// Those of `damaged` were told of before, while they waited.
+    async fn levels_that_wait(
+        &self,
+        marking: &mut Marking,
+        damaged: &mut BTreeSet<StockId>,
+    ) -> Result<(), RelayError> {
         let mut after: Option<StockId> = None;
+        let mut still_damaged = BTreeSet::new();
         loop {
             let page = self.shared.store.levels_to_publish(ShopFilter::All, after, page_rows()).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.stock.id);
-            self.levels(&page, marking).await?;
-            if page.len() < PAGE {
+            for (stock, error) in &page.damaged {
+                if still_damaged.len() == DAMAGED_MAX {
+                    break;
+                }
+                if !damaged.contains(stock) {
+                    self.shared.observer.damaged(*stock, error);
+                }
+                still_damaged.insert(*stock);
+            }
+            self.levels(&page.levels, marking).await?;
+            after = page.last();
+            if page.levels.len() + page.damaged.len() < PAGE {
+                *damaged = still_damaged;
                 return Ok(());
             }
         }

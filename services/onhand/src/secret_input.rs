@@ -11,7 +11,7 @@ use crate::failure::Failure;
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// Stands for standard input.
-const STANDARD_INPUT: &str = "-";
+pub(crate) const STANDARD_INPUT: &str = "-";
 
 /// The secret in a file, or in the next line of standard input.
 pub(crate) fn from_file(path: &Path, what: &'static str) -> Result<SecretString, Failure> {

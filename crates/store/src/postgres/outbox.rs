@@ -6,8 +6,8 @@ use values::{Epoch, Revision, ShopId, StockId, Timestamp};
 use super::Postgres;
 use super::parameters::{all, rows, run, with};
 use crate::error::Error;
-use crate::inventory::{ShopFilter, Unpublished};
-use crate::rows::outbox::{UnpublishedColumns, unpublished};
+use crate::inventory::{Outbox, ShopFilter};
+use crate::rows::outbox::{UnpublishedColumns, outbox};
 use crate::rows::{signed, stock_columns};
 
 /// Oldest first would need an index that each change rewrites; by key, every stock's turn comes within one round.
@@ -78,13 +78,13 @@ impl Postgres {
         filter: ShopFilter,
         after: Option<StockId>,
         limit: u32,
-    ) -> Result<Vec<Unpublished>, Error> {
+    ) -> Result<Outbox, Error> {
         let (of, rest) = filter.divisor_and_rest();
         let (shop, holder) = after.map_or((0, 0), |stock| (stock.shop.get(), stock.holder.get()));
         let parameters = with(shop).and(holder).and(i64::from(of)).and(i64::from(rest)).and(i64::from(limit));
         let rows: Vec<UnpublishedColumns> =
             all(&self.pool, "read the outbox", UNPUBLISHED, parameters).await?;
-        rows.into_iter().map(unpublished).collect()
+        outbox(rows)
     }
 
     /// What changed since it was read stays.

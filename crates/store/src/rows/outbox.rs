@@ -6,7 +6,7 @@ use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 use super::{STOCK_COLUMN_COUNT, StockColumns, timestamp};
 use crate::error::Error;
-use crate::inventory::{StockRow, Unpublished};
+use crate::inventory::{Outbox, StockRow, Unpublished};
 
 /// The columns of a stock, then since when it waits, the first and the last order date, and the trace.
 #[derive(Debug)]
@@ -52,7 +52,20 @@ pub(crate) fn as_they_wait(saved: &[StockRow], waiting: Vec<WaitingColumns>) -> 
     waiting.into_iter().filter_map(unpublished).collect()
 }
 
-pub(crate) fn unpublished(row: UnpublishedColumns) -> Result<Unpublished, Error> {
+/// A page; only what has no key that can be read fails all of it.
+pub(crate) fn outbox(rows: Vec<UnpublishedColumns>) -> Result<Outbox, Error> {
+    let mut page = Outbox::default();
+    for row in rows {
+        let stock = row.stock.id()?;
+        match unpublished(row) {
+            Ok(level) => page.levels.push(level),
+            Err(error) => page.damaged.push((stock, error)),
+        }
+    }
+    Ok(page)
+}
+
+fn unpublished(row: UnpublishedColumns) -> Result<Unpublished, Error> {
     let order_dates = row.first.map(timestamp).zip(row.last.map(timestamp));
     let stock = StockRow { order_dates, trace: row.trace.map(Into::into), ..row.stock.row()? };
     Ok(Unpublished { stock, since: timestamp(row.since) })

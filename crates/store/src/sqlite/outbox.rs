@@ -4,8 +4,8 @@ use values::{Epoch, Revision, ShopId, StockId, Timestamp};
 
 use super::{Sqlite, commit};
 use crate::error::{Error, failed};
-use crate::inventory::{ShopFilter, Unpublished};
-use crate::rows::outbox::{UnpublishedColumns, unpublished};
+use crate::inventory::{Outbox, ShopFilter};
+use crate::rows::outbox::{UnpublishedColumns, outbox};
 use crate::rows::{json, signed, stock_columns};
 
 /// Oldest first would need an index that each change rewrites; by key, every stock's turn comes within one round.
@@ -50,7 +50,7 @@ impl Sqlite {
         filter: ShopFilter,
         after: Option<StockId>,
         limit: u32,
-    ) -> Result<Vec<Unpublished>, Error> {
+    ) -> Result<Outbox, Error> {
         let (of, rest) = filter.divisor_and_rest();
         let (shop, holder) = after.map_or((0, 0), |stock| (stock.shop.get(), stock.holder.get()));
         let rows: Vec<UnpublishedColumns> = sqlx::query_as(UNPUBLISHED)
@@ -62,7 +62,7 @@ impl Sqlite {
             .fetch_all(&self.readers)
             .await
             .map_err(failed("read the outbox"))?;
-        rows.into_iter().map(unpublished).collect()
+        outbox(rows)
     }
 
     /// What changed since it was read stays.

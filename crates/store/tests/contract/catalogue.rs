@@ -191,7 +191,7 @@ pub(crate) async fn an_unmanaged_stock_is_removed<D: Database>() -> anyhow::Resu
     observe(&store, &[seen(shop, product(1), None, Some("A"))]).await?;
     let row = store.stocks_of_shop(shop, None, 9).await?.remove(0);
     assert!(row.removed && row.revision > before.revision);
-    let unpublished = store.levels_to_publish(store::ShopFilter::All, None, 9).await?;
+    let unpublished = store.levels_to_publish(store::ShopFilter::All, None, 9).await?.levels;
     assert!(unpublished.iter().any(|level| level.stock.removed), "egress is told");
     // Another product may have the SKU now; the first gets it back only once that one gave it up.
     let other = seen(shop, product(2), Some(2), Some("A"));

@@ -71,6 +71,7 @@ pub(crate) async fn nothing_of_before_is_believed<D: Database>() -> anyhow::Resu
     let published: Vec<_> = store
         .levels_to_publish(ShopFilter::All, None, 10)
         .await?
+        .levels
         .iter()
         .map(|row| (row.stock.id, row.stock.epoch, row.stock.revision))
         .collect();
@@ -94,7 +95,7 @@ pub(crate) async fn nothing_of_before_is_believed<D: Database>() -> anyhow::Resu
         assert_eq!((after.epoch, after.settle), (before.epoch.next(), None));
         assert_eq!((after.level, after.taken_total), (before.level, before.taken_total), "the rest stays");
     }
-    let outbox = store.levels_to_publish(ShopFilter::All, None, 10).await?;
+    let outbox = store.levels_to_publish(ShopFilter::All, None, 10).await?.levels;
     assert_eq!(
         outbox.iter().map(|row| (row.stock.id, row.since)).collect::<Vec<_>>(),
         [(one, LATER), (two, LATER)]

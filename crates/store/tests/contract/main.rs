@@ -85,7 +85,7 @@ contract! {
     }
     outbox {
         newest_wins, order_dates_gather_until_published, shops_are_shared_out, what_was_published_can_be_again,
-        who_saves_is_told_what_waits,
+        who_saves_is_told_what_waits, what_is_damaged_is_told_apart,
     }
     upkeep {
         a_changed_shop_marks_its_skus, a_mapped_listing_marks_its_orders, expired_orders_are_found,

@@ -99,7 +99,7 @@ pub(crate) async fn what_nobody_says_any_more_goes_by_its_code<D: Database>() ->
     let cleared = map(&store, shop, &[entry(product(1), None), entry(product(2), None)]).await?;
     assert_eq!(cleared, [changed(Some(1), Some("X"), Some("A")), changed(None, Some("Y"), None)]);
     assert_eq!(mapped(&store, shop).await?, [(1, Some("A".to_owned()))]);
-    let unpublished = store.levels_to_publish(store::ShopFilter::All, None, 9).await?;
+    let unpublished = store.levels_to_publish(store::ShopFilter::All, None, 9).await?.levels;
     let removed = |level: &store::Unpublished| level.stock.removed && level.stock.id.holder == holder(2);
     assert!(unpublished.iter().any(removed), "egress is told that it is ours no longer");
     observe(&store, &[seen(shop, product(2), Some(2), None)]).await?;

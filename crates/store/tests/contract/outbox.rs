@@ -1,13 +1,15 @@
 //! Levels to publish: the newest state of each stock, once.
 
-use store::{Changes, ShopFilter, Store, Unpublished};
+use store::{Changes, Error, ShopFilter, Store, Unpublished};
 use values::Timestamp;
 
 use crate::database::Database;
 use crate::world::{NOW, order, product, sell, shop, simple, snapshot, stock, units, warehouse};
 
 async fn unpublished(store: &Store) -> anyhow::Result<Vec<Unpublished>> {
-    Ok(store.levels_to_publish(ShopFilter::All, None, 100).await?)
+    let page = store.levels_to_publish(ShopFilter::All, None, 100).await?;
+    anyhow::ensure!(page.damaged.is_empty(), "{:?}", page.damaged);
+    Ok(page.levels)
 }
 
 async fn publish_all(store: &Store) -> anyhow::Result<()> {
@@ -109,15 +111,35 @@ pub(crate) async fn shops_are_shared_out<D: Database>() -> anyhow::Result<()> {
     let mut found = Vec::new();
     for rest in 0..2 {
         let filter = ShopFilter::Rest { of: 2, rest };
-        found.extend(
-            store.levels_to_publish(filter, None, 100).await?.into_iter().map(|level| level.stock.id),
-        );
+        let levels = store.levels_to_publish(filter, None, 100).await?.levels;
+        found.extend(levels.into_iter().map(|level| level.stock.id));
     }
     found.sort_unstable();
     let all: Vec<_> = shops.iter().flat_map(|shop| [stock(*shop, 1), stock(*shop, 2)]).collect();
     assert_eq!(found, all);
-    let paged = store.levels_to_publish(ShopFilter::All, Some(all[2]), 2).await?;
+    let paged = store.levels_to_publish(ShopFilter::All, Some(all[2]), 2).await?.levels;
     assert_eq!(paged.iter().map(|level| level.stock.id).collect::<Vec<_>>(), all[3..5]);
+    Ok(())
+}
+
+pub(crate) async fn what_is_damaged_is_told_apart<D: Database>() -> anyhow::Result<()> {
+    let database = D::fresh().await?;
+    let store = database.open().await?;
+    let main = warehouse(&store, "main").await?;
+    let shop = shop(&store, "shop", main).await?.id;
+    sell(&store, shop, &["A", "B", "C"]).await?;
+    order(&store, shop, snapshot(1, "processing", 10, &[product(1), product(2), product(3)])).await?;
+    database.run("UPDATE inventory_stocks SET adoption = 'nonsense' WHERE holder = 3").await?;
+    let all = store.levels_to_publish(ShopFilter::All, None, 100).await?;
+    let readable: Vec<_> = all.levels.iter().map(|level| level.stock.id).collect();
+    assert_eq!(readable, [stock(shop, 1), stock(shop, 2)]);
+    assert!(
+        matches!(all.damaged.as_slice(), [(id, Error::Damaged { .. })] if *id == stock(shop, 3)),
+        "{all:?}"
+    );
+    assert_eq!(all.last(), Some(stock(shop, 3)), "the next page begins behind it");
+    let second = store.levels_to_publish(ShopFilter::All, None, 2).await?.last();
+    assert_eq!(second, Some(stock(shop, 2)));
     Ok(())
 }
 

@@ -170,7 +170,7 @@ pub(crate) async fn traces_go_out_with_levels<D: Database>() -> anyhow::Result<(
         tx.save(&Changes { stocks: &rows, now: NOW, ..Changes::default() }).await?;
         tx.commit().await?;
     }
-    let levels = store.levels_to_publish(store::ShopFilter::All, None, 10).await?;
+    let levels = store.levels_to_publish(store::ShopFilter::All, None, 10).await?.levels;
     let level = levels.iter().find(|level| level.stock.id == id).unwrap();
     assert_eq!(level.stock.trace.as_deref(), Some("00-second"));
     Ok(())

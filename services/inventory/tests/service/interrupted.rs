@@ -151,3 +151,24 @@ async fn a_sku_that_cannot_be_read_keeps_no_other_from_its_new_level() {
     world.check().await;
     world.stop().await;
 }
+
+/// Nor is a stock in the way of levels that wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stock_that_cannot_be_read_keeps_no_other_level_from_being_published() {
+    let world = World::running().await;
+    let shop = world.shop("shop").await.id;
+    world.tell([sells(shop, 1, "A"), sells(shop, 2, "B"), connected(shop, None)]).await;
+    let mut session = world.database.session();
+    let all_but = async |count| {
+        let what = format!("{count} levels wait");
+        until(&what, async || (world.store.waiting().await.unwrap().outbox_count == count).then_some(()))
+            .await;
+    };
+    all_but(0).await;
+    session.run("UPDATE inventory.stocks SET adoption = 'nonsense' WHERE holder = 1").unwrap();
+    assert_eq!(world.inventory().republish(shop).await.unwrap(), 2);
+    all_but(1).await;
+    session.run("UPDATE inventory.stocks SET adoption = NULL WHERE holder = 1").unwrap();
+    all_but(0).await;
+    world.stop().await;
+}

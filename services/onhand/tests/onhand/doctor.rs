@@ -177,8 +177,7 @@ async fn a_table_is_taken_in_whole_or_not_at_all(bench: &Bench, shop: &FakeShop,
     assert!(exported.starts_with("product,variation,sku,name,matched\n"), "{exported}");
     assert!(exported.contains(&line), "nothing is known of it: {exported}");
     assert!(exported.contains(&format!("{},,TEE-RED,tee-red,similar_sku", goods.tee)), "{exported}");
-    let same = bench.file("same.csv", &exported);
-    let unchanged = bench.run(&["shop", "mapping", "import", "north", &same]).await.good();
+    let unchanged = bench.run_with(&["shop", "mapping", "import", "north", "-"], &exported).await.good();
     assert!(unchanged.contains("7 lines imported, 0 of them changed something"), "{unchanged}");
 
     let wrong =

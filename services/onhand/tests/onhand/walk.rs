@@ -167,8 +167,9 @@ async fn stock_is_moved_imported_and_exported() {
     assert!(which.err.contains("main, annex"), "{}", which.err);
 
     let lines: Vec<String> = (1..=2_000).map(|n| format!("SKU-{n};{n},5\r\n")).collect();
-    let file = bench.file("stock.csv", &format!("\u{feff}sku;quantity\r\n{}", lines.concat()));
-    let dry = bench.run(&["stock", "import", &file, "-w", "main", "--dry-run"]).await.good();
+    let table = format!("\u{feff}sku;quantity\r\n{}", lines.concat());
+    let file = bench.file("stock.csv", &table);
+    let dry = bench.run_with(&["stock", "import", "-", "-w", "main", "--dry-run"], &table).await.good();
     assert!(dry.contains("2000 lines could be imported"), "{dry}");
     assert_eq!(bench.run(&["stock", "get"]).await.good(), "nothing in stock\n");
     bench.run(&["stock", "import", &file, "-w", "main"]).await.good();

@@ -20,13 +20,13 @@ async fn a_level_that_changes_while_it_is_marked_is_not_lost() {
     let (database, store) = fresh().await;
     let mut batch = by_hand(&database).await;
     run(&mut batch, A_STOCK).await;
-    let seven = store.levels_to_publish(ShopFilter::All, None, 9).await.unwrap().remove(0).stock;
+    let seven = store.levels_to_publish(ShopFilter::All, None, 9).await.unwrap().levels.remove(0).stock;
     let mark = [(seven.id, seven.epoch, seven.revision)];
     run(&mut batch, &format!("BEGIN; {CHANGED}")).await;
     store.mark_published(&mark).await.unwrap();
     run(&mut batch, "COMMIT").await;
     store.mark_published(&mark).await.unwrap();
-    let left = store.levels_to_publish(ShopFilter::All, None, 9).await.unwrap();
+    let left = store.levels_to_publish(ShopFilter::All, None, 9).await.unwrap().levels;
     assert_eq!(left.iter().map(|level| level.stock.revision.get()).collect::<Vec<_>>(), [8]);
     // The relay was first: what changes after that is put in anew.
     let mut relay = by_hand(&database).await;
@@ -40,7 +40,7 @@ async fn a_level_that_changes_while_it_is_marked_is_not_lost() {
     until_waiting(&database, 1).await;
     run(&mut relay, "COMMIT").await;
     late.await.unwrap();
-    let left = store.levels_to_publish(ShopFilter::All, None, 9).await.unwrap();
+    let left = store.levels_to_publish(ShopFilter::All, None, 9).await.unwrap().levels;
     assert_eq!(left.iter().map(|level| level.stock.revision.get()).collect::<Vec<_>>(), [9]);
 }
 
@@ -61,7 +61,7 @@ async fn relays_may_race() {
         async move {
             let mut after = None;
             loop {
-                let levels = store.levels_to_publish(ShopFilter::All, after, 20).await.unwrap();
+                let levels = store.levels_to_publish(ShopFilter::All, after, 20).await.unwrap().levels;
                 let Some(last) = levels.last() else { return };
                 after = Some(last.stock.id);
                 let mut marks: Vec<_> = levels
@@ -74,5 +74,5 @@ async fn relays_may_race() {
         }
     }));
     relays.await;
-    assert_eq!(store.levels_to_publish(ShopFilter::All, None, 9).await.unwrap(), []);
+    assert_eq!(store.levels_to_publish(ShopFilter::All, None, 9).await.unwrap().levels, []);
 }

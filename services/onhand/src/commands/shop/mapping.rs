@@ -57,7 +57,8 @@ pub(crate) enum Mapping {
 pub(crate) struct Import {
     /// The shop's name.
     shop: String,
-    /// A line names the columns: product, sku and, where there are any, variation; separated by `;`, `,` or tab.
+    /// A line names the columns: product, sku and, where there are any, variation; separated by `;`, `,` or tab. `-` is
+    /// standard input.
     file: PathBuf,
     /// Say what would be done, and do nothing.
     #[arg(long)]
@@ -109,8 +110,7 @@ async fn set(api: &Api, screen: Screen, shop: &str, listing: &str, sku: Option<&
 
 impl Import {
     async fn run(self, api: &Api, screen: Screen) -> Result<(), Failure> {
-        let path = || self.file.clone();
-        let file = std::fs::read(&self.file).map_err(|source| Failure::Read { path: path(), source })?;
+        let file = import::read_whole(&self.file)?;
         let request = api
             .request(Method::POST, &["shops", &self.shop, "mappings", "import"])
             .query(&[("dry_run", self.dry_run.to_string())])

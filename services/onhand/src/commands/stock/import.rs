@@ -1,6 +1,7 @@
-//! `onhand stock import`: a CSV file of any length, sent in bounded memory.
+//! `onhand stock import`: a CSV file of any length, sent in bounded memory. Standard input is kept on the disk for that.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read, Seek as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,6 +20,7 @@ use crate::commands::warehouse::named_or_only;
 use crate::failure::{Failure, RefusedRow};
 use crate::progress::Progress;
 use crate::screen::{Screen, Table, as_text, rows, text};
+use crate::secret_input::STANDARD_INPUT;
 
 /// Read from the file at a time, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -27,7 +29,8 @@ const IMPORT_TIMEOUT: Duration = Duration::from_mins(30);
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// A line names the columns: sku, quantity and, if the lines differ in it, warehouse; separated by `;`, `,` or tab.
+    /// A line names the columns: sku, quantity and, if the lines differ in it, warehouse; separated by `;`, `,` or tab. `-` is
+    /// standard input.
     file: PathBuf,
     /// What the quantities are.
     #[arg(long, value_enum, default_value_t = Mode::Count)]
@@ -70,9 +73,11 @@ impl Import {
         let mut query = vec![("dry_run", self.dry_run.to_string()), ("mode", self.mode.word().to_owned())];
         query.extend(self.warehouse(api).await?.map(|name| ("warehouse", name)));
         query.extend(self.reason.clone().map(|reason| ("reason", reason)));
+        let failed = |source| Failure::Read { path: self.file.clone(), source };
+        let source = Source::of(&self.file).map_err(failed)?;
         let progress = Progress::bytes("sending");
         let make = || {
-            let body = FileBody::open(&self.file, &progress)?;
+            let body = FileBody::open(&source, &progress).map_err(failed)?;
             let request = api.request(Method::POST, &["imports"]).query(&query);
             let request = request.header(reqwest::header::CONTENT_TYPE, "text/csv").timeout(IMPORT_TIMEOUT);
             Ok(request.body(reqwest::Body::wrap(body)))
@@ -126,19 +131,56 @@ fn show(screen: Screen, report: &Value, dry_run: bool) -> Result<(), Failure> {
     screen.line(format!("{lines} lines imported, {changed} of them changed something"))
 }
 
+/// Where the table comes from: an attempt that was cut off is made again, from its start.
+enum Source<'a> {
+    File(&'a Path),
+    /// What came over standard input, in a file without a name.
+    Kept(File),
+}
+
+impl<'a> Source<'a> {
+    fn of(path: &'a Path) -> io::Result<Self> {
+        if path.as_os_str() != STANDARD_INPUT {
+            return Ok(Self::File(path));
+        }
+        let mut kept = tempfile::tempfile()?;
+        io::copy(&mut io::stdin().lock(), &mut kept)?;
+        Ok(Self::Kept(kept))
+    }
+
+    fn open(&self) -> io::Result<File> {
+        match self {
+            Self::File(path) => File::open(path),
+            Self::Kept(kept) => {
+                let mut file = kept.try_clone()?;
+                file.rewind()?;
+                Ok(file)
+            }
+        }
+    }
+}
+
+/// All that is in a file, or that comes over standard input.
+pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, Failure> {
+    let read = || {
+        let mut whole = Vec::new();
+        Source::of(path)?.open()?.read_to_end(&mut whole)?;
+        Ok(whole)
+    };
+    read().map_err(|source| Failure::Read { path: path.to_owned(), source })
+}
+
 /// A file as the body of a request. Reading it is not worth a thread: pieces are small and come from the page cache.
 struct FileBody {
-    file: std::fs::File,
+    file: File,
     left: u64,
     bar: ProgressBar,
 }
 
 impl FileBody {
-    /// From the start: an attempt that was cut off is made again.
-    fn open(path: &Path, progress: &Progress) -> Result<Self, Failure> {
-        let failed = |source| Failure::Read { path: path.to_owned(), source };
-        let file = std::fs::File::open(path).map_err(failed)?;
-        let left = file.metadata().map_err(failed)?.len();
+    fn open(source: &Source<'_>, progress: &Progress) -> io::Result<Self> {
+        let file = source.open()?;
+        let left = file.metadata()?.len();
         progress.show("sending", 0, left);
         Ok(Self { file, left, bar: progress.handle() })
     }
@@ -146,18 +188,18 @@ impl FileBody {
 
 impl Body for FileBody {
     type Data = Bytes;
-    type Error = std::io::Error;
+    type Error = io::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let body = self.get_mut();
         let mut piece = vec![0; PIECE_BYTES];
         // Not more than was there when it was opened: the length has been announced.
         let read = (&mut body.file).take(body.left).read(&mut piece);
         Poll::Ready(match read {
-            Ok(0) if body.left > 0 => Some(Err(std::io::ErrorKind::UnexpectedEof.into())),
+            Ok(0) if body.left > 0 => Some(Err(io::ErrorKind::UnexpectedEof.into())),
             Ok(0) => None,
             Ok(count) => {
                 piece.truncate(count);
