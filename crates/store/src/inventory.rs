@@ -12,9 +12,6 @@ use values::{
 use crate::error::Error;
 use crate::tags::TagSet;
 
-/// Most orders, SKUs or stocks one call loads or saves. A batch of 500 orders of 20 lines stays below.
-pub const BATCH_ROWS_MAX: usize = 20_000;
-
 /// One order of one shop, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderRow {

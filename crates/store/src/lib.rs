@@ -50,10 +50,10 @@ pub use error::{Class, Error};
 pub use grant::{Grant, GrantEnd, TakenGrant};
 pub use ingress::{Cursor, CursorKind, Fenced, Lease, ReadNumbers, SettleHold, SettleJob, SettleWanted};
 pub use inventory::{
-    Adoption, Approval, BATCH_ROWS_MAX, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook,
-    ListingOutcome, ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Outbox,
-    Posted, Posting, Settled, ShopFilter, ShopListings, StockOpening, StockRow, TableEntry, TableOutcome,
-    Unpublished, Wanted, Wish,
+    Adoption, Approval, Changes, DeadMessage, Decided, Incomplete, KeyState, ListingBook, ListingOutcome,
+    ListingSeen, MapOutcome, NewDead, OperationKey, OperationRecord, OrderRow, Outbox, Posted, Posting,
+    Settled, ShopFilter, ShopListings, StockOpening, StockRow, TableEntry, TableOutcome, Unpublished, Wanted,
+    Wish,
 };
 pub use postgres::{PostgresOptions, migrate_postgres};
 pub use push::{DriftAction, DriftClass, DriftPolicy};

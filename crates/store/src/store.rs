@@ -95,6 +95,11 @@ impl Store {
         }
     }
 
+    /// Whether one transaction at a time writes, and all others wait for it, whatever they are about.
+    pub fn has_one_writer(&self) -> bool {
+        matches!(self.backend.get(), Some(Backend::Sqlite(_)))
+    }
+
     fn of(backend: Backend) -> Self {
         Self { backend: OnceLock::from(backend) }
     }

@@ -111,7 +111,8 @@ pub fn start(parts: Parts, tasks: &Tasks, metrics: &Metrics) -> Inventory {
 async fn consume(shared: Arc<Shared>, held: Held) -> Result<(), ConsumeError> {
     let queue = shared.bus.topology().queues(Flow::InventoryOrders).nth(usize::from(held.index));
     let queue = queue.expect("as many shards are shared as there are queues");
-    let (bus, limits) = (shared.bus.clone(), limits(&shared.settings));
+    let queue_count = shared.bus.topology().shards(Flow::InventoryOrders);
+    let (bus, limits) = (shared.bus.clone(), limits(&shared.settings, queue_count));
     // Ends with the consumer, whatever ends that; and that with it, should it fail.
     let keeping = held.stop.child_token();
     let consuming = async {

@@ -8,7 +8,7 @@ use crate::alerts::AlertSettings;
 
 const BATCH_MESSAGES: Setting<usize> = Setting::count(
     "ONHAND_INVENTORY_BATCH_MESSAGES_MAX",
-    "Messages applied in one transaction at most.",
+    "Messages taken from a queue at a time at most, and as many ahead; fewer where there are more than 16 queues (250 of 64 or more). They are applied in one transaction, or in several if that would take long.",
     Within { default: 1_000, min: 1, max: 2_000 },
 );
 const BATCH_WAIT: Setting<Duration> = Setting::duration(
@@ -25,7 +25,7 @@ const OPERATION_KEYS_KEPT: Setting<Duration> = Setting::duration(
 /// What the settings of [`Settings::GROUP`] and [`AlertSettings::GROUP`] say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Messages applied in one transaction at most.
+    /// Messages of a batch at most; fewer where there are many queues.
     pub batch_messages_max: usize,
     /// How long a batch waits to fill.
     pub batch_wait: Duration,

@@ -47,12 +47,14 @@ const EXPIRED: &str = "
 SELECT shop, order_id FROM inventory.orders
  WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED";
 
+/// By place: joined to itself, with a plan from when the table was almost empty, each row could be held against all others.
 const ASK: &str = "
-UPDATE inventory.rereads AS r SET asked_at = $1
-  FROM (SELECT shop, order_id FROM inventory.rereads
-         WHERE asked_at IS NULL OR asked_at <= $2 ORDER BY shop, order_id LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) AS w
- WHERE r.shop = w.shop AND r.order_id = w.order_id
-RETURNING r.shop, r.order_id";
+UPDATE inventory.rereads SET asked_at = $1
+ WHERE ctid = ANY (ARRAY
+       (SELECT r.ctid FROM inventory.rereads AS r
+         WHERE r.asked_at IS NULL OR r.asked_at <= $2 ORDER BY r.shop, r.order_id LIMIT $3
+           FOR NO KEY UPDATE SKIP LOCKED))
+RETURNING shop, order_id";
 
 const CLEAR: &str = "
 DELETE FROM inventory.incomplete AS i

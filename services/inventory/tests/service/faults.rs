@@ -242,3 +242,30 @@ async fn the_outbox_outlives_its_process() {
     world.check().await;
     world.stop().await;
 }
+
+/// Others wait for what it locks, so that one transaction is not to take all that has gathered.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_gathered_is_applied_in_several_transactions() {
+    let mut world = World::idle().await;
+    world.batch_messages_max = 2_000;
+    let shop = world.shop("shop").await.id;
+    world.publish([sells(shop, 1, "A"), sells(shop, 2, "B"), connected(shop, None)]).await;
+    let gathered = orders(shop).into_iter().cycle().take(1_500 - 3);
+    world.publish(gathered).await;
+    world.start();
+    world.applied().await;
+    let page = world.metrics.render();
+    let counted = |name: &str| {
+        let value =
+            page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<u32>().ok());
+        value.unwrap_or_else(|| panic!("{name} is not in\n{page}"))
+    };
+    let transactions = counted("onhand_inventory_batch_messages_count");
+    // More than two if they were slow.
+    assert!(transactions >= 2, "{transactions}");
+    assert_eq!(counted(r#"onhand_inventory_batch_messages_bucket{le="1000"}"#), transactions, "{page}");
+    assert_eq!(counted("onhand_inventory_batch_messages_sum"), 1_500);
+    assert_eq!(world.on_hand_and_reserved("A").await, (units(-6), units(14)));
+    world.check().await;
+    world.stop().await;
+}

@@ -23,6 +23,10 @@ use crate::rows::lines::{LineColumns, line_columns};
 use crate::rows::registry::shop_state;
 use crate::rows::{OrderColumns, StockColumns, id, listing, sku, stock_columns, wanted_listings};
 
+/// Reads of stocks that are mapped anew meanwhile. After the first they are locked; only others that come to the SKUs are not.
+const READS_MAX: usize = 4;
+const LOAD_STOCKS: &str = "load stocks";
+
 /// A listing, with the SKU that its stock is mapped to.
 type MappedListing = (i64, i64, i64, Option<i64>, Option<i64>, Option<String>, Option<i64>);
 
@@ -304,7 +308,7 @@ impl PgInventoryTx {
         let sku_ids: Vec<i64> = sku_ids.into_iter().collect();
         if shops.is_empty() {
             let mut found: Vec<StockColumns> =
-                all(&mut *self.tx, "load stocks", STOCKS_OF_SKUS, with(&sku_ids)).await?;
+                all(&mut *self.tx, LOAD_STOCKS, STOCKS_OF_SKUS, with(&sku_ids)).await?;
             let codes: HashMap<i64, &Sku> =
                 skus.iter().filter_map(|sku| Some((self.loaded.sku_id(sku)?, sku))).collect();
             for stock in &mut found {
@@ -312,14 +316,15 @@ impl PgInventoryTx {
             }
             return self.loaded.know_stocks(&found);
         }
-        loop {
+        for _ in 0..READS_MAX {
             let parameters = with(&sku_ids).and(&shops).and(&holders);
-            let found: Vec<StockColumns> = all(&mut *self.tx, "load stocks", STOCKS, parameters).await?;
+            let found: Vec<StockColumns> = all(&mut *self.tx, LOAD_STOCKS, STOCKS, parameters).await?;
             // One that was mapped to a new SKU while this waited for its row: it is locked by now, and read again.
             if !found.iter().any(StockColumns::is_torn) {
                 return self.loaded.know_stocks(&found);
             }
         }
+        Err(Error::Busy { doing: LOAD_STOCKS, source: "stocks were mapped to other SKUs meanwhile".into() })
     }
 
     /// What is known of each key, in the order asked for.
