@@ -56,13 +56,13 @@ const PUBLISHED: Metric<Counter> =
     Metric::counter("onhand_inventory_published_total", "Messages published and confirmed.", &[FLOW]);
 const BATCH: Metric<Histogram> = Metric::histogram(
     "onhand_inventory_batch_seconds",
-    "How long a batch took from delivery to commit.",
+    "How long a transaction took that applied a batch or a part of one.",
     &[],
     &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0],
 );
 const BATCH_MESSAGES: Metric<Histogram> = Metric::histogram(
     "onhand_inventory_batch_messages",
-    "Messages of a batch.",
+    "Messages of a transaction that applied a batch or a part of one.",
     &[],
     &[1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0],
 );

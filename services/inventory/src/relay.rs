@@ -164,10 +164,11 @@ impl Relay {
                 if still_damaged.len() == DAMAGED_MAX {
                     break;
                 }
-                if !damaged.contains(stock) {
+                still_damaged.insert(*stock);
+                // At once, so that it is not told again should the broker be away meanwhile.
+                if damaged.insert(*stock) {
                     self.shared.observer.damaged(*stock, error);
                 }
-                still_damaged.insert(*stock);
             }
             self.levels(&page.levels, marking).await?;
             after = page.last();

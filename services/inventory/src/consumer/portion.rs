@@ -8,7 +8,7 @@ const FIRST: usize = 1_000;
 /// Below this a transaction is mostly round trips. What fewer took says more about the occasion than about them.
 const LEAST: usize = 100;
 
-/// Grows at most twofold at a time while transactions are short, and shrinks at once if one is not.
+/// Grows while transactions are short, to twice what one took at most, and shrinks at once if one is not.
 #[derive(Debug)]
 pub(super) struct Portion {
     messages: usize,

@@ -168,6 +168,13 @@ async fn a_stock_that_cannot_be_read_keeps_no_other_level_from_being_published()
     session.run("UPDATE inventory.stocks SET adoption = 'nonsense' WHERE holder = 1").unwrap();
     assert_eq!(world.inventory().republish(shop).await.unwrap(), 2);
     all_but(1).await;
+    assert_eq!(world.inventory().republish(shop).await.unwrap(), 1, "it waits already");
+    all_but(1).await;
+    let page = world.metrics.render();
+    assert!(
+        page.contains(r#"onhand_inventory_failures_total{work="publish"} 1"#),
+        "found twice, told once: {page}"
+    );
     session.run("UPDATE inventory.stocks SET adoption = NULL WHERE holder = 1").unwrap();
     all_but(0).await;
     world.stop().await;

@@ -1,7 +1,7 @@
-//! `onhand stock import`: a CSV file of any length, sent in bounded memory. Standard input is kept on the disk for that.
+//! `onhand stock import`: a CSV file of any length, sent in bounded memory. What comes over standard input is kept in memory.
 
 use std::fs::File;
-use std::io::{self, Read, Seek as _};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,6 +22,9 @@ use crate::progress::Progress;
 use crate::screen::{Screen, Table, as_text, rows, text};
 use crate::secret_input::STANDARD_INPUT;
 
+/// Taken over standard input at most, in bytes: a server takes no larger table.
+const KEPT_BYTES_MAX: u64 = 16 << 20;
+const TOO_MUCH: &str = "more than 16 MiB came over standard input, which no server takes; split the table";
 /// Read from the file at a time, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Sending and applying the whole file.
@@ -134,8 +137,8 @@ fn show(screen: Screen, report: &Value, dry_run: bool) -> Result<(), Failure> {
 /// Where the table comes from: an attempt that was cut off is made again, from its start.
 enum Source<'a> {
     File(&'a Path),
-    /// What came over standard input, in a file without a name.
-    Kept(File),
+    /// What came over standard input.
+    Kept(Bytes),
 }
 
 impl<'a> Source<'a> {
@@ -143,44 +146,51 @@ impl<'a> Source<'a> {
         if path.as_os_str() != STANDARD_INPUT {
             return Ok(Self::File(path));
         }
-        let mut kept = tempfile::tempfile()?;
-        io::copy(&mut io::stdin().lock(), &mut kept)?;
-        Ok(Self::Kept(kept))
+        let mut kept = Vec::new();
+        let read = io::stdin().lock().take(KEPT_BYTES_MAX + 1).read_to_end(&mut kept)?;
+        if fits(read) { Ok(Self::Kept(kept.into())) } else { Err(io::Error::other(TOO_MUCH)) }
     }
 
-    fn open(&self) -> io::Result<File> {
-        match self {
-            Self::File(path) => File::open(path),
-            Self::Kept(kept) => {
-                let mut file = kept.try_clone()?;
-                file.rewind()?;
-                Ok(file)
+    /// From the start, and how long it is.
+    fn open(&self) -> io::Result<(Box<dyn Read + Send + Sync>, u64)> {
+        Ok(match self {
+            Self::File(path) => {
+                let file = File::open(path)?;
+                let length = file.metadata()?.len();
+                (Box::new(file), length)
             }
-        }
+            Self::Kept(kept) => {
+                let length = u64::try_from(kept.len()).unwrap_or(u64::MAX);
+                (Box::new(Cursor::new(kept.clone())), length)
+            }
+        })
     }
+}
+
+fn fits(bytes: usize) -> bool {
+    u64::try_from(bytes).is_ok_and(|bytes| bytes <= KEPT_BYTES_MAX)
 }
 
 /// All that is in a file, or that comes over standard input.
 pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, Failure> {
     let read = || {
         let mut whole = Vec::new();
-        Source::of(path)?.open()?.read_to_end(&mut whole)?;
+        Source::of(path)?.open()?.0.read_to_end(&mut whole)?;
         Ok(whole)
     };
     read().map_err(|source| Failure::Read { path: path.to_owned(), source })
 }
 
-/// A file as the body of a request. Reading it is not worth a thread: pieces are small and come from the page cache.
+/// A table as the body of a request. Reading it is not worth a thread: pieces are small and come from the page cache.
 struct FileBody {
-    file: File,
+    file: Box<dyn Read + Send + Sync>,
     left: u64,
     bar: ProgressBar,
 }
 
 impl FileBody {
     fn open(source: &Source<'_>, progress: &Progress) -> io::Result<Self> {
-        let file = source.open()?;
-        let left = file.metadata()?.len();
+        let (file, left) = source.open()?;
         progress.show("sending", 0, left);
         Ok(Self { file, left, bar: progress.handle() })
     }
