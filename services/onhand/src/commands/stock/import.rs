@@ -146,9 +146,7 @@ impl<'a> Source<'a> {
         if path.as_os_str() != STANDARD_INPUT {
             return Ok(Self::File(path));
         }
-        let mut kept = Vec::new();
-        let read = io::stdin().lock().take(KEPT_BYTES_MAX + 1).read_to_end(&mut kept)?;
-        if fits(read) { Ok(Self::Kept(kept.into())) } else { Err(io::Error::other(TOO_MUCH)) }
+        keep(io::stdin().lock()).map(Self::Kept)
     }
 
     /// From the start, and how long it is.
@@ -167,8 +165,14 @@ impl<'a> Source<'a> {
     }
 }
 
-fn fits(bytes: usize) -> bool {
-    u64::try_from(bytes).is_ok_and(|bytes| bytes <= KEPT_BYTES_MAX)
+fn keep(input: impl Read) -> io::Result<Bytes> {
+    let mut kept = Vec::new();
+    let read = input.take(KEPT_BYTES_MAX + 1).read_to_end(&mut kept)?;
+    if u64::try_from(read).is_ok_and(|read| read <= KEPT_BYTES_MAX) {
+        Ok(kept.into())
+    } else {
+        Err(io::Error::other(TOO_MUCH))
+    }
 }
 
 /// All that is in a file, or that comes over standard input.
@@ -231,5 +235,32 @@ impl Body for FileBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, repeat};
+
+    use super::{KEPT_BYTES_MAX, Source, keep};
+
+    #[test]
+    fn no_more_is_kept_than_a_server_takes() {
+        assert!(keep(repeat(b'1')).unwrap_err().to_string().contains("split the table"), "it never ends");
+        assert!(keep(repeat(b'1').take(KEPT_BYTES_MAX)).is_ok());
+    }
+
+    #[test]
+    fn each_attempt_reads_from_the_start() {
+        let source = Source::Kept(keep(&b"sku,quantity"[..]).unwrap());
+        let (mut first, length) = source.open().unwrap();
+        assert_eq!(length, 12);
+        first.read_exact(&mut [0; 5]).unwrap();
+        let mut second = String::new();
+        source.open().unwrap().0.read_to_string(&mut second).unwrap();
+        assert_eq!(second, "sku,quantity", "although the first has read some");
+        let mut rest = String::new();
+        first.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "uantity", "and is where it was");
     }
 }
